@@ -1,0 +1,206 @@
+"""Images per second of the input pipeline, against open_clip's transform and torch's DataLoader.
+
+    python benchmarks/input_pipeline.py --data=../shared/data/coco_mini --split=train
+
+Two tables. The first compares decoding, cropping and resizing alone, in CPU time of one thread:
+open_clip's training transform (Pillow and torchvision, to a normalised float tensor) and ours (to
+uint8; normalisation happens on the device). The second compares whole loaders with the same number
+of worker processes in wall time, each with captions chosen and tokenised: a torch DataLoader with
+open_clip's transform and tokenizer, one with our decoder and tokenizer, and our Grain pipeline.
+
+Contenders take turns and stay alive; a figure is the median over the rounds, a ratio the median of
+the ratios within a round. Other load on the machine shows in the spread: look at it.
+
+Needs `pip install torch==2.13.0 ftfy regex huggingface_hub safetensors` and, since torchvision has
+no CPU build, `pip install --no-deps torchvision==0.28.0 open-clip-torch timm`. Its compiled
+operators cannot be loaded without CUDA; the transforms do not use them, so this script declares
+them by name, which lets the real Python code of torchvision be imported. Never do so in a product.
+"""
+
+import argparse
+import functools
+import importlib.util
+import io
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kgclip_jax.data.photographs import Photographs
+from kgclip_jax.data.pipeline import training_batches
+from kgclip_jax.data.tokenizer import ClipTokenizer
+from kgclip_jax.random import generator
+
+SCALE = (0.9, 1.0)  # open_clip's default
+UNTIMED_BATCHES = 6  # at the start of a turn: what was prefetched while others had theirs
+
+_libraries: list[Any] = []  # operators vanish with the object that declared them
+
+
+@functools.cache
+def open_clip_transform(size: int) -> Callable[[Any], Any]:
+    """Return open_clip's own training transform."""
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:  # "operator torchvision::nms does not exist"
+        declare_torchvision_operators()
+    from open_clip.transform import image_transform
+
+    return image_transform(size, is_train=True)
+
+
+def declare_torchvision_operators() -> None:
+    """Give torchvision's operators a name but no code, so that its Python part can be imported."""
+    import torch
+
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    spec = importlib.util.find_spec("torchvision")
+    folder = Path(spec.origin).parent
+    source = (folder / "_meta_registrations.py").read_text()
+    library = torch.library.Library("torchvision", "DEF")
+    for name in set(re.findall(r'register_(?:meta|fake)\("(?:torchvision::)?(\w+)"', source)):
+        library.define(f"{name}() -> ()")
+    _libraries.append(library)
+
+
+@functools.cache
+def open_clip_tokenizer() -> Callable[[str], Any]:
+    """Return open_clip's own tokenizer."""
+    open_clip_transform(224)  # makes torchvision importable
+    from open_clip.tokenizer import SimpleTokenizer
+
+    return SimpleTokenizer()
+
+
+class OpenClipRecords:
+    """A torch data set that does what open_clip's `CsvDataset` does, for ever."""
+
+    def __init__(self, photographs: Photographs) -> None:
+        self.photographs = photographs
+
+    def __len__(self) -> int:
+        return 10**9
+
+    def __getitem__(self, position: int) -> tuple[Any, Any]:
+        from PIL import Image
+
+        record = position % len(self.photographs)
+        image = Image.open(self.photographs.file(record))
+        text = self.photographs.caption(record, generator(0, "caption", position)).text
+        transform = open_clip_transform(self.photographs.size)
+        return transform(image), open_clip_tokenizer()([text])[0]
+
+
+class OurRecords(OpenClipRecords):
+    """The same with our decoder and tokenizer."""
+
+    def __getitem__(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return a uint8 picture and token ids."""
+        record = position % len(self.photographs)
+        text = self.photographs.caption(record, generator(0, "caption", position)).text
+        image = self.photographs.image(record, generator(0, "augment", position))
+        return image, ClipTokenizer()([text])[0]
+
+
+def stack(records: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Collate as our pipeline does."""
+    images, tokens = zip(*records, strict=True)
+    return np.stack(images), np.stack(tokens)
+
+
+def transforms(photographs: Photographs, rounds: int) -> dict[str, list[float]]:
+    """Time the two transforms on bytes in memory; images per second of CPU time, by round."""
+    import torch
+    from PIL import Image
+
+    from kgclip_jax.data.images import random_resized_crop
+
+    torch.set_num_threads(1)
+    files = [photographs.file(record).read_bytes() for record in range(len(photographs))]
+    size, theirs, rng = (
+        photographs.size,
+        open_clip_transform(photographs.size),
+        generator(0, "crop"),
+    )
+    contenders: Mapping[str, Callable[[bytes], object]] = {
+        "open_clip transform": lambda encoded: theirs(Image.open(io.BytesIO(encoded))),
+        "ours": lambda encoded: random_resized_crop(encoded, size, rng, scale=SCALE),
+    }
+    speeds: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds + 1):
+        for name, transform in contenders.items():
+            start = time.process_time()
+            for encoded in files:
+                transform(encoded)
+            speeds[name].append(len(files) / (time.process_time() - start))
+    return {name: values[1:] for name, values in speeds.items()}
+
+
+def loaders(
+    photographs: Photographs, rounds: int, batches: int, batch_size: int, workers: int
+) -> dict[str, list[float]]:
+    """Time the three loaders; images per second of wall time, by round."""
+    from torch.utils.data import DataLoader
+
+    options: dict[str, Any] = {"batch_size": batch_size, "num_workers": workers}
+    if workers:
+        options["multiprocessing_context"] = "spawn"  # as ours: JAX and fork do not go together
+    ours = training_batches(
+        [photographs], [1.0], ClipTokenizer(), batch_size=batch_size, seed=0, workers=workers
+    )
+    contenders: Mapping[str, Iterator[Any]] = {
+        "torch DataLoader, open_clip transform": iter(
+            DataLoader(OpenClipRecords(photographs), **options)
+        ),
+        "torch DataLoader, our decoder": iter(
+            DataLoader(OurRecords(photographs), collate_fn=stack, **options)
+        ),
+        "ours (Grain)": ours,
+    }
+    speeds: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, iterator in contenders.items():
+            for _ in range(UNTIMED_BATCHES):
+                next(iterator)
+            start = time.perf_counter()
+            for _ in range(batches):
+                next(iterator)
+            speeds[name].append(batches * batch_size / (time.perf_counter() - start))
+    return speeds
+
+
+def print_table(title: str, speeds: Mapping[str, list[float]]) -> None:
+    """Print medians, the range over the rounds, and ratios to the first row."""
+    print(f"\n{title:40s} {'images/s':>9s} {'range':>13s} {'ratio':>6s}")
+    first = next(iter(speeds.values()))
+    for name, values in speeds.items():
+        ratio = statistics.median(a / b for a, b in zip(values, first, strict=True))
+        spread = f"{min(values):.0f}-{max(values):.0f}"
+        print(f"{name:40s} {statistics.median(values):9.0f} {spread:>13s} {ratio:6.2f}")
+
+
+def main() -> None:
+    """Parse the flags and print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", required=True, help="folder of photographs with a captions file")
+    parser.add_argument("--split", default=None, help="split of the folder")
+    parser.add_argument("--size", type=int, default=224, help="side of the pictures in pixels")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--batches", type=int, default=24, help="timed batches in a turn")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--workers", type=int, default=1, help="worker processes of each loader")
+    flags = parser.parse_args()
+    photographs = Photographs(flags.data, flags.split, size=flags.size, scale=SCALE)
+    print_table("transform, one thread, CPU time", transforms(photographs, flags.rounds))
+    speeds = loaders(photographs, flags.rounds, flags.batches, flags.batch_size, flags.workers)
+    print_table(f"loader, {flags.workers} worker(s), wall time", speeds)
+
+
+if __name__ == "__main__":
+    main()

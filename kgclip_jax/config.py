@@ -1,0 +1,248 @@
+"""What an experiment is: frozen dataclasses, built once from a config file and validated.
+
+Config files (`configs/*.py`) return an `ml_collections.ConfigDict` with these keys. Functions are
+given the parts that they use, never the whole experiment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from kgclip_jax import schema
+from kgclip_jax.data.emoji.world import EmojiWorld
+from kgclip_jax.errors import ConfigError
+from kgclip_jax.models import spec
+from kgclip_jax.models.transformer import Execution
+from kgclip_jax.objectives.contrastive import Contrastive
+
+
+@dataclass(frozen=True)
+class EmojiSource:
+    """Scenes of emoji drawings, rendered on the fly.
+
+    Attributes:
+        kind: tells this source apart from the others.
+        world: what the scenes are made of.
+        weight: share of the training pairs, relative to the other sources.
+        evaluation_items: size of each held-out set; 0 for none.
+    """
+
+    kind: Literal["emoji"]
+    world: EmojiWorld
+    weight: float = 1.0
+    evaluation_items: int = 500
+
+
+@dataclass(frozen=True)
+class PhotographSource:
+    """A folder of photographs with a captions file (Flickr CSV or COCO json).
+
+    Attributes:
+        kind: tells this source apart from the others.
+        folder: where it lies, absolute or relative to `data.path`.
+        split: the part to train on, as the folder's split file or captions files name it.
+        evaluation_split: the part to evaluate retrieval on, or None.
+        crop_scale: least and largest share of the picture that a random crop covers.
+        weight: share of the training pairs, relative to the other sources.
+    """
+
+    kind: Literal["photographs"]
+    folder: str = "."
+    split: str = "train"
+    evaluation_split: str | None = None
+    crop_scale: tuple[float, float] = (0.9, 1.0)
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where training pairs come from.
+
+    Attributes:
+        sources: by name; mixed by their weights.
+        path: folder that the sources' relative folders start from.
+        bad_share: give up when a larger share of the records cannot be used.
+        workers: processes that prepare batches; 0 prepares them in threads of the main process.
+        text_buckets: lengths that text batches are cut to, the smallest that holds the longest text
+            of the batch; the context length is always one of them.
+    """
+
+    sources: dict[str, EmojiSource | PhotographSource]
+    path: str = "."
+    bad_share: float = 0.05
+    workers: int = 1
+    text_buckets: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate over time: a linear warm-up, then a curve, as factors on the peak rate.
+
+    Attributes:
+        kind: "cosine" falls to zero at the last step, "rsqrt" falls with the inverse square root of
+            the step and linearly to zero over `cooldown_steps`, "constant" stays.
+        warmup_steps: length of the rise from zero.
+        timescale: rsqrt only: steps after the warm-up until the rate has fallen to 1/sqrt(2).
+        cooldown_steps: rsqrt only.
+    """
+
+    kind: Literal["cosine", "rsqrt", "constant"] = "cosine"
+    warmup_steps: int = 0
+    timescale: int = 10_000
+    cooldown_steps: int = 0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters whose path matches a regular expression, and how they are trained.
+
+    Attributes:
+        pattern: searched in paths like "vision/blocks/mlp/up/kernel"; the first match decides.
+        learning_rate: factor on the rate.
+        weight_decay: instead of the optimizer's, or None to keep it.
+        frozen: neither trained nor given optimizer state.
+    """
+
+    pattern: str
+    learning_rate: float = 1.0
+    weight_decay: float | None = None
+    frozen: bool = False
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """AdamW (Loshchilov and Hutter 2019) with clipping, groups and an optional moving average.
+
+    Attributes:
+        learning_rate: at the peak of the schedule.
+        schedule: its course.
+        b1: decay of the first moment.
+        b2: decay of the second moment.
+        eps: added to the root of the second moment.
+        weight_decay: of dense kernels and the token embedding; biases, norms, positions, tokens and
+            temperatures have none unless a group says so.
+        clip_norm: largest global norm of the gradient, or None.
+        moment_dtype: of the first moment.
+        groups: exceptions by path.
+        ema_decay: of a moving average of the parameters, or None.
+    """
+
+    learning_rate: float
+    schedule: Schedule = field(default_factory=Schedule)
+    b1: float = 0.9
+    b2: float = 0.98
+    eps: float = 1e-6
+    weight_decay: float = 0.1
+    clip_norm: float | None = 1.0
+    moment_dtype: Literal["float32", "bfloat16"] = "float32"
+    groups: tuple[Group, ...] = ()
+    ema_decay: float | None = None
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """How devices are arranged; -1 stands for all that remain.
+
+    Attributes:
+        data: copies of the model, each with its part of the batch.
+        fsdp: devices that share the parameters of one copy, each with its part of the batch.
+        tensor: devices that share each matrix product.
+    """
+
+    data: int = -1
+    fsdp: int = 1
+    tensor: int = 1
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """When to save, and how many to keep.
+
+    Attributes:
+        every: steps between checkpoints; the last step is always saved.
+        keep: newest checkpoints that stay on disk.
+    """
+
+    every: int = 1000
+    keep: int = 3
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training run.
+
+    Attributes:
+        model: the architecture, by every dimension (see `models/presets.py`).
+        data: the training pairs and held-out sets.
+        objectives: what is minimised: a weighted sum.
+        optimizer: how.
+        total_steps: length of training, and of the learning-rate schedule.
+        batch_size: pairs in a step, over all devices.
+        seed: of parameters, order of records, captions and crops.
+        execution: precision, recomputation and loop unrolling; None chooses for the device.
+        mesh: the arrangement of devices.
+        checkpoints: when to save.
+        log_every: steps between lines of metrics.
+        evaluate_every: steps between evaluations, or None for one at the end.
+    """
+
+    model: spec.DualEncoder
+    data: Data
+    objectives: dict[str, Contrastive]
+    optimizer: Optimizer
+    total_steps: int
+    batch_size: int
+    seed: int = 0
+    execution: Execution | None = None
+    mesh: Mesh = field(default_factory=Mesh)
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    log_every: int = 10
+    evaluate_every: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("total_steps", "batch_size", "log_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.data.text_buckets and not self.model.text.causal:
+            raise ValueError("data.text_buckets needs a causal text tower")
+
+
+def experiment(values: Mapping[str, Any]) -> Experiment:
+    """Validate a config. Raises ConfigError naming the key, with the nearest known ones."""
+    return schema.parse(Experiment, values)
+
+
+SAFE_TO_CHANGE = (
+    "total_steps",
+    "log_every",
+    "evaluate_every",
+    "checkpoints",
+    "data.workers",
+    "data.path",
+    "mesh",
+    "execution",
+)
+
+
+def check_resumable(saved: Mapping[str, Any], new: Experiment) -> None:
+    """Refuse to continue a run under settings that would make it another run.
+
+    Args:
+        saved: the run's `config.json`.
+        new: the settings of this launch.
+
+    Raises:
+        ConfigError: with one line for each changed key outside `SAFE_TO_CHANGE`.
+    """
+    changed = [
+        f"  {key}: {old!r} -> {now!r}"
+        for key, old, now in schema.differences(saved, schema.to_dict(new))
+        if not any(key == safe or key.startswith(f"{safe}.") for safe in SAFE_TO_CHANGE)
+    ]
+    if changed:
+        raise ConfigError(
+            "this workdir holds a run with another config:\n"
+            + "\n".join(changed)
+            + "\nUse another --workdir, or undo these changes. "
+            + f"Safe to change: {', '.join(SAFE_TO_CHANGE)}."
+        )

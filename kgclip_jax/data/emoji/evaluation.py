@@ -1,0 +1,123 @@
+"""Held-out evaluation sets of an emoji world; none of their scenes occurs in training."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kgclip_jax.data.emoji.captions import Habits, article, describe
+from kgclip_jax.data.emoji.composition import SwapRule, draw_swap, swap_rules
+from kgclip_jax.data.emoji.dice import Dice
+from kgclip_jax.data.emoji.render import Painter
+from kgclip_jax.data.emoji.scenes import draw_scene, scene_graph
+from kgclip_jax.data.emoji.world import EmojiWorld, Splits, splits
+from kgclip_jax.errors import ConfigError
+from kgclip_jax.knowledge.scene_graph import SceneGraph, entails
+from kgclip_jax.random import generator
+from kgclip_jax.types import Caption, CompositionSet, EvaluationSet, RetrievalSet, ZeroShotSet
+
+_EVERYTHING = Habits(leave_out=0.0, attribute=1.0, relation=1.0)
+_TEMPLATES = ("{}", "there is {}", "a picture of {}")
+_ATTEMPTS = 100
+
+
+def evaluation_sets(world: EmojiWorld, size: int, items: int) -> list[EvaluationSet]:
+    """Build every evaluation set that the world allows, always the same for the same arguments.
+
+    Retrieval over unseen scenes; zero-shot classification of single things in unseen scenes, of
+    seen and of unseen concepts; composition by swaps in unseen scenes (see `composition`), two of
+    them with attribute-object and relation-object pairs that training never shows.
+
+    Args:
+        world: the settings.
+        size: the side of the pictures in pixels.
+        items: pictures of each set (composition: pairs of pictures). Item i does not depend on it.
+
+    Raises:
+        ConfigError: the world is too small for that many different items.
+        DataError: a package with the pictures or the names is missing.
+    """
+    parts = splits(world)
+    painter = Painter(parts, size)
+    sets: list[EvaluationSet] = [_retrieval(parts, painter, items)]
+    for name, concepts in (("seen concepts", parts.seen), ("unseen concepts", parts.unseen)):
+        if len(concepts) > 1:
+            sets.append(_zero_shot(parts, painter, items, name, concepts))
+    for name, rule in swap_rules(parts).items():
+        sets.append(_composition(parts, painter, items, name, rule))
+    return sets
+
+
+def _dice(parts: Splits, name: str, index: int) -> Dice:
+    return Dice(generator(parts.world.seed, f"emoji evaluation {name}", index))
+
+
+def _retrieval(parts: Splits, painter: Painter, items: int) -> RetrievalSet:
+    """Draw scenes of several things, told in full, so that each caption fits one picture alone."""
+    name = "unseen scenes"
+    most = parts.world.max_objects
+    crowd = _Crowd()
+    images, captions = [], []
+    for index in range(items):
+        dice = _dice(parts, name, index)
+        for _ in range(_ATTEMPTS):
+            scene = draw_scene(parts, dice, count=min(most, 2 + dice.below(most - 1)))
+            caption = describe(parts, scene, _EVERYTHING, dice)
+            if crowd.admits(scene_graph(parts, scene), caption):
+                break
+        else:
+            raise ConfigError(
+                f"captions tell no more than {index} scenes of this world apart: ask for fewer "
+                f"than {items} items, or raise concepts"
+            )
+        images.append(painter.paint(scene))
+        captions.append(caption.text)
+    return RetrievalSet(name, np.stack(images), captions, np.arange(items))
+
+
+class _Crowd:
+    """Pictures and captions of which no caption is true of another's picture."""
+
+    def __init__(self) -> None:
+        self._members: list[tuple[SceneGraph, SceneGraph]] = []
+        self._by_name: dict[str, list[int]] = {}
+
+    def admits(self, scene: SceneGraph, caption: Caption) -> bool:
+        """Take a scene and its caption in, unless one of the captions would fit two pictures."""
+        claim = caption.graph
+        if claim is None:
+            return False
+        names = {thing.name for thing in scene.objects} - {"background"}
+        for index in {index for name in names for index in self._by_name.get(name, ())}:
+            other_scene, other_claim = self._members[index]
+            if entails(other_scene, claim) or entails(scene, other_claim):
+                return False
+        for name in names:
+            self._by_name.setdefault(name, []).append(len(self._members))
+        self._members.append((scene, claim))
+        return True
+
+
+def _zero_shot(
+    parts: Splits, painter: Painter, items: int, name: str, concepts: Sequence[int]
+) -> ZeroShotSet:
+    """Draw single things, all classes equally often. Class names carry their article ("an owl")."""
+    images, labels = [], []
+    for index in range(items):
+        label = index % len(concepts)
+        scene = draw_scene(parts, _dice(parts, name, index), 1, concepts[label : label + 1])
+        images.append(painter.paint(scene))
+        labels.append(label)
+    names = [parts.concepts[concept].name for concept in concepts]
+    class_names = [f"{article(name)} {name}" for name in names]
+    return ZeroShotSet(name, np.stack(images), np.array(labels), class_names, _TEMPLATES)
+
+
+def _composition(
+    parts: Splits, painter: Painter, items: int, name: str, rule: SwapRule
+) -> CompositionSet:
+    images, captions = [], []
+    for index in range(items):
+        swap = draw_swap(rule, parts, _dice(parts, name, index))
+        images.append(np.stack([painter.paint(scene) for scene in swap.scenes]))
+        captions.append((swap.captions[0].text, swap.captions[1].text))
+    return CompositionSet(name, np.stack(images), captions)

@@ -1,0 +1,80 @@
+"""Emoji scenes as a source of training records."""
+
+from functools import cached_property, lru_cache
+
+import numpy as np
+from jaxtyping import UInt8
+
+from kgclip_jax.data.emoji.captions import Habits, describe
+from kgclip_jax.data.emoji.dice import Dice
+from kgclip_jax.data.emoji.render import Painter
+from kgclip_jax.data.emoji.scenes import Scene, draw_scene, scene_graph
+from kgclip_jax.data.emoji.world import EmojiWorld, Splits, splits
+from kgclip_jax.knowledge.scene_graph import SceneGraph
+from kgclip_jax.random import generator
+from kgclip_jax.types import Caption
+
+_REMEMBERED_SCENES = 8192  # about 1 KB each; epochs come back to them
+
+
+class EmojiScenes:
+    """The training scenes of a world, painted on the fly; implements `kgclip_jax.types.Source`.
+
+    Record `index` is the same scene and the same picture in every epoch; its captions differ.
+    Pickles to the settings alone: each process reads the drawings for itself, when it first paints.
+    """
+
+    name = "emoji"
+
+    def __init__(self, world: EmojiWorld, size: int) -> None:
+        """Take the settings, and the side of the pictures in pixels."""
+        self.world = world
+        self.size = size
+        self._scene = lru_cache(_REMEMBERED_SCENES)(self._draw)
+
+    def __reduce__(self) -> tuple[type["EmojiScenes"], tuple[EmojiWorld, int]]:
+        return EmojiScenes, (self.world, self.size)
+
+    def __len__(self) -> int:
+        return self.world.scenes
+
+    def caption(self, index: int, rng: np.random.Generator) -> Caption:
+        """Describe scene `index` anew: another choice of what to say, and of the words.
+
+        Raises:
+            IndexError: there is no such scene.
+        """
+        world = self.world
+        habits = Habits(
+            leave_out=world.distractor_probability,
+            attribute=world.attribute_probability,
+            relation=world.relation_probability,
+        )
+        return describe(self._splits, self._scene(index), habits, Dice(rng))
+
+    def image(self, index: int, rng: np.random.Generator) -> UInt8[np.ndarray, "size size 3"]:
+        """Paint scene `index`; nothing about the picture is left to `rng`.
+
+        Raises:
+            IndexError: there is no such scene.
+            DataError: a picture file cannot be read.
+        """
+        return self._painter.paint(self._scene(index))
+
+    def graph(self, index: int) -> SceneGraph:
+        """Return all that is true of scene `index`, whether or not a caption says it."""
+        return scene_graph(self._splits, self._scene(index))
+
+    def _draw(self, index: int) -> Scene:
+        if not 0 <= index < len(self):
+            raise IndexError(f"scene {index} of {len(self)}")
+        rng = generator(self.world.seed, "emoji training scene", index)
+        return draw_scene(self._splits, Dice(rng))
+
+    @cached_property
+    def _splits(self) -> Splits:
+        return splits(self.world)
+
+    @cached_property
+    def _painter(self) -> Painter:
+        return Painter(self._splits, self.size)

@@ -1,0 +1,183 @@
+"""The Grain pipeline: from sources to batches of uint8 pictures and token ids.
+
+    order of records -> captions -> tokens, cut to a bucket -> this host's rows -> pictures
+
+A batch is a function of (seed, step), whatever the number of hosts, workers or restarts. Captions
+are cheap, so every host tokenises the whole global batch and thereby knows its common length;
+pictures are not, so each host decodes or renders only its own rows.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import grain
+import numpy as np
+from absl import flags
+
+from kgclip_jax.random import generator
+from kgclip_jax.data.tokenizer import ClipTokenizer, bucket
+from kgclip_jax.errors import BadRecord, DataError
+from kgclip_jax.types import Batch, Source
+
+REPLACEMENT_TRIES = 100
+
+Batches = grain.DatasetIterator
+"""An iterator of `HostBatch` that must be closed."""
+
+
+class Draw(NamedTuple):
+    """One slot of the endless training stream."""
+
+    position: int
+    source: int
+    record: int
+
+
+class HostBatch(NamedTuple):
+    """This host's rows of a step, and the reasons why records were replaced in them."""
+
+    batch: Batch
+    bad_records: Sequence[str]
+
+
+class _Stream(grain.sources.RandomAccessDataSource):
+    """The record numbers of one source, as something that Grain can shuffle."""
+
+    def __init__(self, source: int, length: int) -> None:
+        self._source = source
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, record: int) -> tuple[int, int]:
+        return self._source, int(record)
+
+
+@dataclass(frozen=True)
+class _Assemble:
+    """Turns a global batch of draws into this host's batch."""
+
+    sources: Sequence[Source]
+    tokenizer: ClipTokenizer
+    buckets: Sequence[int]
+    seed: int
+    host: int
+    hosts: int
+
+    def __call__(self, draws: Sequence[Draw]) -> HostBatch:
+        tokens = self.tokenizer([self._caption(draw) for draw in draws])
+        length = bucket(int(self.tokenizer.lengths(tokens).max()), self.buckets)
+        rows = range(self.host, len(draws), self.hosts)
+        images, bad_records = [], []
+        tokens = tokens[:, :length]
+        for row in rows:
+            image, replacement, reasons = self._image(draws[row], length)
+            images.append(image)
+            bad_records.extend(reasons)
+            if replacement is not None:
+                tokens[row] = replacement
+        batch = Batch(np.stack(images), np.ascontiguousarray(tokens[self.host :: self.hosts]))
+        return HostBatch(batch, tuple(bad_records))
+
+    def _caption(self, draw: Draw) -> str:
+        rng = generator(self.seed, "caption", draw.position)
+        return self.sources[draw.source].caption(draw.record, rng).text
+
+    def _image(
+        self, draw: Draw, length: int
+    ) -> tuple[np.ndarray, np.ndarray | None, Sequence[str]]:
+        """Return the picture, the tokens that replace the caption (or None), and what was bad.
+
+        A bad record gives way to another one of its source whose caption fits the batch's length.
+        """
+        source, reasons = self.sources[draw.source], []
+        choice = generator(self.seed, "replacement", draw.position)
+        tokens = None
+        for _ in range(REPLACEMENT_TRIES):
+            try:
+                rng = generator(self.seed, "augment", draw.position)
+                return source.image(draw.record, rng), tokens, reasons
+            except BadRecord as error:
+                reasons.append(f"{source.name}: {error}")
+            draw, tokens = self._replacement(draw, choice, length)
+        raise DataError(
+            f"{REPLACEMENT_TRIES} records of {source.name} in a row were bad, last: {reasons[-1]}"
+        )
+
+    def _replacement(
+        self, draw: Draw, choice: np.random.Generator, length: int
+    ) -> tuple[Draw, np.ndarray]:
+        records = len(self.sources[draw.source])
+        while True:
+            draw = draw._replace(record=int(choice.integers(records)))
+            tokens = self.tokenizer([self._caption(draw)])
+            if self.tokenizer.lengths(tokens)[0] <= length:
+                return draw, tokens[0, :length]
+
+
+def training_batches(
+    sources: Sequence[Source],
+    weights: Sequence[float],
+    tokenizer: ClipTokenizer,
+    *,
+    batch_size: int,
+    buckets: Sequence[int] = (),
+    seed: int,
+    start: int = 0,
+    workers: int = 0,
+    host: int = 0,
+    hosts: int = 1,
+) -> Batches:
+    """Return the endless batches of a run, from step `start` on.
+
+    Args:
+        sources: where records come from; each is shuffled anew every epoch.
+        weights: their shares of the pairs, in any unit.
+        tokenizer: for all captions.
+        batch_size: pairs in a step over all hosts; divisible by `hosts`.
+        buckets: text lengths to cut batches to; the tokenizer's context length is added.
+        seed: of everything random.
+        start: first step; resuming at step n gives the batches that would have come.
+        workers: processes that assemble batches; 0 uses threads of this process.
+        host: number of this host.
+        hosts: number of all hosts.
+
+    Raises:
+        DataError: when `hosts` does not divide `batch_size`.
+    """
+    if batch_size % hosts:
+        raise DataError(f"batch_size {batch_size} is not divisible by {hosts} hosts")
+    buckets = sorted({*buckets, tokenizer.context_length})
+    assemble = _Assemble(tuple(sources), tokenizer, buckets, seed, host, hosts)
+    dataset = _draws(sources, weights, seed).batch(batch_size, batch_fn=tuple)
+    batches = dataset[start:].map(assemble)
+    if workers:
+        # Grain reads its own command-line flags, which only absl's entry point has parsed.
+        flags.FLAGS.mark_as_parsed()
+        options = grain.multiprocessing.MultiprocessingOptions(num_workers=workers)
+        return iter(batches.to_iter_dataset(_ONE_AHEAD).mp_prefetch(options))
+    return iter(batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))
+
+
+_ONE_AHEAD = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
+
+
+def _draws(sources: Sequence[Source], weights: Sequence[float], seed: int) -> grain.MapDataset:
+    streams = [
+        grain.MapDataset.source(_Stream(number, len(source)))
+        .shuffle(seed=seed % 2**32 + number)
+        .repeat()
+        for number, source in enumerate(sources)
+    ]
+    mixed = streams[0] if len(streams) == 1 else grain.MapDataset.mix(streams, list(weights))
+    return mixed.map_with_index(lambda position, item: Draw(int(position), *item))
+
+
+def summarise(reasons: Counter[str], most: int = 5) -> str:
+    """Count bad records by reason, the commonest first, on one line."""
+    parts = [f"{count} x {reason}" for reason, count in reasons.most_common(most)]
+    left_out = len(reasons) - len(parts)
+    return "; ".join(parts) + (f"; and {left_out} other reasons" if left_out else "")

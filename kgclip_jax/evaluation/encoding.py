@@ -1,0 +1,15 @@
+"""Embedding texts with each distinct text encoded once."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from kgclip_jax.types import Encoder
+
+
+def encode_texts(encoder: Encoder, texts: Sequence[str]) -> Float[np.ndarray, "texts d"]:
+    """Embed `texts` in their order; repeated texts cost nothing and get equal embeddings."""
+    rows: dict[str, int] = {}
+    places = [rows.setdefault(text, len(rows)) for text in texts]
+    return encoder.encode_text(list(rows))[places]

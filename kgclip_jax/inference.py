@@ -1,0 +1,130 @@
+"""A trained dual encoder as users hold it: pictures and texts in, NumPy embeddings out."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+from PIL import Image
+
+from kgclip_jax import config
+from kgclip_jax.data.images import evaluation_transform
+from kgclip_jax.data.tokenizer import ClipTokenizer, bucket
+from kgclip_jax.errors import CheckpointError
+from kgclip_jax.models.dual_encoder import Model, Params
+from kgclip_jax.models.transformer import execution_for
+from kgclip_jax.training.checkpoints import Checkpoints, describe
+from kgclip_jax.workdir import Workdir
+
+Picture = Image.Image | UInt8[np.ndarray, "height width 3"]
+
+
+class ClipEncoder:
+    """Embeds pictures and texts into one space.
+
+    Args:
+        model: the architecture.
+        params: its parameters, on any devices.
+        tokenizer: for texts.
+        batch_size: inputs that go through a tower at once; a multiple of `rows`.
+        sharding: of inputs over devices, for parameters that are sharded.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        params: Params,
+        tokenizer: ClipTokenizer,
+        *,
+        batch_size: int = 128,
+        sharding: jax.sharding.Sharding | None = None,
+    ) -> None:
+        self.model = model
+        self.params = params
+        self._tokenizer = tokenizer
+        self._batch_size = batch_size
+        self._sharding = sharding
+        self._encode_image = jax.jit(model.encode_image)
+        self._encode_text = jax.jit(model.encode_text)
+        context = tokenizer.context_length
+        causal = model.shape.text.causal
+        self._buckets = sorted({16, 32, context}) if causal and context > 16 else [context]
+
+    def encode_image(
+        self, images: UInt8[np.ndarray, "b height width 3"] | Sequence[Picture]
+    ) -> Float[np.ndarray, "b d"]:
+        """Return unit-length float32 embeddings.
+
+        Args:
+            images: uint8 arrays or PIL images of any size; those that are not of the model's size
+                are resized as in its evaluation preprocessing.
+        """
+        vision = self.model.shape.vision
+        side = (vision.image_size, vision.image_size, 3)
+        if not (isinstance(images, np.ndarray) and images.shape[1:] == side):
+            images = np.stack(
+                [evaluation_transform(image, vision.image_size, vision.resize) for image in images]
+            )
+        return self._in_batches(self._encode_image, images)
+
+    def encode_text(self, texts: Sequence[str]) -> Float[np.ndarray, "b d"]:
+        """Return unit-length float32 embeddings."""
+        if isinstance(texts, str):
+            raise TypeError("encode_text takes a list of texts, not one text")
+        tokens = self._tokenizer(texts)
+        length = bucket(int(self._tokenizer.lengths(tokens).max()), self._buckets)
+        return self._in_batches(self._encode_text, tokens[:, :length])
+
+    def similarity(
+        self, images: Sequence[Picture], texts: Sequence[str]
+    ) -> Float[np.ndarray, "images texts"]:
+        """Return the cosine similarity of each picture with each text, float32."""
+        return self.encode_image(images) @ self.encode_text(texts).T
+
+    def _in_batches(
+        self, encode: Callable[[Params, Array], Array], inputs: np.ndarray
+    ) -> Float[np.ndarray, "b d"]:
+        """Encode batches of one size, so that the tower is compiled once; the last one is padded."""
+        outputs = []
+        for start in range(0, len(inputs), self._batch_size):
+            rows = inputs[start : start + self._batch_size]
+            missing = self._batch_size - len(rows)
+            padded = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
+            embeddings = encode(self.params, jax.device_put(padded, self._sharding))
+            outputs.append(jax.device_get(embeddings)[: len(rows)])
+        return np.concatenate(outputs)
+
+
+def load(source: str | Path, *, step: int | None = None, averaged: bool = False) -> ClipEncoder:
+    """Load the model of a training run.
+
+    Args:
+        source: the run's workdir.
+        step: of the checkpoint; the newest by default.
+        averaged: take the moving average of the parameters.
+
+    Raises:
+        ConfigError: when there is no run in `source`.
+        CheckpointError: when it has no such checkpoint, or one that does not fit its config.
+    """
+    workdir = Workdir(Path(source))
+    experiment = config.experiment(workdir.read_config())
+    tokenizer = ClipTokenizer(experiment.model.text.context_length)
+    checkpoints = Checkpoints(
+        workdir.checkpoints, describe(experiment.model, tokenizer.fingerprint)
+    )
+    steps = checkpoints.steps()
+    if not steps:
+        raise CheckpointError(f"{workdir.checkpoints} has no checkpoint yet")
+    execution = experiment.execution or execution_for(jax.default_backend())
+    model = Model(experiment.model, execution)
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    abstract = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
+        model.abstract(),
+    )
+    params = checkpoints.restore_params(
+        steps[-1] if step is None else step, abstract, averaged=averaged
+    )
+    return ClipEncoder(model, params, tokenizer)

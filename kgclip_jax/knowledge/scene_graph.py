@@ -1,0 +1,69 @@
+"""Scene graphs: objects with attributes, and relations between them, tied to spans of a caption."""
+
+from typing import NamedTuple
+
+
+class Span(NamedTuple):
+    """Characters [start, stop) of a caption."""
+
+    start: int
+    stop: int
+
+
+class Attribute(NamedTuple):
+    """A property of an object ("small"). `span` is None when no caption mentions it."""
+
+    name: str
+    span: Span | None = None
+
+
+class SceneObject(NamedTuple):
+    """A thing in a scene. `span` covers its name (not its attributes) in the caption."""
+
+    name: str
+    attributes: tuple[Attribute, ...] = ()
+    span: Span | None = None
+
+
+class Relation(NamedTuple):
+    """`objects[subject]` stands in the relation `predicate` to `objects[object]`."""
+
+    subject: int
+    predicate: str
+    object: int
+    span: Span | None = None
+
+
+class SceneGraph(NamedTuple):
+    """The meaning of a picture or of a caption."""
+
+    objects: tuple[SceneObject, ...]
+    relations: tuple[Relation, ...] = ()
+
+
+def entails(scene: SceneGraph, claim: SceneGraph) -> bool:
+    """Tell whether everything `claim` says is true of `scene`.
+
+    True if the claim's objects can be found as different objects of the scene, by name, with at
+    least the claimed attributes, so that the scene lists each claimed relation between them. Names
+    are compared as strings; spans play no part.
+    """
+    relations = {(r.subject, r.predicate, r.object) for r in scene.relations}
+    properties = [{attribute.name for attribute in thing.attributes} for thing in scene.objects]
+
+    def extend(found: tuple[int, ...]) -> bool:
+        if len(found) == len(claim.objects):
+            return all(
+                (found[r.subject], r.predicate, found[r.object]) in relations
+                for r in claim.relations
+            )
+        wanted = claim.objects[len(found)]
+        return any(
+            thing.name == wanted.name
+            and index not in found
+            and all(attribute.name in properties[index] for attribute in wanted.attributes)
+            and extend((*found, index))
+            for index, thing in enumerate(scene.objects)
+        )
+
+    return extend(())

@@ -1,0 +1,95 @@
+"""The dual encoder: two towers and a temperature, as a Flax module and as pure functions.
+
+Flax NNX builds and traces the module; everything outside this room holds its parameters as a plain
+nested dict, which keeps dispatch cheap and checkpoints, shardings and conversions simple.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int32, UInt8
+
+from kgclip_jax.models import spec
+from kgclip_jax.models.text import TextTower
+from kgclip_jax.models.transformer import Execution
+from kgclip_jax.models.vision import TowerOutput, VisionTower
+from kgclip_jax.types import Batch, Embeddings
+
+Params = dict[str, Any]
+
+
+class DualEncoder(nnx.Module):
+    """Radford et al. 2021 (CLIP); with a logit bias, Zhai et al. 2023 (SigLIP)."""
+
+    def __init__(self, shape: spec.DualEncoder, execution: Execution, *, rngs: nnx.Rngs) -> None:
+        self.vision = VisionTower(shape.vision, shape.embedding, execution, rngs=rngs)
+        self.text = TextTower(shape.text, shape.embedding, execution, rngs=rngs)
+        self.logit_scale = nnx.Param(jnp.array(math.log(shape.logit_scale), jnp.float32))
+        if shape.logit_bias is not None:
+            self.logit_bias = nnx.Param(jnp.array(shape.logit_bias, jnp.float32))
+        self.shape = shape
+
+    def __call__(self, batch: Batch) -> Embeddings:
+        has_bias = self.shape.logit_bias is not None
+        return Embeddings(
+            image=normalise(self.vision(batch.images).pooled),
+            text=normalise(self.text(batch.tokens).pooled),
+            logit_scale=jnp.exp(self.logit_scale[...]),
+            logit_bias=self.logit_bias[...] if has_bias else jnp.zeros(()),
+        )
+
+
+def normalise(x: Float[Array, "b d"]) -> Float[Array, "b d"]:
+    """Rows of unit length; a zero row stays zero and has a finite gradient."""
+    return x * jax.lax.rsqrt(jnp.square(x).sum(-1, keepdims=True) + 1e-12)
+
+
+@dataclass(frozen=True)
+class Model:
+    """Pure functions of a parameter dict, for one architecture and one way of computing it."""
+
+    shape: spec.DualEncoder
+    execution: Execution = Execution()
+
+    def _build(self, seed: int | Array = 0) -> DualEncoder:
+        return DualEncoder(self.shape, self.execution, rngs=nnx.Rngs(params=seed))
+
+    def initialise(self, seed: int) -> Params:
+        """Fresh parameters; call it under `jax.jit` with output shardings to create them in place."""
+        return nnx.to_pure_dict(nnx.state(self._build(seed), nnx.Param))
+
+    def abstract(self) -> Params:
+        """The parameters' shapes and dtypes, as `jax.ShapeDtypeStruct`."""
+        return nnx.to_pure_dict(nnx.state(nnx.eval_shape(self._build), nnx.Param))
+
+    def bind(self, params: Params) -> DualEncoder:
+        """The module over these parameters, for use within a trace."""
+        return nnx.merge(nnx.graphdef(nnx.eval_shape(self._build)), params)
+
+    def embed(self, params: Params, batch: Batch) -> Embeddings:
+        """Both towers over a batch."""
+        return self.bind(params)(batch)
+
+    def encode_image(
+        self, params: Params, images: UInt8[Array, "b height width 3"]
+    ) -> Float[Array, "b d"]:
+        """Unit-length image embeddings."""
+        return normalise(self.bind(params).vision(images).pooled)
+
+    def encode_text(self, params: Params, tokens: Int32[Array, "b n"]) -> Float[Array, "b d"]:
+        """Unit-length text embeddings."""
+        return normalise(self.bind(params).text(tokens).pooled)
+
+    def constrain(self, params: Params) -> Params:
+        """Return the parameters with the logit scale within its limits (Radford et al. 2021, 2.5)."""
+        if self.shape.max_logit_scale is None:
+            return params
+        limit = math.log(self.shape.max_logit_scale)
+        return params | {"logit_scale": jnp.clip(params["logit_scale"], 0, limit)}
+
+
+__all__ = ["DualEncoder", "Model", "Params", "TowerOutput", "normalise"]

@@ -1,0 +1,106 @@
+"""Dense layers, norms and activations, on rows: arrays of shape (rows, features).
+
+Dense layers take two-dimensional inputs on purpose. XLA on CPUs multiplies (b*n, d) matrices about
+a quarter faster than (b, n, d) arrays.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from kgclip_jax.models.spec import Activation
+
+
+@jax.custom_vjp
+def matmul(x: Float[Array, "rows i"], kernel: Float[Array, "i o"]) -> Float[Array, "rows o"]:
+    """`x @ kernel`, with a gradient that CPUs compute fast."""
+    return x @ kernel
+
+
+def _matmul_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
+    return x @ kernel, (x, kernel)
+
+
+def _matmul_backward(residuals: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    x, kernel = residuals
+
+    def transposed_first(x: Array, gradient: Array) -> Array:
+        # XLA:CPU contracts the first axis of both operands at half speed; a real transpose is
+        # cheaper, and the barrier keeps XLA from folding it back into the product.
+        return jax.lax.optimization_barrier(x.T) @ gradient
+
+    kernel_gradient = jax.lax.platform_dependent(
+        x, gradient, cpu=transposed_first, default=lambda x, gradient: x.T @ gradient
+    )
+    return gradient @ kernel.T, kernel_gradient
+
+
+matmul.defvjp(_matmul_forward, _matmul_backward)
+
+
+class Linear(nnx.Module):
+    """An affine map of rows, computed in the dtype of its input from float32 parameters."""
+
+    def __init__(
+        self, inputs: int, outputs: int, *, std: float, bias: bool = True, rngs: nnx.Rngs
+    ) -> None:
+        self.kernel = nnx.Param(std * jax.random.normal(rngs.params(), (inputs, outputs)))
+        self.bias = nnx.Param(jnp.zeros(outputs)) if bias else None
+
+    def __call__(self, x: Float[Array, "rows i"]) -> Float[Array, "rows o"]:
+        y = matmul(x, self.kernel[...].astype(x.dtype))
+        return y if self.bias is None else y + self.bias[...].astype(x.dtype)
+
+
+class LayerNorm(nnx.Module):
+    """Layer norm over features, with float32 statistics."""
+
+    def __init__(self, features: int, *, eps: float) -> None:
+        self.scale = nnx.Param(jnp.ones(features))
+        self.bias = nnx.Param(jnp.zeros(features))
+        self.eps = eps
+
+    def __call__(self, x: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        y = x.astype(jnp.float32)
+        y = y - y.mean(-1, keepdims=True)
+        y = y * jax.lax.rsqrt(jnp.square(y).mean(-1, keepdims=True) + self.eps)
+        return (y * self.scale[...] + self.bias[...]).astype(x.dtype)
+
+
+def quick_gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The sigmoid approximation of OpenAI's CLIP: x * sigmoid(1.702 x)."""
+    return x * jax.nn.sigmoid(1.702 * x)
+
+
+def gelu_erf(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The exact form (open_clip, PyTorch's default)."""
+    return jax.nn.gelu(x, approximate=False)
+
+
+def gelu_tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The tanh approximation (SigLIP)."""
+    return jax.nn.gelu(x, approximate=True)
+
+
+ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
+    "quick_gelu": quick_gelu,
+    "gelu_erf": gelu_erf,
+    "gelu_tanh": gelu_tanh,
+}
+
+
+class Mlp(nnx.Module):
+    """Two linear maps with an activation between them."""
+
+    def __init__(
+        self, width: int, hidden: int, *, activation: Activation, down_std: float, rngs: nnx.Rngs
+    ) -> None:
+        self.up = Linear(width, hidden, std=(2 * width) ** -0.5, rngs=rngs)
+        self.down = Linear(hidden, width, std=down_std, rngs=rngs)
+        self.activation = activation
+
+    def __call__(self, x: Float[Array, "rows d"]) -> Float[Array, "rows d"]:
+        return self.down(ACTIVATIONS[self.activation](self.up(x)))

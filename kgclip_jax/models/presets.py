@@ -1,0 +1,117 @@
+"""Published dual encoders by name, with their exact dimensions, and small ones for laptops.
+
+Dimensions and parameter counts: open_clip `model_configs/` and `docs/model_profile.csv`;
+SigLIP: Zhai et al. 2023 (arXiv 2303.15343).
+"""
+
+import difflib
+from dataclasses import replace
+
+from kgclip_jax.errors import ConfigError
+from kgclip_jax.models.spec import DualEncoder, Text, Transformer, Vision
+
+
+def _clip(
+    vision: tuple[int, int, int],
+    text: tuple[int, int, int],
+    patch: int,
+    mlp_width: int | None = None,
+) -> DualEncoder:
+    """OpenAI's layout; towers are (width, depth, heads). The text width is the embedding's."""
+    width, depth, heads = vision
+    text_width, text_depth, text_heads = text
+    return DualEncoder(
+        vision=Vision(Transformer(width, depth, heads, mlp_width or 4 * width), patch_size=patch),
+        text=Text(Transformer(text_width, text_depth, text_heads, 4 * text_width)),
+        embedding=text_width,
+    )
+
+
+def _with_activation(model: DualEncoder, activation: str) -> DualEncoder:
+    def change(tower: Vision | Text) -> Vision | Text:
+        return replace(tower, transformer=replace(tower.transformer, activation=activation))
+
+    return replace(model, vision=change(model.vision), text=change(model.text))
+
+
+def _siglip(
+    blocks: tuple[int, int, int], mlp_width: int, patch: int, image_size: int = 224
+) -> DualEncoder:
+    """SigLIP's layout: both towers of one shape, attention pooling, bidirectional text."""
+    transformer = Transformer(*blocks, mlp_width, activation="gelu_tanh", norm_eps=1e-6)
+    return DualEncoder(
+        vision=Vision(
+            transformer,
+            image_size=image_size,
+            patch_size=patch,
+            pooling="map",
+            patch_bias=True,
+            norm_pre=False,
+            projection=False,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
+            resize="squash",
+        ),
+        text=Text(
+            transformer,
+            vocabulary=32000,
+            context_length=64,
+            causal=False,
+            pooling="last",
+            eos_id=1,
+            projection_bias=True,
+        ),
+        embedding=transformer.width,
+        logit_scale=10.0,
+        max_logit_scale=None,
+        logit_bias=-10.0,
+    )
+
+
+def _small(width: int, depth: int, text_depth: int, image_size: int, patch: int) -> DualEncoder:
+    """Towers for laptops: fixed 2-D positions, which learn relations soonest on little data."""
+    heads = max(1, width // 32)
+    return DualEncoder(
+        vision=Vision(
+            Transformer(width, depth, heads, 4 * width),
+            image_size=image_size,
+            patch_size=patch,
+            pooling="mean",
+            positions="sincos2d",
+            patch_bias=True,
+            norm_pre=False,
+        ),
+        text=Text(Transformer(width, text_depth, heads, 4 * width), context_length=32),
+        embedding=width,
+    )
+
+
+_OPEN_CLIP = {
+    "ViT-B-32": _clip((768, 12, 12), (512, 12, 8), 32),
+    "ViT-B-16": _clip((768, 12, 12), (512, 12, 8), 16),
+    "ViT-L-14": _clip((1024, 24, 16), (768, 12, 12), 14),
+    "ViT-H-14": _clip((1280, 32, 16), (1024, 24, 16), 14),
+    "ViT-g-14": _clip((1408, 40, 16), (1024, 24, 16), 14, mlp_width=6144),
+}
+
+PRESETS: dict[str, DualEncoder] = {
+    **_OPEN_CLIP,
+    **{
+        f"{name}-quickgelu": _with_activation(_OPEN_CLIP[name], "quick_gelu")
+        for name in ("ViT-B-32", "ViT-B-16", "ViT-L-14")
+    },
+    "SigLIP-B-16": _siglip((768, 12, 12), 3072, 16),
+    "SigLIP-L-16-256": _siglip((1024, 24, 16), 4096, 16, image_size=256),
+    "SigLIP-So400m-14": _siglip((1152, 27, 16), 4304, 14),
+    "small": _small(width=256, depth=6, text_depth=4, image_size=128, patch=16),
+    "quickstart": _small(width=96, depth=3, text_depth=2, image_size=32, patch=8),
+    "tiny": _small(width=32, depth=2, text_depth=2, image_size=16, patch=8),
+}
+
+
+def preset(name: str) -> DualEncoder:
+    """Return the preset called `name`. Raises ConfigError with the nearest names."""
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.3) or sorted(PRESETS)
+        raise ConfigError(f"no model preset {name!r}; did you mean {' or '.join(near)}?")
+    return PRESETS[name]

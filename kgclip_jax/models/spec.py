@@ -1,0 +1,136 @@
+"""Descriptions of dual encoders: everything that a checkpoint must say to be read back correctly.
+
+Plain frozen dataclasses, free of JAX, so that configs, tools and converters can use them cheaply.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Activation = Literal["quick_gelu", "gelu_erf", "gelu_tanh"]
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """A stack of pre-norm blocks.
+
+    Attributes:
+        width: features of the residual stream.
+        depth: number of blocks.
+        heads: attention heads; must divide `width`.
+        mlp_width: hidden features of the feed-forward layers.
+        activation: non-linearity of the feed-forward layers, by its exact form.
+        norm_eps: epsilon of every layer norm (CLIP 1e-5, SigLIP 1e-6).
+    """
+
+    width: int
+    depth: int
+    heads: int
+    mlp_width: int
+    activation: Activation = "gelu_erf"
+    norm_eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not divisible by heads {self.heads}")
+
+
+@dataclass(frozen=True)
+class Vision:
+    """A vision transformer.
+
+    Attributes:
+        transformer: its blocks.
+        image_size: side of the square input, in pixels.
+        patch_size: side of a patch, in pixels; must divide `image_size`.
+        pooling: "class" reads the class token (which only this choice has), "mean" averages the
+            patches, "map" is multi-head attention pooling (SigLIP).
+        positions: "learned" table, or fixed two-dimensional sine-cosine waves.
+        patch_bias: whether the patch embedding has a bias (CLIP: no, SigLIP: yes).
+        norm_pre: layer norm before the first block (CLIP: yes).
+        projection: bias-free linear map to the embedding (SigLIP: none).
+        mean: what a channel in [0, 1] is reduced by before the tower.
+        std: what it is divided by afterwards.
+        resize: evaluation preprocessing: "shortest" side then centre crop, or "squash" to a square.
+    """
+
+    transformer: Transformer
+    image_size: int = 224
+    patch_size: int = 32
+    pooling: Literal["class", "mean", "map"] = "class"
+    positions: Literal["learned", "sincos2d"] = "learned"
+    patch_bias: bool = False
+    norm_pre: bool = True
+    projection: bool = True
+    mean: tuple[float, float, float] = CLIP_MEAN
+    std: tuple[float, float, float] = CLIP_STD
+    resize: Literal["shortest", "squash"] = "shortest"
+
+    def __post_init__(self) -> None:
+        if self.image_size % self.patch_size:
+            raise ValueError(
+                f"image_size {self.image_size} is not divisible by patch_size {self.patch_size}"
+            )
+
+    @property
+    def grid(self) -> int:
+        """Patches along one side."""
+        return self.image_size // self.patch_size
+
+    @property
+    def length(self) -> int:
+        """Tokens that the blocks see."""
+        return self.grid**2 + (self.pooling == "class")
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text transformer.
+
+    Attributes:
+        transformer: its blocks.
+        vocabulary: number of token ids.
+        context_length: positions; longer texts are truncated.
+        causal: whether a token sees only what stands before it.
+        pooling: "eos" reads the first end-of-text token, "last" the last position.
+        eos_id: the end-of-text token.
+        projection_bias: whether the map to the embedding has a bias (SigLIP: yes).
+    """
+
+    transformer: Transformer
+    vocabulary: int = 49408
+    context_length: int = 77
+    causal: bool = True
+    pooling: Literal["eos", "last"] = "eos"
+    eos_id: int = 49407
+    projection_bias: bool = False
+
+
+@dataclass(frozen=True)
+class DualEncoder:
+    """Two towers and the temperature between them.
+
+    Attributes:
+        vision: the image tower.
+        text: the text tower.
+        embedding: features of the shared space.
+        logit_scale: initial factor on cosine similarities (CLIP 1/0.07, SigLIP 10).
+        max_logit_scale: upper limit of that factor (CLIP 100), or None.
+        logit_bias: initial bias on the logits (SigLIP -10), or None for no such parameter.
+    """
+
+    vision: Vision
+    text: Text
+    embedding: int = 512
+    logit_scale: float = 1 / 0.07
+    max_logit_scale: float | None = 100.0
+    logit_bias: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.vision.projection and self.vision.transformer.width != self.embedding:
+            raise ValueError(
+                f"without a projection the vision width {self.vision.transformer.width} "
+                f"must equal the embedding {self.embedding}"
+            )

@@ -1,0 +1,63 @@
+"""The text tower: a transformer over token ids, causal (CLIP) or bidirectional (SigLIP)."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int32
+
+from kgclip_jax.models import spec
+from kgclip_jax.models.layers import LayerNorm, Linear
+from kgclip_jax.models.transformer import Execution, run_blocks, stack_blocks
+from kgclip_jax.models.vision import TowerOutput
+
+
+class TextTower(nnx.Module):
+    """Embedding, blocks, pooling, projection.
+
+    A causal tower accepts texts cut to any length that still holds every end-of-text token, with
+    the same result, because no token sees what follows it.
+    """
+
+    def __init__(
+        self, shape: spec.Text, embedding: int, execution: Execution, *, rngs: nnx.Rngs
+    ) -> None:
+        width = shape.transformer.width
+        table = jax.random.normal(rngs.params(), (shape.vocabulary, width))
+        self.embedding = nnx.Param(0.02 * table)
+        positions = jax.random.normal(rngs.params(), (shape.context_length, width))
+        self.positions = nnx.Param(0.01 * positions)
+        self.blocks = stack_blocks(shape.transformer, rngs=rngs)
+        self.norm_post = LayerNorm(width, eps=shape.transformer.norm_eps)
+        self.projection = Linear(
+            width, embedding, std=width**-0.5, bias=shape.projection_bias, rngs=rngs
+        )
+        self.shape = shape
+        self.execution = execution
+
+    def __call__(self, tokens: Int32[Array, "b n"]) -> TowerOutput:
+        n = tokens.shape[1]
+        if n > self.shape.context_length or (
+            not self.shape.causal and n != self.shape.context_length
+        ):
+            raise ValueError(
+                f"texts of {n} tokens do not fit a {'causal' if self.shape.causal else 'bidirectional'} "
+                f"tower of context length {self.shape.context_length}"
+            )
+        x = self.embedding[...][tokens].astype(self.execution.dtype)
+        x = x + self.positions[...][:n].astype(self.execution.dtype)
+        y = run_blocks(
+            self.blocks,
+            x,
+            depth=self.shape.transformer.depth,
+            causal=self.shape.causal,
+            execution=self.execution,
+        )
+        y = self.norm_post(y)
+        pooled = self.projection(self._pool(y, tokens))
+        return TowerOutput(pooled.astype(jnp.float32), y)
+
+    def _pool(self, x: Float[Array, "b n d"], tokens: Int32[Array, "b n"]) -> Float[Array, "b d"]:
+        if self.shape.pooling == "last":
+            return x[:, -1]
+        end = jnp.argmax(tokens == self.shape.eos_id, axis=1)
+        return jnp.take_along_axis(x, end[:, None, None], axis=1)[:, 0]

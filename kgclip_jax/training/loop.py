@@ -1,0 +1,91 @@
+"""The training loop. It knows no objective, no logger and no file: those are hooks."""
+
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType, TracebackType
+
+import jax
+
+from kgclip_jax.data.pipeline import HostBatch
+from kgclip_jax.training.hooks import Event, Hook
+from kgclip_jax.training.step import Metrics, TrainState
+from kgclip_jax.types import Batch
+
+STEPS_IN_FLIGHT = 2
+
+
+class Interruption:
+    """While entered, SIGTERM and Ctrl-C ask for a stop after the current step.
+
+    A second signal stops at once.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __enter__(self) -> "Interruption":
+        signals = (signal.SIGTERM, signal.SIGINT)
+        self._previous = {number: signal.signal(number, self._request) for number in signals}
+        return self
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+def train(
+    state: TrainState,
+    step: Callable[[TrainState, Batch], tuple[TrainState, Metrics]],
+    batches: Iterator[HostBatch],
+    place: Callable[[Batch], Batch],
+    hooks: Sequence[Hook],
+    *,
+    start: int,
+    stop: int,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> TrainState:
+    """Take steps `start + 1` to `stop`, or until interrupted, and return the last state.
+
+    Args:
+        state: after `start` steps.
+        step: the jitted step; it may reuse the memory of the state it is given.
+        batches: this host's batches from step `start` on.
+        place: puts a batch onto the devices.
+        hooks: called after every step, in order.
+        start: steps taken so far.
+        stop: steps to have taken in the end.
+        interrupted: asked after every step.
+    """
+    in_flight: deque[Metrics] = deque()
+    with jax.transfer_guard("disallow"):
+        for number in range(start + 1, stop + 1):
+            began = time.perf_counter()
+            host_batch = next(batches)
+            waited = time.perf_counter() - began
+            state, metrics = step(state, place(host_batch.batch))
+            in_flight.append(metrics)
+            if len(in_flight) > STEPS_IN_FLIGHT:
+                # Dispatch may not run ahead without bound: batches would pile up on the device.
+                jax.block_until_ready(in_flight.popleft())
+            event = Event(
+                number,
+                state,
+                metrics,
+                host_batch.batch.tokens.shape[1],
+                waited,
+                host_batch.bad_records,
+            )
+            for hook in hooks:
+                hook.after_step(event)
+            if interrupted():
+                break
+    return state

@@ -1,0 +1,194 @@
+"""Numbers of a run: loss and speed, written to metrics.jsonl and TensorBoard and shown live."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+from tensorboardX import SummaryWriter
+
+from kgclip_jax.data.pipeline import summarise
+from kgclip_jax.errors import DataError, UserError
+from kgclip_jax.models import spec
+from kgclip_jax.models.flops import peak_flops, step_flops
+from kgclip_jax.training.hooks import Event
+from kgclip_jax.training.step import Metrics
+
+Numbers = dict[str, float]
+
+
+class Writer(Protocol):
+    """Somewhere that numbers go."""
+
+    def write(self, step: int, numbers: Numbers) -> None:
+        """Take the numbers of a step."""
+        ...
+
+    def close(self) -> None:
+        """Called once at the end."""
+        ...
+
+
+class JsonLines:
+    """One JSON object a line: `step` and numbers. Raises UserError when the disk refuses."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("a", buffering=1)
+
+    def write(self, step: int, numbers: Numbers) -> None:
+        """Append a line."""
+        try:
+            self._file.write(json.dumps({"step": step} | numbers) + "\n")
+        except OSError as error:
+            raise UserError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise UserError(f"cannot write {self._path}: {error.strerror}") from error
+
+
+class TensorBoard:
+    """TensorBoard events; those after `start` of an interrupted run are hidden."""
+
+    def __init__(self, folder: Path, start: int) -> None:
+        self._writer = SummaryWriter(str(folder), purge_step=start + 1)
+
+    def write(self, step: int, numbers: Numbers) -> None:
+        """Add one scalar a number."""
+        for name, value in numbers.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._writer.close()
+
+
+class Throughput:
+    """Speed between two readings.
+
+    Args:
+        model: counts the operations of a step.
+        batch_size: pairs in a step.
+        devices: that share the work.
+    """
+
+    def __init__(self, model: spec.DualEncoder, batch_size: int, devices: list[jax.Device]) -> None:
+        self._model = model
+        self._batch_size = batch_size
+        peak = peak_flops(devices[0])
+        self._peak = None if peak is None else peak * len(devices)
+        self._restart()
+
+    def _restart(self) -> None:
+        self._began = time.perf_counter()
+        self._pairs = self._text_tokens = self._flops = 0
+        self._input_seconds = 0.0
+
+    def count(self, event: Event) -> None:
+        """Take a step into account."""
+        self._pairs += self._batch_size
+        self._text_tokens += self._batch_size * event.tokens
+        self._flops += step_flops(self._model, self._batch_size, event.tokens)
+        self._input_seconds += event.input_seconds
+
+    def read(self) -> Numbers:
+        """Return the speed since the last reading, and begin anew.
+
+        `pairs_per_second`, `text_tokens_per_second`, `input_wait` (share of the time spent waiting
+        for batches), `model_tflops` (10^12 FLOP/s that the model needs, recomputation not counted)
+        and, where the peak of the device is known, `mfu`, their share of it.
+        """
+        seconds = time.perf_counter() - self._began
+        numbers = {
+            "pairs_per_second": self._pairs / seconds,
+            "text_tokens_per_second": self._text_tokens / seconds,
+            "input_wait": self._input_seconds / seconds,
+            "model_tflops": self._flops / seconds / 1e12,
+        }
+        if self._peak is not None:
+            numbers["mfu"] = self._flops / seconds / self._peak
+        self._restart()
+        return numbers
+
+
+class LogMetrics:
+    """Writes metrics every `every` steps, one step late, so that no step waits for them.
+
+    Args:
+        writers: where they go.
+        throughput: measures speed; its clock starts after the first step, which compiles.
+        every: steps between readings.
+    """
+
+    def __init__(self, writers: list[Writer], throughput: Throughput, every: int) -> None:
+        self._writers = writers
+        self._throughput = throughput
+        self._every = every
+        self._compiled = False
+        self._pending: tuple[int, Metrics, Mapping[str, Any]] | None = None
+
+    def after_step(self, event: Event) -> None:
+        """Count the step; write what is pending; read when it is time."""
+        self._write_pending()
+        if not self._compiled:
+            jax.block_until_ready(event.metrics)
+            self._throughput.read()
+            self._compiled = True
+        else:
+            self._throughput.count(event)
+        if event.step % self._every == 0:
+            self._pending = (event.step, event.metrics, self._throughput.read())
+
+    def close(self) -> None:
+        """Write what is pending and close the writers."""
+        self._write_pending()
+        for writer in self._writers:
+            writer.close()
+
+    def _write_pending(self) -> None:
+        if self._pending is None:
+            return
+        step, metrics, speed = self._pending
+        self._pending = None
+        numbers = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        for writer in self._writers:
+            writer.write(step, numbers | speed)
+
+
+class BadRecords:
+    """Counts the records that were replaced, and stops the run when they are too many.
+
+    Args:
+        counts: of earlier sessions of the run, by reason.
+        batch_size: pairs in a step.
+        limit: largest share of bad records.
+    """
+
+    MINIMUM = 100  # one bad record among the first few says nothing about the share
+
+    def __init__(self, counts: Mapping[str, int], batch_size: int, limit: float) -> None:
+        self.counts = Counter(counts)
+        self._batch_size = batch_size
+        self._limit = limit
+
+    def after_step(self, event: Event) -> None:
+        """Count; raise DataError when the share is above the limit."""
+        if not event.bad_records:
+            return
+        self.counts.update(event.bad_records)
+        total, drawn = self.counts.total(), event.step * self._batch_size
+        if total > max(self.MINIMUM, self._limit * drawn):
+            raise DataError(
+                f"{total} of {drawn} records could not be used, more than config.data.bad_share "
+                f"({self._limit:.0%}): {summarise(self.counts)}"
+            )
+
+    def close(self) -> None:
+        """Nothing is open."""

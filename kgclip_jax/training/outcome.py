@@ -1,0 +1,53 @@
+"""What a run leaves for its reader: evaluation.json and report.html."""
+
+import json
+from collections.abc import Sequence
+
+from kgclip_jax.evaluation.examples import retrieval_examples
+from kgclip_jax.evaluation.report import NextStep, write_report
+from kgclip_jax.evaluation.result import Result, from_json, to_json
+from kgclip_jax.types import Encoder, EvaluationSet, RetrievalSet
+from kgclip_jax.workdir import Workdir, write_json
+
+EXAMPLES = 6
+
+
+def record_evaluation(workdir: Workdir, step: int, results: Sequence[Result]) -> None:
+    """Write evaluation.json: the step and the rows of the table."""
+    write_json(workdir.evaluation, {"step": step, "results": to_json(results)})
+
+
+def write_run_report(workdir: Workdir, encoder: Encoder, sets: Sequence[EvaluationSet]) -> None:
+    """Write report.html from the files of the workdir, with retrieval examples by `encoder`."""
+    retrieval = next((data for data in sets if isinstance(data, RetrievalSet)), None)
+    examples = None if retrieval is None else retrieval_examples(encoder, retrieval, EXAMPLES)
+    results = []
+    if workdir.evaluation.exists():
+        results = from_json(json.loads(workdir.evaluation.read_text())["results"])
+    write_report(
+        workdir.report,
+        title=f"kgclip_jax: {workdir.root.name}",
+        metrics=workdir.read_metrics(),
+        results=results,
+        examples=examples,
+        config=json.dumps(workdir.read_config(), indent=2),
+        next_steps=next_steps(workdir),
+    )
+
+
+def next_steps(workdir: Workdir) -> list[NextStep]:
+    """What to do with a finished run."""
+    root = workdir.root
+    return [
+        NextStep(
+            "Use the model from Python",
+            f"import kgclip_jax; model = kgclip_jax.load({str(root)!r}); "
+            "model.similarity(images, texts)",
+        ),
+        NextStep("Evaluate it again", f"python launch/evaluate.py --workdir={root}"),
+        NextStep("Watch its curves", f"tensorboard --logdir={root}"),
+        NextStep(
+            "Train on photographs",
+            "python launch/train.py --config=configs/flickr8k.py --config.data.path=FOLDER",
+        ),
+    ]

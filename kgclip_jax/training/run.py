@@ -1,0 +1,160 @@
+"""A run from its settings to its report: builds every part and hands them to the loop."""
+
+from contextlib import ExitStack, closing
+from typing import Any
+
+import jax
+from rich.console import Console
+
+from kgclip_jax import config, schema
+from kgclip_jax.data.pipeline import Batches, training_batches
+from kgclip_jax.data.sources import evaluation_sets, training_sources
+from kgclip_jax.data.tokenizer import ClipTokenizer
+from kgclip_jax.errors import CheckpointError
+from kgclip_jax.evaluation.evaluate import evaluate
+from kgclip_jax.evaluation.result import render_table
+from kgclip_jax.inference import ClipEncoder
+from kgclip_jax.models.dual_encoder import Params
+from kgclip_jax.training import sharding
+from kgclip_jax.training.checkpoints import Checkpoints, describe
+from kgclip_jax.training.display import Display
+from kgclip_jax.training.hooks import Every, Hook, SaveCheckpoints
+from kgclip_jax.training.loop import Interruption, train
+from kgclip_jax.training.metrics import BadRecords, JsonLines, LogMetrics, TensorBoard, Throughput
+from kgclip_jax.training.outcome import record_evaluation, write_run_report
+from kgclip_jax.training.setup import Setup, set_up
+from kgclip_jax.training.step import TrainState
+from kgclip_jax.training.summary import parameter_table
+from kgclip_jax.workdir import Workdir, write_json
+
+
+class Run:
+    """One run in its workdir; continues from the newest checkpoint, if there is one.
+
+    Args:
+        experiment: the settings.
+        workdir: where everything is written.
+        console: where progress is shown.
+
+    Raises:
+        UserError: when settings, data or workdir are at fault; nothing is lost by it.
+    """
+
+    def __init__(self, experiment: config.Experiment, workdir: Workdir, console: Console) -> None:
+        if workdir.config.exists():
+            config.check_resumable(workdir.read_config(), experiment)
+        self.experiment = experiment
+        self.workdir = workdir
+        self.console = console
+        self.setup: Setup = set_up(experiment)
+        self.tokenizer = ClipTokenizer(experiment.model.text.context_length)
+        self.sources = training_sources(experiment.data, experiment.model.vision.image_size)
+        workdir.create()
+        self.checkpoints = Checkpoints(
+            workdir.checkpoints,
+            describe(experiment.model, self.tokenizer.fingerprint),
+            experiment.checkpoints.keep,
+        )
+        self.sets = evaluation_sets(experiment.data, experiment.model.vision)
+
+    def execute(self) -> bool:
+        """Train, evaluate and report. Returns False when a signal ended it early."""
+        state, progress = self._restore_or_initialise()
+        start, stop = int(progress["data_position"]), self.experiment.total_steps
+        write_json(self.workdir.config, schema.to_dict(self.experiment))
+        self.workdir.forget_metrics_after(start)
+        self.console.print(parameter_table(self.setup))
+        if start < stop:
+            state, finished = self._train(state, progress, start, stop)
+            if not finished:
+                return False
+        self._evaluate(stop, state)
+        write_run_report(self.workdir, self._encoder(state.params), self.sets)
+        self.console.print(f"report: {self.workdir.report}")
+        return True
+
+    def _restore_or_initialise(self) -> tuple[TrainState, dict[str, Any]]:
+        steps = self.checkpoints.steps()
+        if not steps:
+            return self.setup.initialise(), {"data_position": 0, "bad_records": {}}
+        if steps[-1] > self.experiment.total_steps:
+            raise CheckpointError(
+                f"{self.workdir.checkpoints} is at step {steps[-1]} already, beyond "
+                f"config.total_steps {self.experiment.total_steps}"
+            )
+        self.console.print(f"continuing from step {steps[-1]} in {self.workdir.root}")
+        return self.checkpoints.restore(steps[-1], self.setup.abstract)
+
+    def _train(
+        self, state: TrainState, progress: dict[str, Any], start: int, stop: int
+    ) -> tuple[TrainState, bool]:
+        bad_records = BadRecords(
+            progress["bad_records"], self.experiment.batch_size, self.experiment.data.bad_share
+        )
+        saver = SaveCheckpoints(
+            self.checkpoints, bad_records.counts, self.experiment.checkpoints.every
+        )
+        hooks = [*self._observers(start, stop), bad_records, saver]
+        with ExitStack() as stack:
+            for hook in hooks:
+                stack.enter_context(closing(hook))
+            batches = stack.enter_context(closing(self._batches(start)))
+            interruption = stack.enter_context(Interruption())
+            state = train(
+                state,
+                self.setup.step,
+                batches,
+                self.setup.place,
+                hooks,
+                start=start,
+                stop=stop,
+                interrupted=lambda: interruption.requested,
+            )
+            reached = int(jax.device_get(state.step))
+            saver.save(reached, state)
+        return state, reached == stop
+
+    def _observers(self, start: int, stop: int) -> list[Hook]:
+        """Hooks that only look: the progress bar, metrics, and evaluations on the way."""
+        settings = self.experiment
+        display = Display(self.console, start, stop)
+        writers = [
+            JsonLines(self.workdir.metrics),
+            TensorBoard(self.workdir.root, start),
+            display,
+        ]
+        devices = list(self.setup.mesh.devices.flat)
+        throughput = Throughput(settings.model, settings.batch_size, devices)
+        hooks: list[Hook] = [display, LogMetrics(writers, throughput, settings.log_every)]
+        if settings.evaluate_every is not None:
+            hooks.append(Every(settings.evaluate_every, self._evaluate))
+        return hooks
+
+    def _batches(self, start: int) -> Batches:
+        settings = self.experiment
+        return training_batches(
+            self.sources,
+            [source.weight for source in settings.data.sources.values()],
+            self.tokenizer,
+            batch_size=settings.batch_size,
+            buckets=settings.data.text_buckets,
+            seed=settings.seed,
+            start=start,
+            workers=settings.data.workers,
+            host=jax.process_index(),
+            hosts=jax.process_count(),
+        )
+
+    def _evaluate(self, step: int, state: TrainState) -> None:
+        if self.sets:
+            results = evaluate(self._encoder(state.params), self.sets)
+            record_evaluation(self.workdir, step, results)
+            self.console.print(render_table(results))
+
+    def _encoder(self, params: Params) -> ClipEncoder:
+        return ClipEncoder(
+            self.setup.model,
+            params,
+            self.tokenizer,
+            sharding=sharding.batch_sharding(self.setup.mesh),
+        )

@@ -1,0 +1,86 @@
+"""The training step: a pure function from (state, batch) to (state, metrics)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int32
+
+from kgclip_jax.models.dual_encoder import Model, Params
+from kgclip_jax.objectives.base import Objective, weighted_sum
+from kgclip_jax.training.optimizer import Treatment, stop_frozen
+from kgclip_jax.types import Batch
+
+Metrics = dict[str, Float[Array, ""]]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TrainState:
+    """Everything that a step changes.
+
+    Attributes:
+        step: steps taken so far.
+        params: of the model, float32.
+        optimizer: its state.
+        average: exponential moving average of the parameters, or None.
+    """
+
+    step: Int32[Array, ""]
+    params: Params
+    optimizer: Any
+    average: Params | None
+
+
+def initial_state(
+    model: Model, optimizer: optax.GradientTransformation, *, seed: int, averaged: bool
+) -> TrainState:
+    """Fresh parameters and optimizer state."""
+    params = model.initialise(seed)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        optimizer=optimizer.init(params),
+        average=params if averaged else None,
+    )
+
+
+def make_step(
+    model: Model,
+    objectives: Sequence[Objective],
+    optimizer: optax.GradientTransformation,
+    plan: Mapping[str, Treatment],
+    rate: optax.Schedule,
+    ema_decay: float | None,
+) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+    """Return the step; jit it with the shardings of the state and of the batch."""
+
+    def loss(params: Params, batch: Batch) -> tuple[Float[Array, ""], Metrics]:
+        embeddings = model.embed(stop_frozen(plan, params), batch)
+        total = weighted_sum(objectives, embeddings)
+        return total.loss, total.metrics | {"logit_scale": embeddings.logit_scale}
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        gradients, metrics = _gradients(loss, state.params, batch)
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
+        params = model.constrain(optax.apply_updates(state.params, updates))
+        average = state.average
+        if average is not None and ema_decay is not None:
+            average = optax.incremental_update(params, average, 1 - ema_decay)
+        metrics |= {
+            "gradient_norm": optax.tree.norm(gradients),
+            "learning_rate": rate(state.step),
+        }
+        return TrainState(state.step + 1, params, optimizer_state, average), metrics
+
+    return step
+
+
+def _gradients(
+    loss: Callable[[Params, Batch], tuple[Array, Metrics]], params: Params, batch: Batch
+) -> tuple[Params, Metrics]:
+    (value, metrics), gradients = jax.value_and_grad(loss, has_aux=True)(params, batch)
+    return gradients, {"loss": value} | metrics

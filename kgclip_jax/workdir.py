@@ -1,0 +1,79 @@
+"""The folder of a run: which file is where, and how they are read and written safely."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kgclip_jax.errors import ConfigError, UserError
+
+
+class Workdir:
+    """Paths and small files of one run.
+
+    Args:
+        root: the folder; it need not exist to be read from.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = root / "config.json"
+        self.metrics = root / "metrics.jsonl"
+        self.checkpoints = root / "checkpoints"
+        self.evaluation = root / "evaluation.json"
+        self.report = root / "report.html"
+
+    def create(self) -> None:
+        """Make the folder and see that it can be written. Raises UserError otherwise."""
+        probe = self.root / ".writable"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe.write_text("")
+            probe.unlink()
+        except OSError as error:
+            raise UserError(
+                f"cannot write to the workdir {self.root}: {error.strerror}; choose another --workdir"
+            ) from error
+
+    def read_config(self) -> dict[str, Any]:
+        """Return the run's config. Raises ConfigError when there is none or it is damaged."""
+        try:
+            return json.loads(self.config.read_text())
+        except FileNotFoundError as error:
+            raise ConfigError(f"{self.root} holds no run: {self.config} is missing") from error
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{self.config}, line {error.lineno}: {error.msg}") from error
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Return the lines of metrics; a last line cut off by a crash is left out."""
+        if not self.metrics.exists():
+            return []
+        return list(_whole_lines(self.metrics))
+
+    def forget_metrics_after(self, step: int) -> None:
+        """Drop lines of steps that a resumed run takes again."""
+        lines = [json.dumps(line) for line in self.read_metrics() if line["step"] <= step]
+        if self.metrics.exists():
+            write_atomically(self.metrics, "".join(f"{line}\n" for line in lines))
+
+
+def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    for line in path.read_text().splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield json.loads(line)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all. Raises UserError when the disk refuses."""
+    write_atomically(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file by a new version, whole or not at all. Raises UserError on a disk error."""
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error

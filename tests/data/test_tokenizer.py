@@ -1,0 +1,79 @@
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kgclip_jax.data.tokenizer import END_OF_TEXT, START_OF_TEXT, ClipTokenizer, bucket
+from kgclip_jax.errors import ConfigError
+
+# One object a line: a text, how often it is repeated, and the ids of open_clip 3.3.0's
+# SimpleTokenizer with ftfy 6.3.1, without padding.
+GOLDEN_FILE = Path(__file__).parents[1] / "golden" / "clip_tokens.jsonl"
+GOLDEN = [json.loads(line) for line in GOLDEN_FILE.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: ascii(case["text"][:20]))
+def test_same_ids_as_open_clip(case):
+    tokens = ClipTokenizer()([case["text"] * case["repeat"]])
+    expected = np.zeros((1, 77), np.int32)
+    expected[0, : len(case["ids"])] = case["ids"]
+    np.testing.assert_array_equal(tokens, expected)
+
+
+def test_rows_do_not_depend_on_their_neighbours():
+    texts = [case["text"] for case in GOLDEN]
+    tokenizer = ClipTokenizer(20)
+    together = tokenizer(texts)
+    assert together.dtype == np.int32
+    np.testing.assert_array_equal(together, np.concatenate([tokenizer([t]) for t in texts]))
+    assert tokenizer([]).shape == (0, 20)
+
+
+def test_truncation_keeps_the_end_of_text():
+    whole, cut = (ClipTokenizer(length)(["one two three four five six"]) for length in (77, 5))
+    np.testing.assert_array_equal(cut[0], [*whole[0, :4], END_OF_TEXT])
+
+
+@settings(deadline=None)
+@given(st.text(max_size=200), st.sampled_from([3, 8, 77]))
+def test_every_text_starts_ends_and_is_padded_with_zeros(text, context_length):
+    tokenizer = ClipTokenizer(context_length)
+    tokens = tokenizer([text])
+    length = tokenizer.lengths(tokens)[0]
+    assert tokens[0, 0] == START_OF_TEXT
+    assert tokens[0, length - 1] == END_OF_TEXT
+    assert 2 <= length <= context_length
+    assert not tokens[0, length:].any()
+
+
+def test_lengths_are_not_fooled_by_piece_zero():
+    tokenizer = ClipTokenizer()
+    tokens = tokenizer(["!?!$!a", "a cat", ""])
+    first_end = tokens[0].tolist().index(END_OF_TEXT)
+    assert (tokens[0, :first_end] == 0).any()  # "!" is piece 0 within a word
+    assert tokenizer.lengths(tokens).tolist() == [first_end + 1, 4, 2]
+
+
+def test_pickled_tokenizer_and_its_fingerprint():
+    tokenizer = ClipTokenizer(32)
+    copy = pickle.loads(pickle.dumps(tokenizer))
+    assert copy == tokenizer
+    np.testing.assert_array_equal(copy(["a cat"]), tokenizer(["a cat"]))
+    assert copy.fingerprint == ClipTokenizer(77).fingerprint
+    assert len(tokenizer.fingerprint) == 64
+
+
+@pytest.mark.parametrize(("length", "expected"), [(2, 16), (16, 16), (17, 32), (33, 77), (77, 77)])
+def test_bucket_is_the_smallest_that_holds_the_text(length, expected):
+    assert bucket(length, (16, 32, 77)) == expected
+
+
+def test_settings_that_cannot_work_are_refused():
+    with pytest.raises(ConfigError, match="holds 33 tokens"):
+        bucket(33, (16, 32))
+    with pytest.raises(ConfigError, match="context_length must be at least 3"):
+        ClipTokenizer(2)

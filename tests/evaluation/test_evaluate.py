@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from kgclip_jax.errors import DataError
+from kgclip_jax.evaluation.encoding import encode_texts
+from kgclip_jax.evaluation.evaluate import evaluate
+from kgclip_jax.types import CompositionSet, RetrievalSet, ZeroShotSet
+
+
+@pytest.fixture
+def encoder(table_encoder):
+    texts = {"cat": [1, 0], "dog": [0, 1], "a cat": [1, 0], "a dog": [0, 1]}
+    return table_encoder(np.eye(2), texts)
+
+
+@pytest.fixture
+def sets(pictures):
+    both = pictures(2)
+    return [
+        RetrievalSet(
+            "scenes", both, ["cat", "cat", "dog", "dog", "dog"], np.array([0, 0, 1, 1, 1])
+        ),
+        ZeroShotSet("scenes", both, np.array([0, 1]), ["cat", "dog"], ["{}", "a {}"]),
+        CompositionSet("swaps", both[None], [("cat", "dog")]),
+    ]
+
+
+def test_rows_come_in_the_order_of_the_sets(encoder, sets):
+    rows = evaluate(encoder, sets)
+    tasks = [row.task for row in rows]
+    assert list(dict.fromkeys(tasks)) == ["retrieval", "zero-shot", "composition"]
+    assert all(row.value == 1 for row in rows if not row.blind)
+    assert evaluate(encoder, sets[::-1])[0].task == "composition"
+
+
+def test_texts_are_encoded_once_and_pictures_in_one_call(encoder, sets):
+    evaluate(encoder, sets)
+    assert encoder.seen_texts == [
+        ["cat", "dog"],
+        ["cat", "a cat", "dog", "a dog"],
+        ["cat", "dog"],
+    ]
+    assert encoder.seen_images == [2, 2, 2]
+
+
+def test_repeated_texts_keep_their_places(encoder):
+    embedded = encode_texts(encoder, ["dog", "cat", "dog"])
+    np.testing.assert_array_equal(embedded, [[0, 1], [1, 0], [0, 1]])
+
+
+def test_no_sets_are_refused(encoder):
+    with pytest.raises(DataError, match="at least one evaluation set"):
+        evaluate(encoder, [])
+
+
+def test_two_sets_of_one_name_are_refused(encoder, sets):
+    with pytest.raises(
+        DataError, match="2 evaluation sets of kind CompositionSet are named 'swaps'"
+    ):
+        evaluate(encoder, [*sets, sets[-1]])

@@ -1,0 +1,93 @@
+import json
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from kgclip_jax.errors import DataError
+from kgclip_jax.evaluation.result import (
+    Result,
+    from_json,
+    grouped,
+    percent,
+    render_table,
+    to_json,
+)
+
+TEXT = Result("composition", "swaps", "text", 0.8125, 0.75, 0.875, 1600, 0.5)
+BLIND = replace(TEXT, value=0.5, low=0.5, high=0.5, blind=True)
+GROUP = replace(TEXT, metric="group", value=0.4, chance=1 / 6, n=800)
+RECALL = Result("retrieval", "scenes", "text-to-image R@1", 0.25, 0.2, 0.3, 25_000, 0.0002)
+
+rates = st.floats(0, 1)
+results = st.builds(
+    Result, st.text(), st.text(), st.text(), rates, rates, rates, st.integers(1), rates
+)
+
+
+@given(st.lists(results, max_size=3))
+def test_json_round_trip(rows):
+    assert from_json(json.loads(json.dumps(to_json(rows)))) == rows
+
+
+@pytest.mark.parametrize(
+    ("change", "field"), [(lambda r: r.pop("chance"), "chance"), (lambda r: r.update(p=1), "p")]
+)
+def test_json_of_another_shape_is_refused(change, field):
+    records = to_json([TEXT, GROUP])
+    change(records[1])
+    with pytest.raises(DataError, match=f"result 1: .* {field};"):
+        from_json(records)
+
+
+def test_a_blind_row_follows_its_seeing_row():
+    groups = grouped([BLIND, GROUP, RECALL, TEXT])
+    assert groups == [
+        ("composition", "swaps", [TEXT, BLIND, GROUP]),
+        ("retrieval", "scenes", [RECALL]),
+    ]
+
+
+def test_sets_of_a_task_stay_together():
+    other = replace(TEXT, set_name="other")
+    groups = grouped([TEXT, RECALL, other])
+    assert [(task, name) for task, name, _ in groups] == [
+        ("composition", "swaps"),
+        ("composition", "other"),
+        ("retrieval", "scenes"),
+    ]
+
+
+def printed(rows) -> str:
+    console = Console(width=80, file=StringIO())
+    console.print(render_table(rows))
+    return console.file.getvalue()
+
+
+def test_the_table_shows_every_number():
+    lines = printed([RECALL, TEXT, BLIND, GROUP]).splitlines()
+    cells = [[c.strip() for c in line.split("│")[1:-1]] for line in lines if "│" in line]
+    assert cells == [
+        ["retrieval: scenes", "", "", "", ""],
+        ["text-to-image R@1", "25.0", "20.0 - 30.0", "0.02", "25,000"],
+        ["composition: swaps", "", "", "", ""],
+        ["text", "81.2", "75.0 - 87.5", "50.0", "1,600"],
+        ["text, blind", "50.0", "50.0 - 50.0", "50.0", "1,600"],
+        ["group", "40.0", "75.0 - 87.5", "16.7", "800"],
+    ]
+
+
+def test_names_are_no_console_markup():
+    text = printed([replace(TEXT, set_name="[red]x[/red]", metric="[/]")])
+    assert "[red]x[/red]" in text
+    assert "[/]" in text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"), [(0.0, "0.0"), (1.0, "100.0"), (0.1234, "12.3"), (0.00025, "0.025")]
+)
+def test_percent(rate, text):
+    assert percent(rate) == text

@@ -1,0 +1,163 @@
+"""The towers as a whole: shapes, invariances, precision, and ways of computing."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kgclip_jax.models.dual_encoder import Model, normalise
+from kgclip_jax.models.presets import PRESETS, preset
+from kgclip_jax.models.transformer import Execution
+from kgclip_jax.models.vision import sincos2d
+from kgclip_jax.types import Batch
+
+TINY = preset("tiny")
+
+
+def shrunk(name):
+    """A published architecture with small dimensions."""
+    shape = preset(name)
+    small = {"width": 32, "depth": 2, "heads": 2, "mlp_width": 48}
+    vision = replace(shape.vision, image_size=16, patch_size=8)
+    vision = replace(vision, transformer=replace(vision.transformer, **small))
+    text = replace(shape.text, transformer=replace(shape.text.transformer, **small))
+    text = replace(text, context_length=12, vocabulary=300, eos_id=299)
+    return replace(shape, vision=vision, text=text, embedding=32)
+
+
+def initialise(model, seed=0):
+    return jax.jit(model.initialise, static_argnums=0)(seed)
+
+
+def make_batch(shape, b=4, seed=0):
+    rng = np.random.default_rng(seed)
+    size, n = shape.vision.image_size, shape.text.context_length
+    images = rng.integers(0, 256, (b, size, size, 3), dtype=np.uint8)
+    tokens = np.zeros((b, n), np.int32)
+    for row in tokens:
+        length = rng.integers(2, 7)
+        row[:length] = rng.integers(1, shape.text.eos_id, length)
+        row[length] = shape.text.eos_id
+    return Batch(jnp.asarray(images), jnp.asarray(tokens))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_architecture_embeds_a_batch(name):
+    shape = shrunk(name)
+    model = Model(shape)
+    embeddings = jax.jit(model.embed)(initialise(model), make_batch(shape))
+    assert embeddings.image.shape == embeddings.text.shape == (4, 32)
+    assert embeddings.image.dtype == jnp.float32
+    for rows in (embeddings.image, embeddings.text):
+        np.testing.assert_allclose(jnp.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(embeddings.logit_scale, shape.logit_scale, rtol=1e-5)
+    assert float(embeddings.logit_bias) == (shape.logit_bias or 0.0)
+
+
+def test_abstract_parameters_are_those_of_initialisation():
+    model = Model(TINY)
+    params = initialise(model)
+    same = jax.tree.map(
+        lambda a, b: (a.shape, a.dtype) == (b.shape, b.dtype), params, model.abstract()
+    )
+    assert all(jax.tree.leaves(same))
+    assert params["vision"]["blocks"]["mlp"]["up"]["kernel"].shape == (2, 32, 128)
+
+
+def test_blocks_start_out_different_and_depend_on_the_seed():
+    model = Model(TINY)
+    kernel = initialise(model)["text"]["blocks"]["attention"]["qkv"]["kernel"]
+    assert not np.allclose(kernel[0], kernel[1])
+    other = initialise(model, 1)["text"]["blocks"]["attention"]["qkv"]["kernel"]
+    assert not np.allclose(kernel, other)
+
+
+def test_cutting_padding_off_a_causal_text_changes_nothing():
+    shape = shrunk("ViT-B-32")
+    model, batch = Model(shape), make_batch(shape)
+    params = initialise(model)
+
+    def loss(params, tokens):
+        embeddings = model.embed(params, Batch(batch.images, tokens))
+        return (embeddings.image @ embeddings.text.T).sum(), embeddings.text
+
+    grad = jax.jit(jax.grad(loss, has_aux=True))
+    full, text_full = grad(params, batch.tokens)
+    cut, text_cut = grad(params, batch.tokens[:, :8])
+    np.testing.assert_allclose(text_full, text_cut, atol=1e-6)
+    for a, b in zip(jax.tree.leaves(full), jax.tree.leaves(cut), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6 * max(1.0, float(np.abs(a).max())))
+
+
+def test_a_bidirectional_text_tower_refuses_cut_texts():
+    shape = shrunk("SigLIP-B-16")
+    model, batch = Model(shape), make_batch(shape)
+    with pytest.raises(ValueError, match="bidirectional tower of context length 12"):
+        model.encode_text(initialise(model), batch.tokens[:, :8])
+
+
+@pytest.mark.parametrize(
+    "execution", [Execution(unroll=2), Execution(remat="dots"), Execution(remat="full", unroll=2)]
+)
+def test_the_way_of_computing_does_not_change_results(execution):
+    batch = make_batch(TINY)
+    params = initialise(Model(TINY))
+
+    def loss_and_gradients(model):
+        loss = lambda p: (lambda e: (e.image * e.text).sum())(model.embed(p, batch))  # noqa: E731
+        return jax.jit(jax.value_and_grad(loss))(params)
+
+    plain = loss_and_gradients(Model(TINY))
+    other = loss_and_gradients(Model(TINY, execution))
+    for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5 * max(1e-2, float(np.abs(a).max())))
+
+
+def test_bfloat16_stays_near_float32_and_returns_float32():
+    batch = make_batch(TINY)
+    params = initialise(Model(TINY))
+    exact = jax.jit(Model(TINY).embed)(params, batch)
+    rough = jax.jit(Model(TINY, Execution(dtype="bfloat16")).embed)(params, batch)
+    assert rough.image.dtype == rough.text.dtype == jnp.float32
+    assert float((exact.image * rough.image).sum(-1).min()) > 0.999
+    assert not np.array_equal(exact.image, rough.image)
+
+
+def test_the_logit_scale_is_kept_within_limits():
+    model = Model(TINY)
+    params = initialise(model)
+    assert float(
+        jnp.exp(model.constrain(params | {"logit_scale": jnp.array(9.0)})["logit_scale"])
+    ) == (pytest.approx(100))
+    unlimited = Model(replace(TINY, max_logit_scale=None))
+    assert (
+        float(unlimited.constrain(params | {"logit_scale": jnp.array(9.0)})["logit_scale"]) == 9.0
+    )
+
+
+def test_unpooled_tokens_come_with_the_pooled_vector():
+    model, batch = Model(TINY), make_batch(TINY)
+    module = model.bind(initialise(model))
+    image, text = module.vision(batch.images), module.text(batch.tokens)
+    assert image.tokens.shape == (4, TINY.vision.length, 32)
+    assert text.tokens.shape == (4, 32, 32)
+    np.testing.assert_allclose(
+        module.vision.projection(image.tokens.mean(axis=1)), image.pooled, atol=1e-6
+    )
+
+
+def test_sincos_positions_tell_rows_from_columns():
+    table = sincos2d(4, 16).reshape(4, 4, 16)
+    np.testing.assert_array_equal(table[0, :, 8:12], np.zeros((4, 4)))
+    assert len({tuple(cell) for cell in table.reshape(16, 16).tolist()}) == 16
+    np.testing.assert_array_equal(table[:, 2, :8], np.broadcast_to(table[0, 2, :8], (4, 8)))
+    with pytest.raises(ValueError, match="divisible by 4"):
+        sincos2d(2, 10)
+
+
+def test_normalising_zero_gives_zero_and_a_finite_gradient():
+    zero = jnp.zeros((1, 4))
+    np.testing.assert_array_equal(normalise(zero), zero)
+    assert np.isfinite(jax.grad(lambda x: normalise(x).sum())(zero)).all()

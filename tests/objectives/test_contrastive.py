@@ -1,0 +1,297 @@
+"""Softmax and sigmoid contrastive losses: contract, published formulas, negatives, edge cases."""
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kgclip_jax.objectives.contrastive import (
+    Contrastive,
+    sigmoid_contrastive,
+    softmax_contrastive,
+)
+from kgclip_jax.types import Embeddings
+from tests.objectives.loss_contract import ChunkedLossContract, unit_rows
+
+
+@partial(jax.jit, static_argnames="chunk_size")
+def softmax(inputs, chunk_size=None):
+    arrays = {name: value for name, value in inputs.items() if name != "logit_bias"}
+    return softmax_contrastive(**arrays, chunk_size=chunk_size)
+
+
+@partial(jax.jit, static_argnames="chunk_size")
+def sigmoid(inputs, chunk_size=None):
+    return sigmoid_contrastive(**inputs, chunk_size=chunk_size)
+
+
+def all_logits(inputs):
+    """Scores of the images with the captions, and with each negative that exists (columns)."""
+    image, scale = inputs["image"].astype(np.float64), np.float64(inputs["logit_scale"])
+    captions = scale * image @ inputs["text"].astype(np.float64).T
+    negatives = inputs.get("negatives", np.zeros((len(image), 0, 1)))
+    mask = inputs.get("negative_mask", np.ones(negatives.shape[:2], bool))
+    columns = [
+        scale * image @ negatives[i, j].astype(np.float64)
+        for i, j in np.ndindex(mask.shape)
+        if mask[i, j]
+    ]
+    return captions, columns
+
+
+def softmax_oracle(inputs):
+    captions, columns = all_logits(inputs)
+    total = 0.0
+    for i in range(len(captions)):
+        texts = np.array([*captions[i], *(column[i] for column in columns)])
+        total += np.log(np.sum(np.exp(texts - captions[i, i])))
+        total += np.log(np.sum(np.exp(captions[:, i] - captions[i, i])))
+    return total / (2 * len(captions))
+
+
+def sigmoid_oracle(inputs):
+    captions, columns = all_logits(inputs)
+    total = 0.0
+    for i in range(len(captions)):
+        for j in range(len(captions)):
+            label = 1 if i == j else -1
+            total += np.log1p(np.exp(-label * (captions[i, j] + inputs["logit_bias"])))
+        total += sum(np.log1p(np.exp(column[i] + inputs["logit_bias"])) for column in columns)
+    return total / len(captions)
+
+
+class ContrastiveContract(ChunkedLossContract):
+    def make_inputs(self, batch, features=12):
+        rng = np.random.default_rng(0)
+        inputs = {
+            "image": unit_rows(rng, batch, features),
+            "text": unit_rows(rng, batch, features),
+            "logit_scale": np.float32(1 / 0.07),
+            "logit_bias": np.float32(-10.0),
+        }
+        negatives = self.logits_per_pair - 1
+        if negatives:
+            inputs["negatives"] = unit_rows(rng, batch, negatives, features)
+            inputs["negative_mask"] = rng.random((batch, negatives)) < 0.7
+        return inputs
+
+
+class SoftmaxCases(ContrastiveContract):
+    loss = staticmethod(softmax)
+    oracle = staticmethod(softmax_oracle)
+
+
+class SigmoidCases(ContrastiveContract):
+    loss = staticmethod(sigmoid)
+    oracle = staticmethod(sigmoid_oracle)
+
+
+class TestSoftmax(SoftmaxCases):
+    pass
+
+
+class TestSigmoid(SigmoidCases):
+    pass
+
+
+class TestSoftmaxWithNegatives(SoftmaxCases):
+    logits_per_pair = 3
+
+
+class TestSigmoidWithNegatives(SigmoidCases):
+    logits_per_pair = 3
+
+
+S = np.array([[0.30, 0.25, 0.10], [0.05, 0.20, 0.28], [0.15, 0.12, 0.35]], np.float32)
+S_NEGATIVE = np.array([[0.28, 0.10, 0.05], [0.12, 0.22, 0.09], [0.02, 0.11, 0.10]], np.float32)
+
+
+def scored(captions, negatives=None):
+    """Embeddings with the given dot products; negative j belongs to caption j."""
+    b = len(captions)
+    scale = {"logit_scale": np.float32(1 / 0.07)}
+    if negatives is None:
+        return {"image": captions, "text": np.eye(b, dtype=np.float32)} | scale
+    image, texts = np.concatenate([captions, negatives], axis=1), np.eye(2 * b, dtype=np.float32)
+    return {"image": image, "text": texts[:b], "negatives": texts[b:, None]} | scale
+
+
+class TestGoldenValues:
+    """Worked by hand from the published formulas, scores S at temperature 0.07."""
+
+    def test_softmax(self):
+        loss, metrics = softmax(scored(S))
+        np.testing.assert_allclose(metrics["image_to_text_loss"], 0.658183, atol=1e-6)
+        np.testing.assert_allclose(metrics["text_to_image_loss"], 0.560606, atol=1e-6)
+        np.testing.assert_allclose(loss, 0.609394, atol=1e-6)
+
+    @pytest.mark.parametrize("chunk_size", [None, 2])
+    def test_softmax_with_negatives(self, chunk_size):
+        loss, metrics = softmax(scored(S, S_NEGATIVE), chunk_size)
+        np.testing.assert_allclose(metrics["image_to_text_loss"], 0.943648, atol=1e-6)
+        np.testing.assert_allclose(metrics["text_to_image_loss"], 0.560606, atol=1e-6)
+        np.testing.assert_allclose(loss, 0.752127, atol=1e-6)
+
+    def test_sigmoid_starts_at_minus_its_bias(self):
+        """Orthogonal embeddings, bias -10: ln(1 + e^10) + (b - 1) ln(1 + e^-10)."""
+        inputs = scored(np.zeros((3, 3), np.float32)) | {"logit_bias": np.float32(-10.0)}
+        np.testing.assert_allclose(sigmoid(inputs).loss, 10.0000454 + 2 * 0.0000454, atol=1e-6)
+
+    def test_accuracy(self):
+        """By S, image 1 prefers caption 2, and caption 1 prefers image 0. With the first negative
+        raised to 0.38, image 0 prefers that to its caption; captions do not care.
+        """
+        metrics = softmax(scored(S)).metrics
+        np.testing.assert_allclose(metrics["image_to_text_accuracy"], 2 / 3)
+        np.testing.assert_allclose(metrics["text_to_image_accuracy"], 2 / 3)
+        tempting = S_NEGATIVE + np.array([[0.1], [0], [0]], np.float32)
+        for chunk_size in (None, 2):
+            metrics = softmax(scored(S, tempting), chunk_size).metrics
+            np.testing.assert_allclose(metrics["image_to_text_accuracy"], 1 / 3)
+            np.testing.assert_allclose(metrics["text_to_image_accuracy"], 2 / 3)
+
+    def test_a_collapsed_model_finds_nothing(self):
+        loss, metrics = softmax(scored(np.ones((3, 3), np.float32)))
+        np.testing.assert_allclose(loss, np.log(3), rtol=1e-6)
+        assert metrics["image_to_text_accuracy"] == metrics["text_to_image_accuracy"] == 0.0
+
+
+FORM_NAMES = {"softmax": softmax_oracle, "sigmoid": sigmoid_oracle}
+FORMS = pytest.mark.parametrize("form", [SoftmaxCases, SigmoidCases])
+CHUNKS = pytest.mark.parametrize("chunk_size", [None, 6])
+
+
+def with_negatives(form):
+    """A case of the form, and inputs of 16 pairs with two negatives each, all there."""
+    case = form()
+    case.logits_per_pair = 3
+    return case, case.make_inputs(16) | {"negative_mask": np.ones((16, 2), bool)}
+
+
+@FORMS
+@CHUNKS
+class TestNegatives:
+    @pytest.mark.parametrize("content", [0.0, 1e30, np.inf, np.nan])
+    def test_absent_ones_do_not_matter(self, form, chunk_size, content):
+        case, inputs = with_negatives(form)
+        inputs["negative_mask"] = np.array([[1, 0], [0, 0], [1, 1], [0, 1]] * 4, bool)
+        expected = case.value_and_gradient(inputs, chunk_size)
+        absent = ~inputs["negative_mask"]
+        inputs["negatives"][absent] = content
+        actual = case.value_and_gradient(inputs, chunk_size)
+        case.assert_same(actual, expected)
+        np.testing.assert_array_equal(actual[1]["negatives"][absent], 0)
+
+    def test_none_at_all_is_the_plain_loss(self, form, chunk_size):
+        case, inputs = with_negatives(form)
+        inputs["negative_mask"] = np.zeros((16, 2), bool)
+        plain = {k: v for k, v in inputs.items() if not k.startswith("negative")}
+        case.assert_same(
+            case.value_and_gradient(inputs, chunk_size), case.value_and_gradient(plain, chunk_size)
+        )
+
+    def test_no_mask_means_all_exist(self, form, chunk_size):
+        case, inputs = with_negatives(form)
+        unmasked = {k: v for k, v in inputs.items() if k != "negative_mask"}
+        case.assert_same(
+            case.value_and_gradient(unmasked, chunk_size),
+            case.value_and_gradient(inputs, chunk_size),
+        )
+
+    def test_each_raises_the_loss(self, form, chunk_size):
+        case, inputs = with_negatives(form)
+        losses = []
+        for present in range(33):
+            inputs["negative_mask"] = (np.arange(32) < present).reshape(16, 2)
+            losses.append(case.value_and_gradient(inputs, chunk_size)[0][0])
+        assert np.all(np.diff(losses) > 0)
+
+    def test_all_images_see_each_negative(self, form, chunk_size):
+        case, inputs = with_negatives(form)
+        inputs |= {"logit_scale": np.float32(1), "logit_bias": np.float32(0)}
+        inputs["negative_mask"] = np.zeros((16, 2), bool)
+        _, before = case.value_and_gradient(inputs, chunk_size)
+        inputs["negative_mask"][13, 1] = True
+        _, after = case.value_and_gradient(inputs, chunk_size)
+        assert np.all(np.abs(before["image"] - after["image"]).max(axis=1) > 1e-3)
+
+
+@FORMS
+def test_one_pair_is_finite_even_at_scale_100(form):
+    inputs = form().make_inputs(1) | {"logit_scale": np.float32(100.0)}
+    (loss, metrics), gradients = form().value_and_gradient(inputs)
+    if form is SoftmaxCases:
+        assert loss == 0.0
+    assert np.all(np.isfinite([loss, *metrics.values()]))
+    assert all(np.all(np.isfinite(gradient)) for gradient in gradients.values())
+    assert metrics["image_to_text_accuracy"] == metrics["text_to_image_accuracy"] == 1.0
+
+
+@FORMS
+def test_common_rotation_does_not_matter(form):
+    case, inputs = with_negatives(form)
+    rotation, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(12, 12)))
+    vectors = ("image", "text", "negatives")
+    turned = inputs | {k: (inputs[k] @ rotation).astype(np.float32) for k in vectors}
+    (loss, _), gradients = case.value_and_gradient(inputs)
+    (turned_loss, _), turned_gradients = case.value_and_gradient(turned)
+    np.testing.assert_allclose(turned_loss, loss, rtol=1e-5)
+    for name in vectors:
+        np.testing.assert_allclose(turned_gradients[name], gradients[name] @ rotation, atol=1e-5)
+
+
+@FORMS
+@settings(deadline=None, max_examples=50)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    chunk_size=st.sampled_from([None, 6, 8]),
+    share=st.floats(0, 1),
+    noise=st.floats(0, 10),
+    scale=st.floats(0, 100),
+    bias=st.floats(-20, 20),
+)
+def test_any_batch_gives_the_oracles_value(form, seed, chunk_size, share, noise, scale, bias):
+    """From random to perfectly aligned embeddings, with any share of the negatives there."""
+    case, inputs = with_negatives(form)
+    rng = np.random.default_rng(seed)
+    text = inputs["image"] + noise * rng.normal(size=inputs["image"].shape)
+    inputs |= {
+        "text": (text / np.linalg.norm(text, axis=1, keepdims=True)).astype(np.float32),
+        "logit_scale": np.float32(scale),
+        "logit_bias": np.float32(bias),
+        "negative_mask": rng.random((16, 2)) < share,
+    }
+    (loss, metrics), gradients = case.value_and_gradient(inputs, chunk_size)
+    np.testing.assert_allclose(loss, form.oracle(inputs), rtol=1e-5, atol=1e-5)
+    assert loss >= 0
+    assert all(0 <= metrics[k] <= 1 for k in metrics if k.endswith("accuracy"))
+    assert all(np.all(np.isfinite(gradient)) for gradient in gradients.values())
+
+
+@FORMS
+def test_mask_without_negatives_is_an_error(form):
+    inputs = form().make_inputs(2) | {"negative_mask": np.ones((2, 1), bool)}
+    with pytest.raises(ValueError, match="without negatives"):
+        form.loss(inputs)
+
+
+class TestContrastive:
+    @pytest.mark.parametrize(("form", "oracle"), FORM_NAMES.items())
+    def test_is_the_loss_of_its_form(self, form, oracle):
+        inputs = SigmoidCases().make_inputs(4)
+        loss, _ = jax.jit(Contrastive(form))(Embeddings(**inputs))
+        np.testing.assert_allclose(loss, oracle(inputs), rtol=1e-5)
+
+    @pytest.mark.parametrize("form", FORM_NAMES)
+    @pytest.mark.parametrize(("chunk_size", "loops"), [(None, False), (2, True), (4, False)])
+    def test_loops_over_chunks_if_told_to(self, form, chunk_size, loops):
+        embeddings = Embeddings(**SigmoidCases().make_inputs(4))
+        program = jax.make_jaxpr(Contrastive(form, chunk_size=chunk_size))(embeddings)
+        assert ("scan[" in str(program)) == loops
+
+    def test_chunk_size_below_one_is_an_error(self):
+        with pytest.raises(ValueError, match="chunk_size must be at least 1, got 0"):
+            Contrastive("softmax", chunk_size=0)
