@@ -19,7 +19,7 @@ them by name, which lets the real Python code of torchvision be imported. Never 
 
 import argparse
 import functools
-import importlib.util
+import importlib.metadata
 import io
 import re
 import statistics
@@ -60,9 +60,8 @@ def declare_torchvision_operators() -> None:
 
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         del sys.modules[name]
-    spec = importlib.util.find_spec("torchvision")
-    folder = Path(spec.origin).parent
-    source = (folder / "_meta_registrations.py").read_text()
+    package = importlib.metadata.distribution("torchvision")
+    source = Path(str(package.locate_file("torchvision/_meta_registrations.py"))).read_text()
     library = torch.library.Library("torchvision", "DEF")
     for name in set(re.findall(r'register_(?:meta|fake)\("(?:torchvision::)?(\w+)"', source)):
         library.define(f"{name}() -> ()")
@@ -70,7 +69,7 @@ def declare_torchvision_operators() -> None:
 
 
 @functools.cache
-def open_clip_tokenizer() -> Callable[[str], Any]:
+def open_clip_tokenizer() -> Callable[[list[str]], Any]:
     """Return open_clip's own tokenizer."""
     open_clip_transform(224)  # makes torchvision importable
     from open_clip.tokenizer import SimpleTokenizer

@@ -69,15 +69,10 @@ class Photographs:
         self._folder = folder.images
         if self.skipped:
             _logger.warning("%s: left out %s", self.name, self.skipped)
+        totals = {EMPTY_CAPTION: sum(map(len, folder.captions.values()))}
         for reason, files in skipped.items():
-            unit = folder.captions.values() if reason == EMPTY_CAPTION else [folder.captions]
-            _check_share(
-                f"{path}, pictures in {folder.images}",
-                reason,
-                files,
-                sum(map(len, unit)),
-                bad_share,
-            )
+            total = totals.get(reason, len(folder.captions))
+            _check_share(f"{path} (pictures: {folder.images})", reason, files, total, bad_share)
         if not captions:
             raise DataError(f"{path}: no usable images (split {split!r})")
         self._names = PackedTexts(captions)

@@ -129,7 +129,7 @@ def sigmoid_contrastive(
 
     def add(sums: _SigmoidSums, chunk: Texts) -> _SigmoidSums:
         logits, own = compare(image, chunk, logit_scale)
-        logits += logit_bias.astype(jnp.float32)
+        logits += logit_bias
         losses = jax.nn.softplus(jnp.where(own, -logits, logits))
         return _SigmoidSums(
             sums.image_loss + jnp.sum(losses, axis=(1, 2)), sums.retrieval.update(logits, own)

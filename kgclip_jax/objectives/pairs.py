@@ -65,12 +65,13 @@ def compare(
     """Scaled dot product of each image with each text (else ABSENT), and whether they are a pair.
 
     Float32 for any input, with the products asked for in full precision: by default a GPU rounds
-    their factors to 10 bits and a TPU to 7, which moves logits at a scale of 100 by up to 0.06.
+    their factors to 10 bits and a TPU to 7, which at a scale of 100 moves logits by up to 0.006
+    and 0.06.
     """
     logits = jnp.einsum(
         "bd,ctd->bct",
         image.astype(jnp.float32),
-        logit_scale.astype(jnp.float32) * texts.features.astype(jnp.float32),
+        logit_scale * texts.features.astype(jnp.float32),
         precision=jax.lax.Precision.HIGHEST,
     )
     own = texts.owner == jnp.arange(len(image))[:, None, None]

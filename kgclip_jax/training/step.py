@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int32
+from jaxtyping import Array, Float
 
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.objectives.base import Objective, weighted_sum
@@ -20,16 +20,16 @@ Metrics = dict[str, Float[Array, ""]]
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """Everything that a step changes.
+    """Everything that a step changes; as a tree, also its shapes and its shardings.
 
     Attributes:
-        step: steps taken so far.
+        step: steps taken so far, an int32 scalar.
         params: of the model, float32.
         optimizer: its state.
         average: exponential moving average of the parameters, or None.
     """
 
-    step: Int32[Array, ""]
+    step: Any
     params: Params
     optimizer: Any
     average: Params | None

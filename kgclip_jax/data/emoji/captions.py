@@ -69,16 +69,16 @@ def choose_content(parts: Splits, scene: Scene, habits: Habits, dice: Dice) -> C
     predicate = None
     words = vocabulary.LONGEST_UNRELATED
     if len(things) > 1 and dice.chance(habits.relation):
-        subject, predicate, other = dice.choose(
-            [r for r in relations_of(scene) if r[0] in things and r[2] in things]
-        )
+        true = [r for r in relations_of(scene) if r[0] in things and r[2] in things]
+        predicate = dice.choose(sorted({name for _, name, _ in true}))  # rare ones as often
+        subject, _, other = dice.choose([r for r in true if r[1] == predicate])
         things = [subject, other, *(n for n in things if n not in (subject, other))]
         words = vocabulary.LONGEST_RELATED
-    words += sum(1 + _words(_name(parts, scene, n)) for n in things)
+    words += sum(_noun_words(parts, scene, n) for n in things)
     if len(things) == _MAX_THINGS:
         words += vocabulary.LONGEST_ONE_MORE
         if words > parts.world.max_words:
-            words -= vocabulary.LONGEST_ONE_MORE + 1 + _words(_name(parts, scene, things.pop()))
+            words -= vocabulary.LONGEST_ONE_MORE + _noun_words(parts, scene, things.pop())
     details = [
         (n, family)
         for n in things
@@ -176,8 +176,9 @@ def _name(parts: Splits, scene: Scene, number: int) -> str:
     return parts.concepts[scene.things[number].look.concept].name
 
 
-def _words(name: str) -> int:
-    return 1 + name.count(" ")
+def _noun_words(parts: Splits, scene: Scene, number: int) -> int:
+    """Count the words of a thing's article and name."""
+    return 2 + _name(parts, scene, number).count(" ")
 
 
 @cache

@@ -33,6 +33,7 @@ def place(extents: Sequence[float], overlapping: bool, dice: Dice) -> list[Point
         points = _overlapping_pairs(extents, dice)
     elif count == 2:
         points = dice.choose(_TWO_APART)(room, dice)
+        dice.shuffle(points)
     else:
         points = _grid(extents, dice)
     return [(y, x) for x, y in points] if dice.chance(0.5) else points

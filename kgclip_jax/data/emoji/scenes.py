@@ -13,7 +13,7 @@ from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, Sc
 
 _NATURAL_SHARE = 0.4  # of things keep their own colours
 _UPRIGHT_SHARE = 0.7
-_OVERLAPPING_SHARE = 0.5  # of scenes of several things have them overlap
+_OVERLAPPING_SHARE = 0.75  # of scenes that can
 _ATTEMPTS = 2_000
 
 
@@ -69,6 +69,7 @@ def draw_scene(
     overlapping = dice.chance(_OVERLAPPING_SHARE)
     for _ in range(_ATTEMPTS):
         chosen = dice.sample(concepts, count)
+        chosen.sort(key=lambda concept: not parts.concepts[concept].broad)
         looks = [draw_look(parts, dice, concept) for concept in chosen]
         scene = arrange(parts, dice, looks, overlapping)
         if not has_unseen_relation(parts, scene):
@@ -88,12 +89,13 @@ def arrange(
         parts: the world.
         dice: where the places come from.
         looks: the things, the rearmost first.
-        overlapping: have things overlap in pairs, if all of them are broad enough to show it. None
-            does so as often as in training.
+        overlapping: have things overlap in pairs (of three, the first two), if they are broad
+            enough to show it. None does so as often as in training.
     """
     if overlapping is None:
         overlapping = dice.chance(_OVERLAPPING_SHARE)
-    broad = all(parts.concepts[look.concept].broad for look in looks)
+    paired = looks[: len(looks) // 2 * 2]
+    broad = all(parts.concepts[look.concept].broad for look in paired)
     centres = place([EXTENTS[look.size] for look in looks], overlapping and broad, dice)
     background = DEFAULTS["background"]
     if "background" in parts.world.families:

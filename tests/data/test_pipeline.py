@@ -1,0 +1,149 @@
+"""Batches are a function of (seed, step): not of hosts, workers or restarts."""
+
+import itertools
+from collections import Counter
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from kgclip_jax.data.emoji.source import EmojiScenes
+from kgclip_jax.data.emoji.world import EmojiWorld
+from kgclip_jax.data.pipeline import summarise, training_batches
+from kgclip_jax.data.tokenizer import ClipTokenizer
+from kgclip_jax.errors import BadRecord, DataError
+from kgclip_jax.types import Caption
+
+TOKENIZER = ClipTokenizer(32)
+WORDS = ("one", "one two", "one two three", "one two three four five six")
+
+
+class Numbers:
+    """Record i is a picture of the value i and one of its captions names i; some are bad."""
+
+    def __init__(self, length=40, bad=(), words=WORDS, base=0):
+        self.name = "numbers"
+        self.length, self.bad, self.words, self.base = length, bad, words, base
+
+    def __len__(self):
+        return self.length
+
+    def caption(self, index, rng):
+        return Caption(f"{index + self.base} {self.words[int(rng.integers(len(self.words)))]}")
+
+    def image(self, index, rng):
+        if index in self.bad:
+            raise BadRecord(f"record {index} is bad")
+        image = np.full((4, 4, 3), index + self.base, np.uint8)
+        image[0] = rng.integers(256)
+        return image
+
+
+def take(count, sources, *, weights=None, **settings):
+    settings = {"batch_size": 8, "seed": 3} | settings
+    weights = weights or [1.0] * len(sources)
+    with closing(training_batches(sources, weights, TOKENIZER, **settings)) as batches:
+        return list(itertools.islice(batches, count))
+
+
+def values(batch):
+    return batch.batch.images[:, -1, 0, 0]
+
+
+def assert_same(left, right):
+    for a, b in zip(left, right, strict=True):
+        np.testing.assert_array_equal(a.batch.images, b.batch.images)
+        np.testing.assert_array_equal(a.batch.tokens, b.batch.tokens)
+
+
+def test_each_epoch_holds_every_record_once_in_a_new_order():
+    batches = take(10, [Numbers()])
+    epochs = np.split(np.concatenate([values(batch) for batch in batches]), 2)
+    for epoch in epochs:
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(40))
+    assert (epochs[0] != epochs[1]).any()
+
+
+def test_captions_fit_their_pictures_and_vary_between_epochs():
+    texts = {}
+    for batch in take(40, [Numbers()]):
+        for value, row in zip(values(batch), batch.batch.tokens, strict=True):
+            texts.setdefault(value, set()).add(row.tobytes())
+            named = TOKENIZER([f"{value}"])[0, 1:3]
+            assert row[1] == named[0]
+    assert min(map(len, texts.values())) > 1
+
+
+def test_the_seed_decides_everything():
+    assert_same(take(3, [Numbers()]), take(3, [Numbers()]))
+    other = take(1, [Numbers()], seed=4)[0]
+    assert (values(other) != values(take(1, [Numbers()])[0])).any()
+
+
+def test_resuming_continues_the_stream():
+    assert_same(take(7, [Numbers()])[4:], take(3, [Numbers()], start=4))
+
+
+@pytest.mark.parametrize("hosts", [2, 4])
+def test_hosts_share_the_batches_of_one_host(hosts):
+    whole = take(3, [Numbers()])
+    parts = [take(3, [Numbers()], host=host, hosts=hosts) for host in range(hosts)]
+    for step, batch in enumerate(whole):
+        for host in range(hosts):
+            part = parts[host][step].batch
+            np.testing.assert_array_equal(part.images, batch.batch.images[host::hosts])
+            np.testing.assert_array_equal(part.tokens, batch.batch.tokens[host::hosts])
+
+
+def test_worker_processes_change_nothing():
+    source = EmojiScenes(EmojiWorld(concepts=12, unseen_concepts=2, scenes=30), size=16)
+    alone = take(5, [source])
+    assert_same(alone, take(5, [source], workers=2))
+    assert_same(alone[2:], take(3, [source], workers=1, start=2))
+
+
+def test_texts_are_cut_to_the_smallest_bucket_that_holds_the_batch():
+    widths = Counter()
+    for batch in take(30, [Numbers()], buckets=(6, 12)):
+        tokens = batch.batch.tokens
+        longest = TOKENIZER.lengths(tokens).max()
+        assert tokens.shape[1] == (6 if longest <= 6 else 12)
+        assert (tokens == 49407).any(axis=1).all()
+        widths[tokens.shape[1]] += 1
+    assert widths.keys() == {12} or set(widths) == {6, 12}
+    assert take(1, [Numbers()])[0].batch.tokens.shape[1] == 32
+
+
+def test_sources_are_mixed_by_weight():
+    sources = [Numbers(40), Numbers(40, base=100)]
+    batches = take(25, sources, weights=[3.0, 1.0])
+    share = np.mean([values(batch) >= 100 for batch in batches])
+    assert share == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_bad_record_is_replaced_by_a_good_one_and_reported():
+    batches = take(10, [Numbers(bad=(5, 6))], buckets=(6, 12))
+    reasons = Counter(reason for batch in batches for reason in batch.bad_records)
+    assert reasons == {"numbers: record 5 is bad": 2, "numbers: record 6 is bad": 2} or (
+        reasons.total() >= 4  # a replacement may be bad as well
+    )
+    for batch in batches:
+        assert not set(values(batch)) & {5, 6}
+        for value, row in zip(values(batch), batch.batch.tokens, strict=True):
+            assert row[1] == TOKENIZER([f"{value}"])[0, 1]
+    assert_same(batches, take(10, [Numbers(bad=(5, 6))], buckets=(6, 12)))
+
+
+def test_a_source_of_nothing_but_bad_records_ends_with_the_reason():
+    with pytest.raises(DataError, match="100 records of numbers in a row were bad"):
+        take(1, [Numbers(bad=range(40))])
+
+
+def test_hosts_must_divide_the_batch():
+    with pytest.raises(DataError, match="8 is not divisible by 3 hosts"):
+        take(1, [Numbers()], hosts=3)
+
+
+def test_bad_records_are_summarised_by_reason():
+    assert summarise(Counter(a=3, b=1)) == "3 x a; 1 x b"
+    assert summarise(Counter(a=3, b=2, c=1), most=1) == "3 x a; and 2 other reasons"
