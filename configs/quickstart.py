@@ -5,6 +5,7 @@ python launch/train.py --config=configs/quickstart.py
 
 from ml_collections import ConfigDict
 
+from kgclip_jax.config import complete
 from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import to_dict
 
@@ -26,4 +27,4 @@ def get_config() -> ConfigDict:
     config.total_steps = 700
     config.seed = 0
     config.log_every = 10
-    return config
+    return complete(config)

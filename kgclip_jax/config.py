@@ -4,9 +4,13 @@ Config files (`configs/*.py`) return an `ml_collections.ConfigDict` with these k
 given the parts that they use, never the whole experiment.
 """
 
+import dataclasses
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from ml_collections import ConfigDict, config_dict
 
 from kgclip_jax import schema
 from kgclip_jax.data.emoji.world import EmojiWorld
@@ -179,7 +183,7 @@ class Experiment:
         total_steps: length of training, and of the learning-rate schedule.
         batch_size: pairs in a step, over all devices.
         seed: of parameters, order of records, captions and crops.
-        execution: precision, recomputation and loop unrolling; None chooses for the device.
+        execution: precision, recomputation and loop unrolling.
         mesh: the arrangement of devices.
         checkpoints: when to save.
         log_every: steps between lines of metrics.
@@ -193,7 +197,7 @@ class Experiment:
     total_steps: int
     batch_size: int
     seed: int = 0
-    execution: Execution | None = None
+    execution: Execution = field(default_factory=Execution)
     mesh: Mesh = field(default_factory=Mesh)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     log_every: int = 10
@@ -210,6 +214,30 @@ class Experiment:
 def experiment(values: Mapping[str, Any]) -> Experiment:
     """Validate a config. Raises ConfigError naming the key, with the nearest known ones."""
     return schema.parse(Experiment, values)
+
+
+def complete(values: ConfigDict) -> ConfigDict:
+    """Return a config with every setting in it, so that the command line can change any of them."""
+    return ConfigDict(_overridable(experiment(values.to_dict())))
+
+
+def _overridable(value: Any) -> Any:
+    """Turn dataclasses into dicts, and settings that are None into typed placeholders."""
+    if isinstance(value, dict):
+        return {key: _overridable(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_overridable(item) for item in value)
+    if not dataclasses.is_dataclass(value):
+        return value
+    settings = {}
+    annotations = typing.get_type_hints(type(value))
+    for entry in dataclasses.fields(value):
+        setting = getattr(value, entry.name)
+        if setting is None:
+            kinds = typing.get_args(annotations[entry.name])
+            setting = config_dict.placeholder(next(k for k in kinds if k is not type(None)))
+        settings[entry.name] = _overridable(setting)
+    return settings
 
 
 SAFE_TO_CHANGE = (

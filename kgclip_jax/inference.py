@@ -13,7 +13,6 @@ from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.tokenizer import ClipTokenizer, bucket
 from kgclip_jax.errors import CheckpointError
 from kgclip_jax.models.dual_encoder import Model, Params
-from kgclip_jax.models.transformer import execution_for
 from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.workdir import Workdir
 
@@ -27,7 +26,8 @@ class ClipEncoder:
         model: the architecture.
         params: its parameters, on any devices.
         tokenizer: for texts.
-        batch_size: inputs that go through a tower at once; a multiple of `rows`.
+        step: training steps behind the parameters.
+        batch_size: inputs that go through a tower at once.
         sharding: of inputs over devices, for parameters that are sharded.
     """
 
@@ -37,11 +37,13 @@ class ClipEncoder:
         params: Params,
         tokenizer: ClipTokenizer,
         *,
+        step: int,
         batch_size: int = 128,
         sharding: jax.sharding.Sharding | None = None,
     ) -> None:
         self.model = model
         self.params = params
+        self.step = step
         self._tokenizer = tokenizer
         self._batch_size = batch_size
         self._sharding = sharding
@@ -117,14 +119,13 @@ def load(source: str | Path, *, step: int | None = None, averaged: bool = False)
     steps = checkpoints.steps()
     if not steps:
         raise CheckpointError(f"{workdir.checkpoints} has no checkpoint yet")
-    execution = experiment.execution or execution_for(jax.default_backend())
+    execution = experiment.execution.on(jax.default_backend())
     model = Model(experiment.model, execution)
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     abstract = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
         model.abstract(),
     )
-    params = checkpoints.restore_params(
-        steps[-1] if step is None else step, abstract, averaged=averaged
-    )
-    return ClipEncoder(model, params, tokenizer)
+    step = steps[-1] if step is None else step
+    params = checkpoints.restore_params(step, abstract, averaged=averaged)
+    return ClipEncoder(model, params, tokenizer, step=step)

@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from kgclip_jax.errors import ConfigError
@@ -31,7 +31,7 @@ def parse(cls: type[T], values: Mapping[str, Any], path: str = "config") -> T:
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
-            raise ConfigError(f"{path}.{key} is no setting{_suggestion(key, fields)}")
+            raise ConfigError(f"{path}.{key} is no setting{suggestion(key, fields)}")
     annotations = typing.get_type_hints(cls)
     arguments = {}
     for name, field in fields.items():
@@ -45,7 +45,8 @@ def parse(cls: type[T], values: Mapping[str, Any], path: str = "config") -> T:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _suggestion(key: str, known: Mapping[str, Any]) -> str:
+def suggestion(key: str, known: Iterable[str]) -> str:
+    """Say which known names are near `key`, or all of them when none is."""
     near = difflib.get_close_matches(key, known, n=2)
     if near:
         return f"; did you mean {' or '.join(near)}?"
@@ -99,6 +100,17 @@ def _convert_tuple(items: tuple[Any, ...], value: Any, path: str) -> tuple[Any, 
         _convert(item, entry, f"{path}[{i}]")
         for i, (item, entry) in enumerate(zip(items, value, strict=True))
     )
+
+
+def settings(cls: Any) -> Iterator[str]:
+    """Yield the name of each field of a dataclass and of the dataclasses within it."""
+    if dataclasses.is_dataclass(cls):
+        annotations = typing.get_type_hints(cls)
+        for entry in dataclasses.fields(cls):
+            yield entry.name
+            yield from settings(annotations[entry.name])
+    for argument in typing.get_args(cls):
+        yield from settings(argument)
 
 
 def to_dict(value: Any) -> dict[str, Any]:

@@ -7,7 +7,9 @@ The same command again continues an interrupted run. Exit codes: 0 done, 2 bad i
 a signal after saving.
 """
 
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -15,8 +17,31 @@ from ml_collections import config_flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from kgclip_jax.errors import UserError
+
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment: configs/NAME.py[:args].")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; default runs/NAME.")
+
+
+def parse_flags(argv: Sequence[str]) -> Sequence[str]:
+    """Parse the command line; a config or a key that does not exist ends in one line."""
+    try:
+        remaining = flags.FLAGS(argv)
+        _ = _CONFIG.value.keys()  # a config file that fails to load says so at first use
+    except (KeyError, AttributeError) as error:
+        from kgclip_jax import config, schema
+
+        key = re.findall(r"\w+", str(error))[0]
+        known = set(schema.settings(config.Experiment))
+        sys.exit(_fail(f"config has no setting {key!r}{schema.suggestion(key, known)}"))
+    except (flags.Error, UserError, OSError, TypeError, ValueError) as error:
+        sys.exit(_fail(error))
+    return remaining
+
+
+def _fail(message: object) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
 
 
 def main(argv: list[str]) -> int:
@@ -26,7 +51,6 @@ def main(argv: list[str]) -> int:
     from rich.console import Console
 
     from kgclip_jax import config
-    from kgclip_jax.errors import UserError
     from kgclip_jax.training.run import Run
     from kgclip_jax.workdir import Workdir
 
@@ -37,8 +61,7 @@ def main(argv: list[str]) -> int:
         run = Run(experiment, Workdir(Path(_WORKDIR.value or f"runs/{name}")), console)
         finished = run.execute()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _fail(error)
     if not finished:
         console.print("stopped and saved; the same command continues")
         return 143
@@ -47,4 +70,4 @@ def main(argv: list[str]) -> int:
 
 if __name__ == "__main__":
     flags.mark_flag_as_required("config")
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)

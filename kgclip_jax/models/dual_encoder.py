@@ -15,8 +15,8 @@ from jaxtyping import Array, Float, Int32, UInt8
 
 from kgclip_jax.models import spec
 from kgclip_jax.models.text import TextTower
-from kgclip_jax.models.transformer import Execution
-from kgclip_jax.models.vision import TowerOutput, VisionTower
+from kgclip_jax.models.transformer import DEFAULT_EXECUTION, Execution
+from kgclip_jax.models.vision import VisionTower
 from kgclip_jax.types import Batch, Embeddings
 
 Params = dict[str, Any]
@@ -53,7 +53,7 @@ class Model:
     """Pure functions of a parameter dict, for one architecture and one way of computing it."""
 
     shape: spec.DualEncoder
-    execution: Execution = Execution()
+    execution: Execution = DEFAULT_EXECUTION
 
     def _build(self, seed: int | Array = 0) -> DualEncoder:
         return DualEncoder(self.shape, self.execution, rngs=nnx.Rngs(params=seed))
@@ -90,6 +90,3 @@ class Model:
             return params
         limit = math.log(self.shape.max_logit_scale)
         return params | {"logit_scale": jnp.clip(params["logit_scale"], 0, limit)}
-
-
-__all__ = ["DualEncoder", "Model", "Params", "TowerOutput", "normalise"]

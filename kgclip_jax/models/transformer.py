@@ -19,14 +19,27 @@ class Execution:
     """How a tower is computed; never changes what is computed beyond rounding.
 
     Attributes:
-        dtype: of activations and of parameters while in use (parameters rest in float32).
+        dtype: of activations and of parameters while in use (parameters rest in float32); "auto" is
+            bfloat16 on accelerators and float32 on CPUs, which have no fast bfloat16.
         remat: what the backward pass recomputes: "none", "dots" (all but matrix products), "full".
-        unroll: blocks per iteration of the loop over blocks; the depth or more unrolls it whole.
+        unroll: blocks per iteration of the loop over blocks, the depth or more for no loop; 0 is no
+            loop on CPUs, which run that faster, and a loop of single blocks on accelerators, which
+            compile that sooner and lose nothing by it.
     """
 
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     remat: Literal["none", "dots", "full"] = "none"
-    unroll: int = 1
+    unroll: int = 0
+
+    def on(self, platform: str) -> "Execution":
+        """Settle what is automatic for a JAX platform ("cpu", "gpu", "tpu")."""
+        cpu = platform == "cpu"
+        dtype = self.dtype if self.dtype != "auto" else "float32" if cpu else "bfloat16"
+        return Execution(dtype, self.remat, self.unroll or (UNROLLED if cpu else 1))
+
+
+UNROLLED = 1_000  # more blocks than any tower has
+DEFAULT_EXECUTION = Execution("float32", unroll=1)
 
 
 class Block(nnx.Module):
@@ -96,14 +109,3 @@ def run_blocks(
     x = x.astype(jnp.dtype(execution.dtype))
     body = _rematerialised(body, execution.remat)
     return jax.lax.scan(body, x, parameters, unroll=min(execution.unroll, depth))[0]
-
-
-def execution_for(platform: str) -> Execution:
-    """The way of computing that suits a JAX platform ("cpu", "gpu", "tpu").
-
-    CPUs have no fast bfloat16 and run unrolled blocks faster; accelerators compile a loop sooner
-    and lose nothing by it.
-    """
-    if platform == "cpu":
-        return Execution(dtype="float32", unroll=1_000)
-    return Execution(dtype="bfloat16")

@@ -3,9 +3,16 @@
 import json
 from collections.abc import Sequence
 
+from rich.table import Table
+
+from kgclip_jax import config
+from kgclip_jax.data.sources import evaluation_sets
+from kgclip_jax.errors import ConfigError
+from kgclip_jax.evaluation.evaluate import evaluate
 from kgclip_jax.evaluation.examples import retrieval_examples
 from kgclip_jax.evaluation.report import NextStep, write_report
-from kgclip_jax.evaluation.result import Result, from_json, to_json
+from kgclip_jax.evaluation.result import Result, from_json, render_table, to_json
+from kgclip_jax.inference import load
 from kgclip_jax.types import Encoder, EvaluationSet, RetrievalSet
 from kgclip_jax.workdir import Workdir, write_json
 
@@ -15,6 +22,27 @@ EXAMPLES = 6
 def record_evaluation(workdir: Workdir, step: int, results: Sequence[Result]) -> None:
     """Write evaluation.json: the step and the rows of the table."""
     write_json(workdir.evaluation, {"step": step, "results": to_json(results)})
+
+
+def evaluate_workdir(workdir: Workdir, *, step: int | None, averaged: bool) -> Table:
+    """Evaluate a checkpoint of a run, write evaluation.json, and return the table.
+
+    Args:
+        workdir: of the run.
+        step: of the checkpoint; the newest by default.
+        averaged: use the moving average of the parameters.
+
+    Raises:
+        UserError: when there is no such run or checkpoint, or nothing to evaluate on.
+    """
+    experiment = config.experiment(workdir.read_config())
+    sets = evaluation_sets(experiment.data, experiment.model.vision)
+    if not sets:
+        raise ConfigError(f"the sources in {workdir.config} name no held-out set")
+    encoder = load(workdir.root, step=step, averaged=averaged)
+    results = evaluate(encoder, sets)
+    record_evaluation(workdir, encoder.step, results)
+    return render_table(results)
 
 
 def write_run_report(workdir: Workdir, encoder: Encoder, sets: Sequence[EvaluationSet]) -> None:

@@ -14,7 +14,6 @@ from kgclip_jax.errors import CheckpointError
 from kgclip_jax.evaluation.evaluate import evaluate
 from kgclip_jax.evaluation.result import render_table
 from kgclip_jax.inference import ClipEncoder
-from kgclip_jax.models.dual_encoder import Params
 from kgclip_jax.training import sharding
 from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.training.display import Display
@@ -69,7 +68,7 @@ class Run:
             if not finished:
                 return False
         self._evaluate(stop, state)
-        write_run_report(self.workdir, self._encoder(state.params), self.sets)
+        write_run_report(self.workdir, self._encoder(stop, state), self.sets)
         self.console.print(f"report: {self.workdir.report}")
         return True
 
@@ -147,14 +146,15 @@ class Run:
 
     def _evaluate(self, step: int, state: TrainState) -> None:
         if self.sets:
-            results = evaluate(self._encoder(state.params), self.sets)
+            results = evaluate(self._encoder(step, state), self.sets)
             record_evaluation(self.workdir, step, results)
             self.console.print(render_table(results))
 
-    def _encoder(self, params: Params) -> ClipEncoder:
+    def _encoder(self, step: int, state: TrainState) -> ClipEncoder:
         return ClipEncoder(
             self.setup.model,
-            params,
+            state.params,
             self.tokenizer,
+            step=step,
             sharding=sharding.batch_sharding(self.setup.mesh),
         )

@@ -8,7 +8,6 @@ import jax
 
 from kgclip_jax import config
 from kgclip_jax.models.dual_encoder import Model
-from kgclip_jax.models.transformer import execution_for
 from kgclip_jax.training import sharding
 from kgclip_jax.training.optimizer import (
     Treatment,
@@ -56,7 +55,7 @@ def set_up(experiment: config.Experiment, devices: list[jax.Device] | None = Non
     mesh = sharding.make_mesh(experiment.mesh, devices)
     sharding.check_batch_size(experiment.batch_size, mesh)
     platform = mesh.devices.flat[0].platform
-    model = Model(experiment.model, experiment.execution or execution_for(platform))
+    model = Model(experiment.model, experiment.execution.on(platform))
     settings = experiment.optimizer
     plan = treatments(settings, model.abstract())
     rate = learning_rate_schedule(settings.schedule, settings.learning_rate, experiment.total_steps)

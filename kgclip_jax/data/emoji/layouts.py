@@ -40,7 +40,7 @@ def place(extents: Sequence[float], overlapping: bool, dice: Dice) -> list[Point
 
 
 def relations_between(a: Point, b: Point, extent_a: float, extent_b: float) -> tuple[str, ...]:
-    """Name the relations in which thing `a` stands to thing `b`, painted after it (so before it).
+    """Name the relations of thing `a` to thing `b`, where `b` is painted over `a`.
 
     A direction is named if it is clear: at least 13 % of the canvas, and at least half as far as
     the other direction. Overlap counts as "behind" if it is a third of the smaller box both ways.
