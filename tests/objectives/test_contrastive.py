@@ -177,13 +177,12 @@ class TestNegatives:
     @pytest.mark.parametrize("content", [0.0, 1e30, np.inf, np.nan])
     def test_absent_ones_do_not_matter(self, form, chunk_size, content):
         case, inputs = with_negatives(form)
-        inputs["negative_mask"] = np.array([[1, 0], [0, 0], [1, 1], [0, 1]] * 4, bool)
-        expected = case.value_and_gradient(inputs, chunk_size)
-        absent = ~inputs["negative_mask"]
-        inputs["negatives"][absent] = content
-        actual = case.value_and_gradient(inputs, chunk_size)
-        case.assert_same(actual, expected)
-        np.testing.assert_array_equal(actual[1]["negatives"][absent], 0)
+        mask = np.array([[1, 0], [0, 0], [1, 1], [0, 1]] * 4, bool)
+        inputs["negative_mask"] = mask
+        filled = np.where(mask[..., None], inputs["negatives"], np.float32(content))
+        actual = case.value_and_gradient(inputs | {"negatives": filled}, chunk_size)
+        case.assert_same(actual, case.value_and_gradient(inputs, chunk_size))
+        np.testing.assert_array_equal(actual[1]["negatives"][~mask], 0)
 
     def test_none_at_all_is_the_plain_loss(self, form, chunk_size):
         case, inputs = with_negatives(form)
@@ -212,10 +211,10 @@ class TestNegatives:
     def test_all_images_see_each_negative(self, form, chunk_size):
         case, inputs = with_negatives(form)
         inputs |= {"logit_scale": np.float32(1), "logit_bias": np.float32(0)}
-        inputs["negative_mask"] = np.zeros((16, 2), bool)
-        _, before = case.value_and_gradient(inputs, chunk_size)
-        inputs["negative_mask"][13, 1] = True
-        _, after = case.value_and_gradient(inputs, chunk_size)
+        none, one = np.zeros((2, 16, 2), bool)
+        one[13, 1] = True
+        _, before = case.value_and_gradient(inputs | {"negative_mask": none}, chunk_size)
+        _, after = case.value_and_gradient(inputs | {"negative_mask": one}, chunk_size)
         assert np.all(np.abs(before["image"] - after["image"]).max(axis=1) > 1e-4)
 
 
@@ -265,7 +264,7 @@ def test_any_batch_gives_the_oracles_value(form, seed, chunk_size, share, noise,
         "negative_mask": rng.random((16, 2)) < share,
     }
     (loss, metrics), gradients = case.value_and_gradient(inputs, chunk_size)
-    np.testing.assert_allclose(loss, form.oracle(inputs), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(loss, form.oracle(inputs), rtol=5e-5, atol=1e-5)
     assert loss >= 0
     assert all(0 <= metrics[k] <= 1 for k in metrics if k.endswith("accuracy"))
     assert all(np.all(np.isfinite(gradient)) for gradient in gradients.values())
