@@ -24,15 +24,15 @@ class TrainState:
 
     Attributes:
         step: steps taken so far, an int32 scalar.
-        params: of the model, float32.
+        params: of the model, a nested dict of float32 arrays.
         optimizer: its state.
         average: exponential moving average of the parameters, or None.
     """
 
     step: Any
-    params: Params
+    params: Any
     optimizer: Any
-    average: Params | None
+    average: Any
 
 
 def initial_state(
