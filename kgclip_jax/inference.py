@@ -87,7 +87,7 @@ class ClipEncoder:
     def _in_batches(
         self, encode: Callable[[Params, Array], Array], inputs: np.ndarray
     ) -> Float[np.ndarray, "b d"]:
-        """Encode batches of one size, so that the tower is compiled once; the last one is padded."""
+        """Encode batches of one size, so that a tower is compiled once; the last is padded."""
         outputs = []
         for start in range(0, len(inputs), self._batch_size):
             rows = inputs[start : start + self._batch_size]

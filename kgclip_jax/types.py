@@ -74,7 +74,7 @@ class RetrievalSet(NamedTuple):
 
 
 class ZeroShotSet(NamedTuple):
-    """Images of known classes; class texts are templates filled with class names ("a photo of {}")."""
+    """Images of known classes; their texts are templates ("a photo of {}") filled with names."""
 
     name: str
     images: UInt8[np.ndarray, "images size size 3"]
@@ -84,7 +84,7 @@ class ZeroShotSet(NamedTuple):
 
 
 class CompositionSet(NamedTuple):
-    """Pairs of pictures and captions of equal words: picture j of item i fits caption j, not 1 - j."""
+    """Pairs of pictures and captions of equal words: picture j of an item fits caption j alone."""
 
     name: str
     images: UInt8[np.ndarray, "items 2 size size 3"]
@@ -98,8 +98,10 @@ EvaluationSet = RetrievalSet | ZeroShotSet | CompositionSet
 class Encoder(Protocol):
     """Anything that embeds pictures and texts into one space, rows of unit length."""
 
-    def encode_image(
-        self, images: UInt8[np.ndarray, "b size size 3"]
-    ) -> Float[np.ndarray, "b d"]: ...
+    def encode_image(self, images: UInt8[np.ndarray, "b size size 3"]) -> Float[np.ndarray, "b d"]:
+        """Embed pictures of the encoder's own size."""
+        ...
 
-    def encode_text(self, texts: Sequence[str]) -> Float[np.ndarray, "b d"]: ...
+    def encode_text(self, texts: Sequence[str]) -> Float[np.ndarray, "b d"]:
+        """Embed texts."""
+        ...

@@ -1,4 +1,4 @@
-"""Eight fake CPU devices and quick compilation for the whole session; must run before JAX starts."""
+"""Eight fake CPU devices and quick compilation for all tests; must run before JAX starts."""
 
 import os
 

@@ -25,7 +25,7 @@ CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 
 
 def describe(name):
-    """The config as JSON, then a line a parameter: path, shape, initial size, lr, decay, sharding."""
+    """The config as JSON, then each parameter: path, shape, initial size, lr, decay, sharding."""
     get_config = runpy.run_path(str(ROOT / "configs" / f"{name}.py"))["get_config"]
     experiment = config.experiment(get_config().to_dict())
     setup = set_up(experiment, jax.devices()[:1])

@@ -1,0 +1,1 @@
+"""Structured knowledge in plain Python and NumPy: scene graphs."""

@@ -34,10 +34,11 @@ class DualEncoder(nnx.Module):
         self.shape = shape
 
     def __call__(self, batch: Batch) -> Embeddings:
+        """Embed a batch with both towers."""
         has_bias = self.shape.logit_bias is not None
         return Embeddings(
-            image=normalise(self.vision(batch.images).pooled),
-            text=normalise(self.text(batch.tokens).pooled),
+            image=normalise(self.vision(jnp.asarray(batch.images)).pooled),
+            text=normalise(self.text(jnp.asarray(batch.tokens)).pooled),
             logit_scale=jnp.exp(self.logit_scale[...]),
             logit_bias=self.logit_bias[...] if has_bias else jnp.zeros(()),
         )
@@ -59,7 +60,7 @@ class Model:
         return DualEncoder(self.shape, self.execution, rngs=nnx.Rngs(params=seed))
 
     def initialise(self, seed: int) -> Params:
-        """Fresh parameters; call it under `jax.jit` with output shardings to create them in place."""
+        """Fresh parameters; under `jax.jit` with output shardings they are created in place."""
         return nnx.to_pure_dict(nnx.state(self._build(seed), nnx.Param))
 
     def abstract(self) -> Params:
@@ -85,7 +86,7 @@ class Model:
         return normalise(self.bind(params).text(tokens).pooled)
 
     def constrain(self, params: Params) -> Params:
-        """Return the parameters with the logit scale within its limits (Radford et al. 2021, 2.5)."""
+        """Return the parameters, the logit scale within limits (Radford et al. 2021, 2.5)."""
         if self.shape.max_logit_scale is None:
             return params
         limit = math.log(self.shape.max_logit_scale)

@@ -1,7 +1,7 @@
 """Floating-point operations and parameter counts of a dual encoder, by formula.
 
-Convention of open_clip's `docs/model_profile.csv`: a multiply-add is two operations, and only matrix
-products count (dense layers, attention scores and sums).
+Convention of open_clip's `docs/model_profile.csv`: a multiply-add is two operations, and only
+matrix products count (dense layers, attention scores and sums).
 """
 
 import math
@@ -61,7 +61,7 @@ def text_flops(shape: spec.DualEncoder, length: int | None = None) -> int:
 
 
 def step_flops(shape: spec.DualEncoder, pairs: int, text_length: int) -> int:
-    """Forward and backward pass of one training step, recomputation not counted (MFU's numerator)."""
+    """Forward and backward pass of a training step without recomputation: MFU's numerator."""
     towers = pairs * (image_flops(shape) + text_flops(shape, text_length))
     similarities = 2 * pairs**2 * shape.embedding
     return 3 * (towers + similarities)

@@ -27,11 +27,15 @@ def _clip(
     )
 
 
-def _with_activation(model: DualEncoder, activation: str) -> DualEncoder:
-    def change(tower: Vision | Text) -> Vision | Text:
-        return replace(tower, transformer=replace(tower.transformer, activation=activation))
-
-    return replace(model, vision=change(model.vision), text=change(model.text))
+def _quick_gelu(model: DualEncoder) -> DualEncoder:
+    """The same towers with the activation of OpenAI's own weights."""
+    vision = replace(model.vision.transformer, activation="quick_gelu")
+    text = replace(model.text.transformer, activation="quick_gelu")
+    return replace(
+        model,
+        vision=replace(model.vision, transformer=vision),
+        text=replace(model.text, transformer=text),
+    )
 
 
 def _siglip(
@@ -97,7 +101,7 @@ _OPEN_CLIP = {
 PRESETS: dict[str, DualEncoder] = {
     **_OPEN_CLIP,
     **{
-        f"{name}-quickgelu": _with_activation(_OPEN_CLIP[name], "quick_gelu")
+        f"{name}-quickgelu": _quick_gelu(_OPEN_CLIP[name])
         for name in ("ViT-B-32", "ViT-B-16", "ViT-L-14")
     },
     "SigLIP-B-16": _siglip((768, 12, 12), 3072, 16),

@@ -1,0 +1,1 @@
+"""Mesh and sharding, optimizer, step, loop, hooks, checkpoints, and the run that joins them."""

@@ -1,8 +1,8 @@
 """Checkpoints on disk; the only place that touches Orbax.
 
-A checkpoint holds the training state, the run's progress (data position, counters) and a description
-of the model: its architecture, preprocessing and tokenizer. It restores onto any arrangement of
-devices, and only into a model of the same description.
+A checkpoint holds the training state, the run's progress (data position, counters) and a
+description of the model: its architecture, preprocessing and tokenizer. It restores onto any
+arrangement of devices, and only into a model of the same description.
 """
 
 from collections.abc import Mapping
