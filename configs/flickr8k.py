@@ -40,7 +40,7 @@ def get_config() -> ConfigDict:
         weight_decay=0.2,
         b2=0.98,
     )
-    config.batch_size = 256
+    config.batch_size = 128
     config.total_steps = 2000
     config.seed = 0
     config.log_every = 10

@@ -1,6 +1,11 @@
 """Train a small CLIP on emoji scenes, on a laptop, in minutes.
 
-python launch/train.py --config=configs/quickstart.py
+    python launch/train.py --config=configs/quickstart.py
+
+Ten thousand scenes of one or two of 32 things, small or large, in natural or tinted colours;
+captions leave things and attributes out. Expect retrieval and zero-shot classification of seen
+concepts far above chance, swapped objects and attributes somewhat above it, relations and unseen
+concepts at it.
 """
 
 from ml_collections import ConfigDict
@@ -14,17 +19,21 @@ def get_config() -> ConfigDict:
     """Return the experiment."""
     config = ConfigDict()
     config.model = to_dict(preset("quickstart"))
-    config.data = dict(
-        sources=dict(emoji=dict(kind="emoji", world=dict())),
-        text_buckets=(16, 24),
-        workers=1,
+    world = dict(
+        concepts=32,
+        unseen_concepts=8,
+        scenes=10_000,
+        max_objects=2,
+        families=("size", "colour"),
+        distractor_probability=0.2,
+        attribute_probability=0.7,
+        relation_probability=0.7,
     )
+    config.data = dict(sources=dict(emoji=dict(kind="emoji", world=world)), text_buckets=(16, 24))
     config.objectives = dict(contrastive=dict(form="softmax"))
     config.optimizer = dict(
-        learning_rate=2e-3, schedule=dict(kind="cosine", warmup_steps=50), weight_decay=0.1
+        learning_rate=1.5e-3, b2=0.95, schedule=dict(kind="cosine", warmup_steps=50)
     )
     config.batch_size = 128
-    config.total_steps = 700
-    config.seed = 0
-    config.log_every = 10
+    config.total_steps = 1200
     return complete(config)

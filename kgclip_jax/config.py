@@ -14,6 +14,7 @@ from ml_collections import ConfigDict, config_dict
 
 from kgclip_jax import schema
 from kgclip_jax.data.emoji.world import EmojiWorld
+from kgclip_jax.data.tokenizer import END_OF_TEXT, VOCABULARY_SIZE
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.transformer import Execution
@@ -209,6 +210,14 @@ class Experiment:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.data.text_buckets and not self.model.text.causal:
             raise ValueError("data.text_buckets needs a causal text tower")
+        text = self.model.text
+        if text.vocabulary < VOCABULARY_SIZE:
+            raise ValueError(
+                f"model.text.vocabulary {text.vocabulary} is smaller than the tokenizer's "
+                f"{VOCABULARY_SIZE}"
+            )
+        if text.pooling == "eos" and text.eos_id != END_OF_TEXT:
+            raise ValueError(f"model.text.eos_id must be the tokenizer's {END_OF_TEXT}")
 
 
 def experiment(values: Mapping[str, Any]) -> Experiment:
@@ -225,8 +234,8 @@ def _overridable(value: Any) -> Any:
     """Turn dataclasses into dicts, and settings that are None into typed placeholders."""
     if isinstance(value, dict):
         return {key: _overridable(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return tuple(_overridable(item) for item in value)
+    if isinstance(value, tuple):  # is overridden as a whole, and would hide placeholders
+        return tuple(schema.to_dict(x) if dataclasses.is_dataclass(x) else x for x in value)
     if not dataclasses.is_dataclass(value):
         return value
     settings = {}

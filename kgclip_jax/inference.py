@@ -61,21 +61,27 @@ class ClipEncoder:
         Args:
             images: uint8 arrays or PIL images of any size; those that are not of the model's size
                 are resized as in its evaluation preprocessing.
+
+        Raises:
+            TypeError: for an array that is no uint8 picture, or one picture instead of several.
         """
         vision = self.model.shape.vision
         side = (vision.image_size, vision.image_size, 3)
-        if not (isinstance(images, np.ndarray) and images.shape[1:] == side):
-            images = np.stack(
-                [evaluation_transform(image, vision.image_size, vision.resize) for image in images]
-            )
+        ready = isinstance(images, np.ndarray) and images.shape[1:] == side
+        if not (ready and images.dtype == np.uint8):
+            pictures = [
+                evaluation_transform(_checked(image), vision.image_size, vision.resize)
+                for image in images
+            ]
+            images = np.array(pictures, np.uint8).reshape(-1, *side)
         return self._in_batches(self._encode_image, images)
 
     def encode_text(self, texts: Sequence[str]) -> Float[np.ndarray, "b d"]:
-        """Return unit-length float32 embeddings."""
+        """Return unit-length float32 embeddings. Raises TypeError for one text alone."""
         if isinstance(texts, str):
             raise TypeError("encode_text takes a list of texts, not one text")
         tokens = self._tokenizer(texts)
-        length = bucket(int(self._tokenizer.lengths(tokens).max()), self._buckets)
+        length = bucket(int(self._tokenizer.lengths(tokens).max(initial=0)), self._buckets)
         return self._in_batches(self._encode_text, tokens[:, :length])
 
     def similarity(
@@ -88,7 +94,7 @@ class ClipEncoder:
         self, encode: Callable[[Params, Array], Array], inputs: np.ndarray
     ) -> Float[np.ndarray, "b d"]:
         """Encode batches of one size, so that a tower is compiled once; the last is padded."""
-        outputs = []
+        outputs = [np.zeros((0, self.model.shape.embedding), np.float32)]
         for start in range(0, len(inputs), self._batch_size):
             rows = inputs[start : start + self._batch_size]
             missing = self._batch_size - len(rows)
@@ -96,6 +102,18 @@ class ClipEncoder:
             embeddings = encode(self.params, jax.device_put(padded, self._sharding))
             outputs.append(jax.device_get(embeddings)[: len(rows)])
         return np.concatenate(outputs)
+
+
+def _checked(picture: Picture) -> Picture:
+    """Refuse arrays that Pillow would quietly take for another picture than is meant."""
+    if isinstance(picture, np.ndarray) and (
+        picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3
+    ):
+        raise TypeError(
+            "a picture is a PIL image or a uint8 array (height, width, 3), "
+            f"not {picture.dtype} {picture.shape}"
+        )
+    return picture
 
 
 def load(source: str | Path, *, step: int | None = None, averaged: bool = False) -> ClipEncoder:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ class Workdir:
             probe.unlink()
         except OSError as error:
             raise UserError(
-                f"cannot write to the workdir {self.root}: {error.strerror}; choose another --workdir"
+                f"cannot write to the workdir {self.root}: {error.strerror}; "
+                "choose another --workdir"
             ) from error
 
     def read_config(self) -> dict[str, Any]:
@@ -72,8 +74,18 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file by a new version, whole or not at all. Raises UserError on a disk error."""
     temporary = path.with_name(f".{path.name}.partial")
+    with writing(path):
+        try:
+            temporary.write_text(text)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error of the disk into a UserError that names `path`."""
     try:
-        temporary.write_text(text)
-        os.replace(temporary, path)
+        yield
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error

@@ -9,7 +9,7 @@ input.
 import sys
 from pathlib import Path
 
-from absl import app, flags, logging
+from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -21,13 +21,14 @@ _AVERAGE = flags.DEFINE_bool("average", False, "Use the moving average of the pa
 def main(argv: list[str]) -> int:
     """Evaluate the run that the flags name."""
     del argv
-    logging.set_verbosity(logging.WARNING)
     from rich.console import Console
 
     from kgclip_jax.errors import UserError
+    from kgclip_jax.quiet import silence_libraries
     from kgclip_jax.training.outcome import evaluate_workdir
     from kgclip_jax.workdir import Workdir
 
+    silence_libraries()
     try:
         table = evaluate_workdir(
             Workdir(Path(_WORKDIR.value)), step=_STEP.value, averaged=_AVERAGE.value

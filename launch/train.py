@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import app, flags, logging
+from absl import app, flags
 from ml_collections import config_flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -35,7 +35,7 @@ def parse_flags(argv: Sequence[str]) -> Sequence[str]:
         known = set(schema.settings(config.Experiment))
         sys.exit(_fail(f"config has no setting {key!r}{schema.suggestion(key, known)}"))
     except (flags.Error, UserError, OSError, TypeError, ValueError) as error:
-        sys.exit(_fail(error))
+        sys.exit(_fail(str(error).splitlines()[-1].strip()))  # above it: the loader's attempts
     return remaining
 
 
@@ -47,13 +47,14 @@ def _fail(message: object) -> int:
 def main(argv: list[str]) -> int:
     """Run the experiment that the flags describe."""
     del argv
-    logging.set_verbosity(logging.WARNING)
     from rich.console import Console
 
     from kgclip_jax import config
+    from kgclip_jax.quiet import silence_libraries
     from kgclip_jax.training.run import Run
     from kgclip_jax.workdir import Workdir
 
+    silence_libraries()
     console = Console()
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"]).split(":")[0]).stem
     try:

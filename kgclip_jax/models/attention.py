@@ -71,5 +71,6 @@ class SelfAttention(nnx.Module):
     def __call__(self, x: Float[Array, "b n d"], *, causal: bool) -> Float[Array, "rows d"]:
         b, n, width = x.shape
         qkv = self.qkv(x.reshape(b * n, width)).reshape(b, n, self.heads, 3, width // self.heads)
-        y = attention(qkv[..., 0, :], qkv[..., 1, :], qkv[..., 2, :], causal)
+        q, k, v = (part.squeeze(3) for part in jnp.split(qkv, 3, axis=3))
+        y = attention(q, k, v, causal)
         return self.out(y.reshape(b * n, width))

@@ -103,4 +103,6 @@ class Mlp(nnx.Module):
         self.activation = activation
 
     def __call__(self, x: Float[Array, "rows d"]) -> Float[Array, "rows d"]:
-        return self.down(ACTIVATIONS[self.activation](self.up(x)))
+        # Recomputed from its input: autodiff would keep three more arrays of the hidden width.
+        activation = jax.checkpoint(ACTIVATIONS[self.activation])
+        return self.down(activation(self.up(x)))

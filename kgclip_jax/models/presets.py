@@ -107,7 +107,7 @@ PRESETS: dict[str, DualEncoder] = {
     "SigLIP-B-16": _siglip((768, 12, 12), 3072, 16),
     "SigLIP-L-16-256": _siglip((1024, 24, 16), 4096, 16, image_size=256),
     "SigLIP-So400m-14": _siglip((1152, 27, 16), 4304, 14),
-    "small": _small(width=256, depth=6, text_depth=4, image_size=128, patch=16),
+    "small": _small(width=192, depth=4, text_depth=3, image_size=128, patch=16),
     "quickstart": _small(width=96, depth=3, text_depth=2, image_size=32, patch=8),
     "tiny": _small(width=32, depth=2, text_depth=2, image_size=16, patch=8),
 }

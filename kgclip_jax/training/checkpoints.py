@@ -5,7 +5,8 @@ description of the model: its architecture, preprocessing and tokenizer. It rest
 arrangement of devices, and only into a model of the same description.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,18 @@ class Checkpoints:
     Args:
         directory: where they lie; made when the first one is saved.
         description: of the model, see `describe`.
-        keep: newest ones that stay on disk.
+        keep: newest ones that stay on disk; what a killed run left half written is removed. None
+            keeps all of it, which a reader needs beside a run that is saving.
     """
 
-    def __init__(self, directory: Path, description: Description, keep: int = 3) -> None:
+    def __init__(self, directory: Path, description: Description, keep: int | None = None) -> None:
         self._directory = directory.absolute()
         self._description = description
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=True)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep,
+            cleanup_tmp_directories=keep is not None,
+            enable_async_checkpointing=True,
+        )
         with _clear_errors(f"cannot keep checkpoints in {directory}"):
             self._directory.mkdir(parents=True, exist_ok=True)
             self._manager = ocp.CheckpointManager(self._directory, options=options)
@@ -60,14 +66,15 @@ class Checkpoints:
         }
         if state.average is not None:
             items["average"] = ocp.args.StandardSave(state.average)
-        with _clear_errors(self._advice()):
+        with self._saving():
             if step not in self._manager.all_steps():
                 self._manager.save(step, args=ocp.args.Composite(**items))
 
     def check(self) -> None:
         """Raise CheckpointError when a save in the background has failed."""
-        with _clear_errors(self._advice()):
-            self._manager.check_for_errors()
+        if not self._manager.is_saving_in_progress():
+            with self._saving():
+                self._manager.wait_until_finished()  # raises what the finished save ran into
 
     def restore(self, step: int, abstract: TrainState) -> tuple[TrainState, dict[str, Any]]:
         """Read a state onto the shardings of `abstract`, and the progress saved with it.
@@ -105,14 +112,23 @@ class Checkpoints:
 
     def close(self) -> None:
         """Wait for the save under way. Raises CheckpointError when it fails."""
-        with _clear_errors(self._advice()):
-            self._manager.wait_until_finished()
-            self._manager.close()
+        with self._saving():
+            try:
+                self._manager.wait_until_finished()
+            finally:
+                self._manager.close()
 
-    def _advice(self) -> str:
-        steps = self.steps()
-        kept = f"the checkpoint of step {steps[-1]} is whole" if steps else "there is none yet"
-        return f"cannot write a checkpoint to {self._directory} ({kept})"
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        """Say in the error of a failed save which checkpoint can be relied on."""
+        try:
+            yield
+        except _ERRORS as error:
+            steps = self.steps()
+            kept = f"the checkpoint of step {steps[-1]} is whole" if steps else "there is none yet"
+            raise CheckpointError(
+                f"cannot write a checkpoint to {self._directory} ({kept}): {error}"
+            ) from error
 
     def _check_description(self, step: int) -> None:
         if step not in self._manager.all_steps():
@@ -130,14 +146,13 @@ class Checkpoints:
             raise CheckpointError(f"{where} holds another model:\n" + "\n".join(lines))
 
 
-class _clear_errors:  # noqa: N801
-    """Turn what a failing disk or a damaged file raises into a CheckpointError."""
+# What a failing disk or a damaged file makes Orbax raise.
+_ERRORS = (OSError, ValueError, KeyError, RuntimeError)
 
-    def __init__(self, message: str) -> None:
-        self._message = message
 
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (OSError, ValueError, KeyError, RuntimeError)):
-            raise CheckpointError(f"{self._message}: {error}") from error
+@contextmanager
+def _clear_errors(message: str) -> Iterator[None]:
+    try:
+        yield
+    except _ERRORS as error:
+        raise CheckpointError(f"{message}: {error}") from error

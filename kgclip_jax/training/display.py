@@ -48,10 +48,10 @@ class Display:
 
     def write(self, step: int, numbers: Numbers) -> None:
         """Show the numbers of a step."""
-        text = (
-            f"loss {numbers['loss']:.3f}  {numbers['pairs_per_second']:,.0f} pairs/s  "
-            f"input wait {numbers['input_wait']:.0%}"
-        )
+        text = f"loss {numbers['loss']:.3f}"
+        if "pairs_per_second" in numbers:
+            text += f"  {numbers['pairs_per_second']:,.0f} pairs/s"
+            text += f"  input wait {numbers['input_wait']:.0%}"
         self._progress.update(self._task, numbers=text)
         now = time.perf_counter()
         if not self._console.is_terminal and now - self._last_line > SECONDS_BETWEEN_LINES:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kgclip_jax.training.checkpoints import Checkpoints
 from kgclip_jax.training.step import Metrics, TrainState
@@ -29,6 +29,7 @@ class Event:
     bad_records: Sequence[str]
 
 
+@runtime_checkable
 class Hook(Protocol):
     """Something that happens beside the steps."""
 

@@ -4,22 +4,28 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event as TensorBoardEvent
+from tensorboardX.proto.event_pb2 import SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
 
 from kgclip_jax.data.pipeline import summarise
-from kgclip_jax.errors import DataError, UserError
+from kgclip_jax.errors import DataError
 from kgclip_jax.models import spec
 from kgclip_jax.models.flops import peak_flops, step_flops
 from kgclip_jax.training.hooks import Event
 from kgclip_jax.training.step import Metrics
+from kgclip_jax.workdir import writing
 
 Numbers = dict[str, float]
 
 
+@runtime_checkable
 class Writer(Protocol):
     """Somewhere that numbers go."""
 
@@ -37,37 +43,49 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("a", buffering=1)
+        with writing(path):
+            self._file = path.open("a", buffering=1)
 
     def write(self, step: int, numbers: Numbers) -> None:
         """Append a line."""
-        try:
+        with writing(self._path):
             self._file.write(json.dumps({"step": step} | numbers) + "\n")
-        except OSError as error:
-            raise UserError(f"cannot write {self._path}: {error.strerror}") from error
 
     def close(self) -> None:
         """Close the file."""
-        try:
+        with writing(self._path):
             self._file.close()
-        except OSError as error:
-            raise UserError(f"cannot write {self._path}: {error.strerror}") from error
 
 
 class TensorBoard:
-    """TensorBoard events; those after `start` of an interrupted run are hidden."""
+    """TensorBoard events; those after `start` of an interrupted run are hidden.
+
+    They are written at once, because tensorboardX's own `SummaryWriter` writes in a thread, which
+    dies of a full disk and leaves the run waiting for it. Raises UserError when the disk refuses.
+    """
 
     def __init__(self, folder: Path, start: int) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=start + 1)
+        self._path = folder / "events"
+        with writing(self._path):
+            self._writer = EventsWriter(str(self._path))
+        opening = SessionLog(status=SessionLog.START)
+        self._add(TensorBoardEvent(step=start + 1, session_log=opening))
 
     def write(self, step: int, numbers: Numbers) -> None:
         """Add one scalar a number."""
-        for name, value in numbers.items():
-            self._writer.add_scalar(name, value, step)
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in numbers.items()]
+        self._add(TensorBoardEvent(step=step, summary=Summary(value=values)))
 
     def close(self) -> None:
-        """Flush and close."""
-        self._writer.close()
+        """Close the file."""
+        with writing(self._path):
+            self._writer.close()
+
+    def _add(self, event: TensorBoardEvent) -> None:
+        event.wall_time = time.time()
+        with writing(self._path):
+            self._writer.write_event(event)
+            self._writer.flush()
 
 
 class Throughput:
@@ -103,8 +121,12 @@ class Throughput:
 
         `pairs_per_second`, `text_tokens_per_second`, `input_wait` (share of the time spent waiting
         for batches), `model_tflops` (10^12 FLOP/s that the model needs, recomputation not counted)
-        and, where the peak of the device is known, `mfu`, their share of it.
+        and, where the peak of the device is known, `mfu`, their share of it. Nothing when no step
+        was counted.
         """
+        if not self._pairs:
+            self._restart()
+            return {}
         seconds = time.perf_counter() - self._began
         numbers = {
             "pairs_per_second": self._pairs / seconds,
@@ -132,7 +154,7 @@ class LogMetrics:
         self._throughput = throughput
         self._every = every
         self._compiled = False
-        self._pending: tuple[int, Metrics, Mapping[str, Any]] | None = None
+        self._pending: tuple[int, Metrics, Numbers] | None = None
 
     def after_step(self, event: Event) -> None:
         """Count the step; write what is pending; read when it is time."""
@@ -148,9 +170,10 @@ class LogMetrics:
 
     def close(self) -> None:
         """Write what is pending and close the writers."""
-        self._write_pending()
-        for writer in self._writers:
-            writer.close()
+        with ExitStack() as stack:  # closes every writer, even when one of them fails
+            for writer in self._writers:
+                stack.callback(writer.close)
+            self._write_pending()
 
     def _write_pending(self) -> None:
         if self._pending is None:

@@ -7,7 +7,7 @@ import jax
 from rich.console import Console
 
 from kgclip_jax import config, schema
-from kgclip_jax.data.pipeline import Batches, training_batches
+from kgclip_jax.data.pipeline import Batches, summarise, training_batches
 from kgclip_jax.data.sources import evaluation_sets, training_sources
 from kgclip_jax.data.tokenizer import ClipTokenizer
 from kgclip_jax.errors import CheckpointError
@@ -20,7 +20,7 @@ from kgclip_jax.training.display import Display
 from kgclip_jax.training.hooks import Every, Hook, SaveCheckpoints
 from kgclip_jax.training.loop import Interruption, train
 from kgclip_jax.training.metrics import BadRecords, JsonLines, LogMetrics, TensorBoard, Throughput
-from kgclip_jax.training.outcome import record_evaluation, write_run_report
+from kgclip_jax.training.outcome import next_steps, record_evaluation, write_run_report
 from kgclip_jax.training.setup import Setup, set_up
 from kgclip_jax.training.step import TrainState
 from kgclip_jax.training.summary import parameter_table
@@ -69,7 +69,9 @@ class Run:
                 return False
         self._evaluate(stop, state)
         write_run_report(self.workdir, self._encoder(stop, state), self.sets)
-        self.console.print(f"report: {self.workdir.report}")
+        self.console.out(f"report: {self.workdir.report}")
+        for step in next_steps(self.workdir):
+            self.console.out(f"{step.text}: {step.command}")
         return True
 
     def _restore_or_initialise(self) -> tuple[TrainState, dict[str, Any]]:
@@ -81,7 +83,7 @@ class Run:
                 f"{self.workdir.checkpoints} is at step {steps[-1]} already, beyond "
                 f"config.total_steps {self.experiment.total_steps}"
             )
-        self.console.print(f"continuing from step {steps[-1]} in {self.workdir.root}")
+        self.console.out(f"continuing from step {steps[-1]} in {self.workdir.root}")
         return self.checkpoints.restore(steps[-1], self.setup.abstract)
 
     def _train(
@@ -111,20 +113,21 @@ class Run:
             )
             reached = int(jax.device_get(state.step))
             saver.save(reached, state)
+        if bad_records.counts:
+            total = bad_records.counts.total()
+            self.console.out(f"replaced {total} bad records: {summarise(bad_records.counts)}")
         return state, reached == stop
 
     def _observers(self, start: int, stop: int) -> list[Hook]:
         """Hooks that only look: the progress bar, metrics, and evaluations on the way."""
         settings = self.experiment
+        json_lines = JsonLines(self.workdir.metrics)
+        tensorboard = TensorBoard(self.workdir.root, start)
         display = Display(self.console, start, stop)
-        writers = [
-            JsonLines(self.workdir.metrics),
-            TensorBoard(self.workdir.root, start),
-            display,
-        ]
         devices = list(self.setup.mesh.devices.flat)
         throughput = Throughput(settings.model, settings.batch_size, devices)
-        hooks: list[Hook] = [display, LogMetrics(writers, throughput, settings.log_every)]
+        log = LogMetrics([json_lines, tensorboard, display], throughput, settings.log_every)
+        hooks: list[Hook] = [display, log]
         if settings.evaluate_every is not None:
             hooks.append(Every(settings.evaluate_every, self._evaluate))
         return hooks

@@ -9,7 +9,7 @@ import pytest
 
 from kgclip_jax.models.dual_encoder import Model, normalise
 from kgclip_jax.models.presets import PRESETS, preset
-from kgclip_jax.models.transformer import Execution
+from kgclip_jax.models.transformer import UNROLLED, Execution
 from kgclip_jax.models.vision import sincos2d
 from kgclip_jax.types import Batch
 
@@ -99,7 +99,12 @@ def test_a_bidirectional_text_tower_refuses_cut_texts():
 
 
 @pytest.mark.parametrize(
-    "execution", [Execution(unroll=2), Execution(remat="dots"), Execution(remat="full", unroll=2)]
+    "execution",
+    [
+        Execution("float32", unroll=2),
+        Execution("float32", remat="dots", unroll=1),
+        Execution("float32", remat="full", unroll=2),
+    ],
 )
 def test_the_way_of_computing_does_not_change_results(execution):
     batch = make_batch(TINY)
@@ -119,7 +124,7 @@ def test_bfloat16_stays_near_float32_and_returns_float32():
     batch = make_batch(TINY)
     params = initialise(Model(TINY))
     exact = jax.jit(Model(TINY).embed)(params, batch)
-    rough = jax.jit(Model(TINY, Execution(dtype="bfloat16")).embed)(params, batch)
+    rough = jax.jit(Model(TINY, Execution("bfloat16", unroll=1)).embed)(params, batch)
     assert rough.image.dtype == rough.text.dtype == jnp.float32
     assert float((exact.image * rough.image).sum(-1).min()) > 0.999
     assert not np.array_equal(exact.image, rough.image)
@@ -161,3 +166,9 @@ def test_normalising_zero_gives_zero_and_a_finite_gradient():
     zero = jnp.zeros((1, 4))
     np.testing.assert_array_equal(normalise(zero), zero)
     assert np.isfinite(jax.grad(lambda x: normalise(x).sum())(zero)).all()
+
+
+def test_automatic_choices_depend_on_the_platform():
+    assert Execution().on("cpu") == Execution("float32", "none", UNROLLED)
+    assert Execution(remat="full").on("gpu") == Execution("bfloat16", "full", 1)
+    assert Execution("float32", unroll=3).on("tpu") == Execution("float32", "none", 3)

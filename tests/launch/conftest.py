@@ -1,0 +1,112 @@
+"""The real commands in processes of their own, on a model that trains in seconds."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+WORLD = "config.data.sources.emoji"
+SHRUNK = {
+    "config.model.vision.image_size": 16,
+    "config.model.embedding": 16,
+    **{
+        f"config.model.{tower}.transformer.{key}": value
+        for tower in ("vision", "text")
+        for key, value in {"width": 16, "depth": 1, "heads": 2, "mlp_width": 32}.items()
+    },
+    f"{WORLD}.evaluation_items": 8,
+    f"{WORLD}.world.concepts": 12,
+    f"{WORLD}.world.unseen_concepts": 4,
+    f"{WORLD}.world.scenes": 100,
+    "config.optimizer.schedule.kind": "constant",
+    "config.optimizer.schedule.warmup_steps": 0,
+    "config.total_steps": 120,
+    "config.checkpoints.every": 40,
+    "config.batch_size": 8,
+    "config.log_every": 1,
+    "config.data.text_buckets": (),  # one program to compile instead of two
+    "config.data.workers": 0,
+}
+
+
+class Commands:
+    """Starts `launch/*.py` as a user would, where torch and tensorflow are not installed.
+
+    Compiled programs are kept between launches, in `folder`.
+    """
+
+    def __init__(self, folder: Path):
+        for module in ("torch", "tensorflow"):
+            (folder / f"{module}.py").write_text("raise ImportError")
+        self._environment = os.environ | {
+            "PYTHONPATH": str(folder),
+            "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": "--xla_backend_optimization_level=0",
+            "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        }
+
+    def start(self, *command: str, largest_file_kib: int | None = None) -> subprocess.Popen[str]:
+        limit = "unlimited" if largest_file_kib is None else f"{largest_file_kib}"
+        return subprocess.Popen(
+            ["bash", "-c", f'ulimit -f {limit} && exec "$@"', "-", sys.executable, *command],
+            cwd=REPOSITORY,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def start_training(self, workdir: Path, **changes: object) -> subprocess.Popen[str]:
+        """Begin to train; changes are settings by their dotted path, dots written as `__`."""
+        limit = changes.pop("largest_file_kib", None)
+        config = changes.pop("config", "configs/quickstart.py")
+        named = {f"config.{key.replace('__', '.')}": value for key, value in changes.items()}
+        settings = [f"--{key}={value}" for key, value in (SHRUNK | named).items()]
+        launch = ["launch/train.py", f"--config={config}", f"--workdir={workdir}", *settings]
+        return self.start(*launch, largest_file_kib=limit)
+
+    def train(self, workdir: Path, **changes: object) -> subprocess.CompletedProcess[str]:
+        return finish(self.start_training(workdir, **changes))
+
+    def evaluate(self, workdir: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        return finish(self.start("launch/evaluate.py", f"--workdir={workdir}", *options))
+
+
+def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def wait_for(process: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
+    """Wait until something has happened; a process that ends before is an error."""
+    while not happened():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory) -> Commands:
+    return Commands(tmp_path_factory.mktemp("commands"))
+
+
+@pytest.fixture(scope="session")
+def until():
+    return wait_for
+
+
+@pytest.fixture(scope="session")
+def result():
+    return finish
+
+
+@pytest.fixture(scope="session")
+def finished(commands, tmp_path_factory):
+    """(workdir, completed process) of a run that nothing disturbed, with a worker process."""
+    workdir = tmp_path_factory.mktemp("finished") / "run"
+    return workdir, commands.train(workdir, data__workers=1)

@@ -1,0 +1,151 @@
+"""Shipped configs, settings from the command line, and what a resumed run may change."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from ml_collections import ConfigDict
+
+from kgclip_jax import config, schema
+from kgclip_jax.errors import ConfigError
+
+SHIPPED = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def quickstart():
+    return next(load(path) for path in SHIPPED if path.stem == "quickstart").get_config()
+
+
+def leaves(settings, path=()):
+    """Yield (path, value) of each setting that the command line can name."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def override(settings, path, value):
+    """Set a value as ml_collections' flags do: only what exists, only of its type."""
+    for key in path[:-1]:
+        settings = settings[key]
+    settings[path[-1]] = value
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_config_is_valid_and_says_how_to_run_it(path):
+    module = load(path)
+    experiment = config.experiment(module.get_config().to_dict())
+    assert isinstance(experiment, config.Experiment)
+    assert f"python launch/train.py --config=configs/{path.name}" in module.__doc__
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_setting_of_a_shipped_config_can_be_overridden(path):
+    settings = load(path).get_config()
+    resolved = schema.to_dict(config.experiment(settings.to_dict()))
+    assert dict(leaves(settings.to_dict())) == dict(leaves(resolved))
+    for place, value in leaves(resolved):
+        if value is not None:
+            override(settings, place, value)
+    assert config.experiment(settings.to_dict()) == config.experiment(resolved)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("evaluate_every", 5),
+        ("optimizer.ema_decay", 0.99),
+        ("optimizer.clip_norm", 2.0),
+        ("model.logit_bias", -10.0),
+        ("model.max_logit_scale", 50.0),
+        ("data.text_buckets", (8,)),
+    ],
+)
+def test_settings_that_may_be_none_take_values(path, value):
+    settings = quickstart()
+    override(settings, path.split("."), value)
+    experiment = config.experiment(settings.to_dict())
+    for key in path.split("."):
+        experiment = getattr(experiment, key)
+    assert experiment == value
+
+
+def test_a_placeholder_keeps_its_type():
+    settings = quickstart()
+    with pytest.raises(TypeError):
+        settings.optimizer.ema_decay = "often"
+
+
+def test_groups_with_settings_left_open_are_completed():
+    settings = ConfigDict(quickstart().to_dict())
+    settings.optimizer.groups = ({"pattern": "^text/", "frozen": True},)
+    experiment = config.experiment(config.complete(settings).to_dict())
+    assert experiment.optimizer.groups == (config.Group("^text/", frozen=True),)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("total_steps", 0, "total_steps must be at least 1, not 0"),
+        ("batch_size", -8, "batch_size must be at least 1"),
+        ("model.vision.patch_size", 7, r"config\.model\.vision: image_size 32 is not divisible"),
+        ("model.text.causal", False, "text_buckets needs a causal"),
+        ("data.sources.emoji.world.concepts", 3, "concepts: expected a value from 8"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(path, value, message):
+    settings = quickstart()
+    override(settings, path.split("."), value)
+    with pytest.raises(ConfigError, match=message):
+        config.experiment(settings.to_dict())
+
+
+def changed(**changes):
+    settings = quickstart()
+    for path, value in changes.items():
+        override(settings, path.split("__"), value)
+    return config.experiment(settings.to_dict())
+
+
+def test_a_run_goes_on_with_the_same_settings_and_with_safe_changes():
+    saved = schema.to_dict(changed())
+    config.check_resumable(saved, changed())
+    config.check_resumable(
+        saved,
+        changed(
+            total_steps=10_000,
+            log_every=1,
+            evaluate_every=7,
+            checkpoints__keep=1,
+            data__workers=0,
+            data__path="/elsewhere",
+            mesh__fsdp=2,
+            execution__remat="full",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"batch_size": 64}, "  batch_size: 128 -> 64"),
+        ({"seed": 1}, "  seed: 0 -> 1"),
+        ({"data__text_buckets": (8,)}, r"  data.text_buckets: \[16, 24\] -> \(8,\)"),
+        ({"optimizer__ema_decay": 0.5}, "  optimizer.ema_decay: None -> 0.5"),
+        ({"model__vision__pooling": "class"}, "  model.vision.pooling: 'mean' -> 'class'"),
+    ],
+)
+def test_other_changes_are_refused_with_a_diff(tmp_path, change, line):
+    saved = json.loads(json.dumps(schema.to_dict(changed())))
+    with pytest.raises(ConfigError, match=line) as refusal:
+        config.check_resumable(saved, changed(**change, total_steps=9))
+    assert "total_steps:" not in str(refusal.value)

@@ -1,0 +1,87 @@
+"""The files of a run survive crashes, and a disk that refuses is a clear error."""
+
+import json
+import os
+
+import pytest
+
+from kgclip_jax.errors import ConfigError, UserError
+from kgclip_jax.workdir import Workdir, write_atomically, write_json
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    workdir = Workdir(tmp_path / "runs" / "one")
+    workdir.create()
+    return workdir
+
+
+def fill(workdir, steps):
+    workdir.metrics.write_text("".join(f'{{"step": {n}, "loss": {n / 2}}}\n' for n in steps))
+
+
+def test_creating_makes_parents_and_leaves_nothing_behind(workdir):
+    workdir.create()
+    assert list(workdir.root.iterdir()) == []
+
+
+@pytest.mark.parametrize("root", ["{file}/run", "/proc/run", "/dev/null/a/b"])
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, root):
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    root = root.format(file=file)
+    with pytest.raises(UserError, match=f"cannot write to the workdir {root}: .*--workdir"):
+        Workdir(type(tmp_path)(root)).create()
+
+
+def test_the_config_is_read_back(workdir):
+    write_json(workdir.config, {"a": [1, 2], "b": None})
+    assert workdir.read_config() == {"a": [1, 2], "b": None}
+
+
+def test_a_missing_or_damaged_config_is_named(workdir):
+    with pytest.raises(ConfigError, match=r"one holds no run: .*config\.json is missing"):
+        workdir.read_config()
+    workdir.config.write_text('{\n"a": 1,\n')
+    with pytest.raises(ConfigError, match=r"config\.json, line 3: "):
+        workdir.read_config()
+
+
+def test_a_last_line_cut_off_by_a_crash_is_left_out(workdir):
+    assert workdir.read_metrics() == []
+    fill(workdir, [1, 2])
+    with workdir.metrics.open("a") as file:
+        file.write('{"step": 3, "lo')
+    assert workdir.read_metrics() == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 1.0}]
+
+
+def test_steps_that_are_taken_again_are_forgotten(workdir):
+    workdir.forget_metrics_after(3)
+    assert not workdir.metrics.exists()
+    fill(workdir, [1, 2, 3, 4])
+    with workdir.metrics.open("a") as file:
+        file.write('{"step": 5, "lo')
+    workdir.forget_metrics_after(3)
+    lines = [json.loads(line) for line in workdir.metrics.read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    workdir.forget_metrics_after(0)
+    assert workdir.metrics.read_text() == ""
+
+
+def test_a_write_that_fails_halfway_leaves_the_old_file_alone(tmp_path, monkeypatch):
+    path = tmp_path / "file.json"
+    write_json(path, {"version": 1})
+
+    def refuse(source, target):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(UserError, match=r"cannot write .*file\.json: No space left on device"):
+        write_json(path, {"version": 2})
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.json"]
+    assert json.loads(path.read_text()) == {"version": 1}
+
+
+def test_a_folder_that_vanished_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="No such file or directory"):
+        write_atomically(tmp_path / "gone" / "file", "text")

@@ -1,0 +1,168 @@
+"""The loop: order of its parts, where it starts and stops, and what it forbids."""
+
+import os
+import signal
+from contextlib import closing
+from itertools import count
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kgclip_jax.data.pipeline import HostBatch
+from kgclip_jax.errors import CheckpointError
+from kgclip_jax.training.checkpoints import Checkpoints
+from kgclip_jax.training.hooks import Every, SaveCheckpoints
+from kgclip_jax.training.loop import Interruption, train
+from kgclip_jax.training.step import TrainState
+from kgclip_jax.types import Batch
+
+
+def make_batches(start=0):
+    """Batches whose tokens say which step they are for; every third one had a bad record."""
+    for number in count(start + 1):
+        images = np.zeros((2, 4, 4, 3), np.uint8)
+        tokens = np.full((2, 5), number, np.int32)
+        yield HostBatch(Batch(images, tokens), ("torn",) if number % 3 == 0 else ())
+
+
+def make_state():
+    return TrainState(jnp.zeros((), jnp.int32), {"w": jnp.zeros(())}, {}, None)
+
+
+@jax.jit
+def step(state, batch):
+    w = state.params["w"] + batch.tokens[0, 0]
+    return TrainState(state.step + 1, {"w": w}, {}, None), {"loss": w}
+
+
+def place(batch):
+    return Batch(*map(jax.device_put, batch))
+
+
+class Recorder:
+    def __init__(self, name, log):
+        self.name, self.log = name, log
+
+    def after_step(self, event):
+        self.log.append((self.name, event.step))
+        self.event = event
+
+    def close(self):
+        self.log.append((self.name, "closed"))
+
+
+class Store(Checkpoints):
+    """Stands for checkpoints: remembers what was saved, and fails when told to."""
+
+    def __init__(self):
+        self.saved, self.broken, self.closed = [], False, False
+
+    def save(self, step, state, progress):
+        self.saved.append((step, float(state.params["w"]), progress))
+
+    def check(self):
+        if self.broken:
+            raise CheckpointError("the disk is full")
+
+    def close(self):
+        self.closed = True
+
+
+def run(hooks=(), *, start=0, stop=4, **settings):
+    return train(
+        make_state(), step, make_batches(start), place, hooks, start=start, stop=stop, **settings
+    )
+
+
+def test_hooks_are_called_in_order_after_each_step():
+    log = []
+    state = run([Recorder("a", log), Recorder("b", log)], stop=3)
+    assert log == [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("a", 3), ("b", 3)]
+    assert int(state.step) == 3
+    assert float(state.params["w"]) == 1 + 2 + 3
+
+
+def test_a_resumed_loop_counts_on():
+    log = []
+    state = run([Recorder("a", log)], start=5, stop=7)
+    assert log == [("a", 6), ("a", 7)]
+    assert float(state.params["w"]) == 6 + 7
+    assert float(run(start=7, stop=7).params["w"]) == 0
+
+
+def test_an_event_tells_of_its_step():
+    recorder = Recorder("a", [])
+    run([recorder], stop=3)
+    event = recorder.event
+    assert (event.step, event.tokens, event.bad_records) == (3, 5, ("torn",))
+    assert float(event.metrics["loss"]) == float(event.state.params["w"]) == 6
+    assert 0 <= event.input_seconds < 10
+
+
+def test_the_loop_stops_after_the_step_during_which_it_was_interrupted():
+    log = []
+    state = run([Recorder("a", log)], stop=10, interrupted=lambda: len(log) == 2)
+    assert log == [("a", 1), ("a", 2)]
+    assert int(state.step) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_asks_for_a_stop_and_a_second_one_insists(number):
+    before = signal.getsignal(number)
+    with Interruption() as interruption:
+        assert not interruption.requested
+        os.kill(os.getpid(), number)
+        assert interruption.requested
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_during_a_step_saves_that_step():
+    store = Store()
+    saver = SaveCheckpoints(store, {}, every=100)
+    with closing(saver), Interruption() as interruption:
+        kill = Every(3, lambda step, state: os.kill(os.getpid(), signal.SIGTERM))
+        state = run([kill, saver], stop=10, interrupted=lambda: interruption.requested)
+        saver.save(int(state.step), state)
+    assert [(step, w) for step, w, _ in store.saved] == [(3, 6.0)]
+    assert store.closed
+
+
+def test_checkpoints_come_every_so_many_steps_with_position_and_counts():
+    store, counts = Store(), {}
+    saver = SaveCheckpoints(store, counts, every=2)
+    run([Every(1, lambda step, state: counts.update(torn=step)), saver], stop=5)
+    assert store.saved == [
+        (2, 3.0, {"data_position": 2, "bad_records": {"torn": 2}}),
+        (4, 10.0, {"data_position": 4, "bad_records": {"torn": 4}}),
+    ]
+
+
+def test_a_save_that_failed_ends_the_loop_at_the_next_step():
+    store, log = Store(), []
+    saver = SaveCheckpoints(store, {}, every=100)
+    breaks = Every(2, lambda step, state: setattr(store, "broken", True))
+    with pytest.raises(CheckpointError, match="full"):
+        run([Recorder("a", log), saver, breaks])
+    assert log[-1] == ("a", 3)
+
+
+def test_an_implicit_transfer_is_an_error():
+    with pytest.raises(Exception, match="Disallowed host-to-device transfer"):
+        train(make_state(), step, make_batches(), lambda batch: batch, [], start=0, stop=1)
+    with pytest.raises(Exception, match="Disallowed host-to-device transfer"):
+        run([Every(1, lambda step, state: jnp.add(state.step, np.ones(1)))])
+
+
+def test_batches_are_taken_one_a_step_and_errors_of_the_data_pass_through():
+    def torn():
+        yield next(make_batches())
+        raise OSError("the cable is out")
+
+    log = []
+    with pytest.raises(OSError, match="cable"):
+        train(make_state(), step, torn(), place, [Recorder("a", log)], start=0, stop=3)
+    assert log == [("a", 1)]

@@ -1,0 +1,231 @@
+"""Numbers of a run: how speed is measured, and how they reach files and the screen."""
+
+import json
+import struct
+
+import jax
+import jax.numpy as jnp
+import pytest
+from rich.console import Console
+from tensorboardX.proto.event_pb2 import Event as TensorBoardEvent
+from tensorboardX.proto.event_pb2 import SessionLog
+
+from kgclip_jax.errors import DataError, UserError
+from kgclip_jax.models.flops import image_flops, text_flops
+from kgclip_jax.models.presets import preset
+from kgclip_jax.training import metrics
+from kgclip_jax.training.display import Display
+from kgclip_jax.training.hooks import Event
+from kgclip_jax.training.metrics import BadRecords, JsonLines, LogMetrics, TensorBoard, Throughput
+from kgclip_jax.training.step import TrainState
+
+MODEL = preset("tiny")
+
+
+def make_event(step, *, loss=None, tokens=8, input_seconds=0.0, bad_records=()):
+    values = {"loss": jnp.array(float(step) if loss is None else loss)}
+    state = TrainState(jnp.array(step), {}, {}, None)
+    return Event(step, state, values, tokens, input_seconds, bad_records)
+
+
+class Clock:
+    def __init__(self, monkeypatch):
+        self.now = 100.0
+        monkeypatch.setattr(metrics.time, "perf_counter", lambda: self.now)
+
+
+class Collector:
+    def __init__(self):
+        self.lines, self.closed = [], False
+
+    def write(self, step, numbers):
+        self.lines.append((step, numbers))
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+def test_speed_is_work_by_time_since_the_last_reading(clock, monkeypatch):
+    monkeypatch.setattr(metrics, "peak_flops", lambda device: 1e9)
+    throughput = Throughput(MODEL, 16, jax.devices()[:4])
+    for tokens in (8, 32):
+        throughput.count(make_event(1, tokens=tokens, input_seconds=0.25))
+    clock.now += 2.0
+    flops = sum(
+        3 * (16 * (image_flops(MODEL) + text_flops(MODEL, n)) + 2 * 16**2 * MODEL.embedding)
+        for n in (8, 32)
+    )
+    assert throughput.read() == {
+        "pairs_per_second": 16.0,
+        "text_tokens_per_second": 16 * (8 + 32) / 2,
+        "input_wait": 0.25,
+        "model_tflops": pytest.approx(flops / 2 / 1e12),
+        "mfu": pytest.approx(flops / 2 / 4e9),
+    }
+    throughput.count(make_event(2))
+    clock.now += 0.5
+    assert throughput.read()["pairs_per_second"] == 32.0
+
+
+def test_a_device_of_unknown_peak_has_no_mfu_and_a_reading_of_nothing_no_speed(clock):
+    throughput = Throughput(MODEL, 16, jax.devices())
+    clock.now += 5
+    assert throughput.read() == {}
+    throughput.count(make_event(1))
+    clock.now += 1
+    numbers = throughput.read()
+    assert numbers["pairs_per_second"] == 16  # the five seconds before are not part of it
+    assert "mfu" not in numbers
+
+
+def test_metrics_are_written_one_step_late_and_the_last_ones_at_the_end(clock):
+    writer = Collector()
+    log = LogMetrics([writer], Throughput(MODEL, 16, jax.devices()), every=2)
+    written = []
+    for step in range(1, 5):
+        log.after_step(make_event(step))
+        written.append([step for step, _ in writer.lines])
+        clock.now += 4.0
+    assert written == [[], [], [2], [2]]
+    log.close()
+    (first, numbers), (second, _) = writer.lines
+    assert (first, second) == (2, 4)
+    assert numbers["loss"] == 2.0
+    assert numbers["pairs_per_second"] == 4.0  # step 1 compiles and does not count
+    assert writer.closed
+
+
+def test_a_first_step_that_is_logged_has_no_speed(clock):
+    writer = Collector()
+    log = LogMetrics([writer], Throughput(MODEL, 16, jax.devices()), every=10)
+    log.after_step(make_event(10))
+    log.close()
+    assert writer.lines == [(10, {"loss": 10.0})]
+
+
+def test_every_writer_is_closed_when_one_of_them_fails():
+    class Full(Collector):
+        def write(self, step, numbers):
+            raise UserError("the disk is full")
+
+        def close(self):
+            raise UserError("the disk is still full")
+
+    writer = Collector()
+    log = LogMetrics([Full(), writer, Full()], Throughput(MODEL, 16, jax.devices()), every=1)
+    log.after_step(make_event(1))
+    with pytest.raises(UserError, match="full"):
+        log.close()
+    assert writer.closed
+
+
+def test_json_lines_are_whole_at_once_and_appended_to(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    first = JsonLines(path)
+    first.write(1, {"loss": 0.5})
+    assert json.loads(path.read_text()) == {"step": 1, "loss": 0.5}
+    first.close()
+    second = JsonLines(path)
+    second.write(2, {"loss": 0.25})
+    second.close()
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2]
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.symlink_to("/dev/full")
+    lines = JsonLines(path)
+    with pytest.raises(UserError, match=r"cannot write .*metrics\.jsonl: No space left on device"):
+        lines.write(1, {"loss": 0.5})
+    with pytest.raises(UserError, match="No space left"):
+        lines.close()
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(UserError, match=r"cannot write .*metrics\.jsonl: Is a directory"):
+        JsonLines(tmp_path / "metrics.jsonl")
+    with pytest.raises(UserError, match=r"cannot write .*gone/events: No such file"):
+        TensorBoard(tmp_path / "gone", 0)
+
+
+def read_events(path):
+    """Parse TensorFlow records: length, its checksum, the event, its checksum."""
+    data = path.read_bytes()
+    while data:
+        (length,) = struct.unpack_from("<Q", data)
+        yield TensorBoardEvent.FromString(data[12 : 12 + length])
+        data = data[16 + length :]
+
+
+def test_tensorboard_shows_each_number_at_its_step_and_hides_steps_taken_again(tmp_path):
+    writer = TensorBoard(tmp_path, start=4)
+    writer.write(5, {"loss": 0.5, "input_wait": 0.25})
+    (path,) = tmp_path.glob("events.out.tfevents.*")
+    version, opening, scalars = read_events(path)  # on disk before the file is closed
+    writer.close()
+    assert version.file_version == "brain.Event:2"
+    assert (opening.step, opening.session_log.status) == (5, SessionLog.START)
+    assert scalars.step == 5
+    assert scalars.wall_time > 1.7e9
+    values = {value.tag: value.simple_value for value in scalars.summary.value}
+    assert values == {"loss": 0.5, "input_wait": 0.25}
+
+
+def test_tensorboard_on_a_full_disk_is_an_error_and_not_a_hang(tmp_path, monkeypatch):
+    writer = TensorBoard(tmp_path, start=0)
+
+    def refuse(event):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writer._writer, "write_event", refuse)
+    for _ in range(30):  # more than any queue holds
+        with pytest.raises(UserError, match="events: No space left on device"):
+            writer.write(1, {"loss": 0.5})
+    writer.close()
+
+
+def test_bad_records_are_counted_by_reason_over_all_sessions():
+    bad = BadRecords({"torn": 2}, batch_size=100, limit=0.05)
+    bad.after_step(make_event(1))
+    bad.after_step(make_event(2, bad_records=("torn", "empty")))
+    assert bad.counts == {"torn": 3, "empty": 1}
+    bad.close()
+
+
+def test_a_share_of_bad_records_above_the_limit_stops_the_run():
+    bad = BadRecords({}, batch_size=100, limit=0.5)
+    bad.after_step(make_event(1, bad_records=("torn",) * 100))  # too few to judge by
+    with pytest.raises(DataError, match=r"101 of 200 records .*bad_share \(50%\): 101 x torn"):
+        bad.after_step(make_event(2, bad_records=("torn",)))
+    patient = BadRecords({"torn": 499}, batch_size=100, limit=0.5)
+    patient.after_step(make_event(10, bad_records=("torn",)))
+    with pytest.raises(DataError, match="501 of 1000"):
+        patient.after_step(make_event(10, bad_records=("torn",)))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_display_shows_steps_and_numbers(terminal, tmp_path):
+    with (tmp_path / "screen").open("w+") as file:
+        console = Console(file=file, force_terminal=terminal, width=120)
+        display = Display(console, 0, 10)
+        display.write(1, {"loss": 1.25})
+        display.after_step(make_event(1))
+        display.close()
+        file.seek(0)
+        assert "loss 1.250" in file.read()
+    numbers = {"loss": 1.25, "pairs_per_second": 1234.4, "input_wait": 0.125}
+    with (tmp_path / "screen").open("w+") as file:
+        display = Display(Console(file=file, force_terminal=terminal, width=120), 0, 10)
+        display.write(1, numbers)
+        display.after_step(make_event(1))
+        display.close()
+        file.seek(0)
+        shown = file.read()
+    assert "loss 1.250  1,234 pairs/s  input wait 12%" in shown
+    assert "1/10" in shown
