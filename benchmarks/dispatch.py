@@ -23,14 +23,16 @@ from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.training.setup import Setup, set_up
 from kgclip_jax.types import Batch
 
+WIDTH = 8
 
-def make_setup(depth: int, width: int, unroll: int) -> Setup:
+
+def make_setup(depth: int, unroll: int) -> Setup:
     """Build the parts of a run whose model is deep and does next to nothing."""
-    transformer = spec.Transformer(width, depth, heads=1, mlp_width=width)
+    transformer = spec.Transformer(WIDTH, depth, heads=1, mlp_width=WIDTH)
     model = spec.DualEncoder(
         vision=spec.Vision(transformer, image_size=2, patch_size=2),
         text=spec.Text(transformer, vocabulary=8, context_length=2, eos_id=1),
-        embedding=width,
+        embedding=WIDTH,
     )
     experiment = config.Experiment(
         model=model,
@@ -68,13 +70,12 @@ def main() -> None:
     """Parse the flags, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--depth", type=int, default=12, help="blocks of each tower")
-    parser.add_argument("--width", type=int, default=8)
     parser.add_argument("--unroll", type=int, default=1, help="blocks per iteration of the loop")
     parser.add_argument("--groups", type=int, default=21)
     parser.add_argument("--steps", type=int, default=50, help="steps of a group")
     flags = parser.parse_args()
     print(environment.describe(("jax", "jaxlib", "flax", "optax")))
-    setup = make_setup(flags.depth, flags.width, flags.unroll)
+    setup = make_setup(flags.depth, flags.unroll)
     whole, python = measure(setup, flags.groups, flags.steps)
     leaves = len(jax.tree.leaves(setup.abstract))
     print(f"{2 * flags.depth} blocks, {leaves} arrays of state on {jax.devices()[0].device_kind}")

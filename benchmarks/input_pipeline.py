@@ -11,25 +11,19 @@ open_clip's transform and tokenizer, one with our decoder and tokenizer, and our
 Contenders take turns and stay alive; a figure is the median over the rounds, a ratio the median of
 the ratios within a round. Other load on the machine shows in the spread: look at it.
 
-Needs `pip install torch==2.13.0 ftfy regex huggingface_hub safetensors` and, since torchvision has
-no CPU build, `pip install --no-deps torchvision==0.28.0 open-clip-torch timm`. Its compiled
-operators cannot be loaded without CUDA; the transforms do not use them, so this script declares
-them by name, which lets the real Python code of torchvision be imported. Never do so in a product.
+What it needs: see `open_clip_reference.py`.
 """
 
 import argparse
 import functools
-import importlib.metadata
 import io
-import re
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import open_clip_reference
 
 from kgclip_jax.data.photographs import Photographs
 from kgclip_jax.data.pipeline import training_batches
@@ -39,39 +33,20 @@ from kgclip_jax.random import generator
 SCALE = (0.9, 1.0)  # open_clip's default
 UNTIMED_BATCHES = 6  # at the start of a turn: what was prefetched while others had theirs
 
-_libraries: list[Any] = []  # operators vanish with the object that declared them
-
 
 @functools.cache
 def open_clip_transform(size: int) -> Callable[[Any], Any]:
     """Return open_clip's own training transform."""
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:  # "operator torchvision::nms does not exist"
-        declare_torchvision_operators()
+    open_clip_reference.make_importable()
     from open_clip.transform import image_transform
 
     return image_transform(size, is_train=True)
 
 
-def declare_torchvision_operators() -> None:
-    """Give torchvision's operators a name but no code, so that its Python part can be imported."""
-    import torch
-
-    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-        del sys.modules[name]
-    package = importlib.metadata.distribution("torchvision")
-    source = Path(str(package.locate_file("torchvision/_meta_registrations.py"))).read_text()
-    library = torch.library.Library("torchvision", "DEF")
-    for name in set(re.findall(r'register_(?:meta|fake)\("(?:torchvision::)?(\w+)"', source)):
-        library.define(f"{name}() -> ()")
-    _libraries.append(library)
-
-
 @functools.cache
 def open_clip_tokenizer() -> Callable[[list[str]], Any]:
     """Return open_clip's own tokenizer."""
-    open_clip_transform(224)  # makes torchvision importable
+    open_clip_reference.make_importable()
     from open_clip.tokenizer import SimpleTokenizer
 
     return SimpleTokenizer()

@@ -18,7 +18,9 @@ contender processes; the peak is the data sheet's, or on CPUs that of a large pr
 XLA. The last column is CPU time by wall time and core: below 1 on a CPU, something else ran there.
 
 Pin it to one core. On several, other load makes torch's threads wait for each other, and flatters
-ours. What it needs: see `open_clip_reference.py`, and put this repository on PYTHONPATH.
+ours. Mind the processor too: torch's matrix products (MKL) use AVX-512 on Intel alone, XLA's on
+any that has it, so on a recent AMD a good part of the ratio is MKL's. What it needs: see
+`open_clip_reference.py`, and put this repository on PYTHONPATH.
 """
 
 import argparse
@@ -125,9 +127,7 @@ class OpenClip:
         decayed = [p for p in self.model.parameters() if p.ndim >= 2]
         others = [p for p in self.model.parameters() if p.ndim < 2]
         groups = [{"params": decayed, "weight_decay": 0.2}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(
-            groups, lr=1e-4, betas=(0.9, 0.98), eps=1e-6, fused=True
-        )
+        self.optimizer = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
     def place(self, images: np.ndarray, tokens: np.ndarray) -> Any:
         """Normalise on the host, as open_clip's loader does."""
@@ -232,9 +232,7 @@ def measure(
                 result = results.setdefault((condition, name), Measurements([], [], []))
                 result.wall.append(wall / steps)
                 result.cpu.append(cpu / steps)
-                result.flops.append(
-                    step_flops(task.shape, *task.batches[condition][turn].shape)
-                )
+                result.flops.append(step_flops(task.shape, *task.batches[condition][turn].shape))
     for connection in connections.values():
         connection.send(None)
     return peak, results

@@ -16,7 +16,8 @@ from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.workdir import Workdir
 
-Picture = Image.Image | UInt8[np.ndarray, "height width 3"]
+Picture = Image.Image | UInt8[np.ndarray, "_ _ 3"]
+Pictures = UInt8[np.ndarray, "b height width 3"] | Sequence[Picture]
 
 
 class ClipEncoder:
@@ -53,9 +54,7 @@ class ClipEncoder:
         causal = model.shape.text.causal
         self._buckets = sorted({16, 32, context}) if causal and context > 16 else [context]
 
-    def encode_image(
-        self, images: UInt8[np.ndarray, "b height width 3"] | Sequence[Picture]
-    ) -> Float[np.ndarray, "b d"]:
+    def encode_image(self, images: Pictures) -> Float[np.ndarray, "b d"]:
         """Return unit-length float32 embeddings.
 
         Args:
@@ -67,14 +66,13 @@ class ClipEncoder:
         """
         vision = self.model.shape.vision
         side = (vision.image_size, vision.image_size, 3)
-        ready = isinstance(images, np.ndarray) and images.shape[1:] == side
-        if not (ready and images.dtype == np.uint8):
-            pictures = [
-                evaluation_transform(_checked(image), vision.image_size, vision.resize)
-                for image in images
-            ]
-            images = np.array(pictures, np.uint8).reshape(-1, *side)
-        return self._in_batches(self._encode_image, images)
+        if isinstance(images, np.ndarray) and (images.dtype, images.shape[1:]) == (np.uint8, side):
+            return self._in_batches(self._encode_image, images)
+        pictures = [
+            evaluation_transform(_checked(image), vision.image_size, vision.resize)
+            for image in images
+        ]
+        return self._in_batches(self._encode_image, np.array(pictures, np.uint8).reshape(-1, *side))
 
     def encode_text(self, texts: Sequence[str]) -> Float[np.ndarray, "b d"]:
         """Return unit-length float32 embeddings. Raises TypeError for one text alone."""
@@ -85,7 +83,7 @@ class ClipEncoder:
         return self._in_batches(self._encode_text, tokens[:, :length])
 
     def similarity(
-        self, images: Sequence[Picture], texts: Sequence[str]
+        self, images: Pictures, texts: Sequence[str]
     ) -> Float[np.ndarray, "images texts"]:
         """Return the cosine similarity of each picture with each text, float32."""
         return self.encode_image(images) @ self.encode_text(texts).T
@@ -104,7 +102,7 @@ class ClipEncoder:
         return np.concatenate(outputs)
 
 
-def _checked(picture: Picture) -> Picture:
+def _checked(picture: Image.Image | np.ndarray) -> Picture:
     """Refuse arrays that Pillow would quietly take for another picture than is meant."""
     if isinstance(picture, np.ndarray) and (
         picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3

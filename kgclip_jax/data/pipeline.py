@@ -7,24 +7,27 @@ are cheap, so every host tokenises the whole global batch and thereby knows its 
 pictures are not, so each host decodes or renders only its own rows.
 """
 
+import multiprocessing
+import os
+import signal
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import grain
 import numpy as np
 from absl import flags
 
-from kgclip_jax.random import generator
 from kgclip_jax.data.tokenizer import ClipTokenizer, bucket
 from kgclip_jax.errors import BadRecord, DataError
+from kgclip_jax.random import generator
 from kgclip_jax.types import Batch, Source
 
 REPLACEMENT_TRIES = 100
 
-Batches = grain.DatasetIterator
-"""An iterator of `HostBatch` that must be closed."""
+Batches: TypeAlias = grain.DatasetIterator  # of HostBatch; must be closed
 
 
 class Draw(NamedTuple):
@@ -71,7 +74,8 @@ class _Assemble:
         tokens = self.tokenizer([self._caption(draw) for draw in draws])
         length = bucket(int(self.tokenizer.lengths(tokens).max()), self.buckets)
         rows = range(self.host, len(draws), self.hosts)
-        images, bad_records = [], []
+        images: list[np.ndarray] = []
+        bad_records: list[str] = []
         tokens = tokens[:, :length]
         for row in rows:
             image, replacement, reasons = self._image(draws[row], length)
@@ -93,7 +97,8 @@ class _Assemble:
 
         A bad record gives way to another one of its source whose caption fits the batch's length.
         """
-        source, reasons = self.sources[draw.source], []
+        source = self.sources[draw.source]
+        reasons: list[str] = []
         choice = generator(self.seed, "replacement", draw.position)
         tokens = None
         for _ in range(REPLACEMENT_TRIES):
@@ -131,7 +136,7 @@ def training_batches(
     host: int = 0,
     hosts: int = 1,
 ) -> Batches:
-    """Return the endless batches of a run, from step `start` on.
+    """Return the endless batches of a run, from step `start` on; close them in the end.
 
     Args:
         sources: where records come from; each is shuffled anew every epoch.
@@ -158,8 +163,24 @@ def training_batches(
         # Grain reads its own command-line flags, which only absl's entry point has parsed.
         flags.FLAGS.mark_as_parsed()
         options = grain.multiprocessing.MultiprocessingOptions(num_workers=workers)
-        return iter(batches.to_iter_dataset(_ONE_AHEAD).mp_prefetch(options))
+        prefetched = batches.to_iter_dataset(_ONE_AHEAD).mp_prefetch(options, _follow_parent)
+        return iter(prefetched)
     return iter(batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))
+
+
+def _follow_parent(worker: int, workers: int) -> None:
+    """Leave it to the main process when a worker ends: not at Ctrl-C, but when it is killed."""
+    del worker, workers
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 _ONE_AHEAD = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)

@@ -69,6 +69,7 @@ class SelfAttention(nnx.Module):
         self.heads = heads
 
     def __call__(self, x: Float[Array, "b n d"], *, causal: bool) -> Float[Array, "rows d"]:
+        """Attend within each sequence; rows are the b n tokens of the batch, in order."""
         b, n, width = x.shape
         qkv = self.qkv(x.reshape(b * n, width)).reshape(b, n, self.heads, 3, width // self.heads)
         q, k, v = (part.squeeze(3) for part in jnp.split(qkv, 3, axis=3))

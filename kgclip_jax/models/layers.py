@@ -51,6 +51,7 @@ class Linear(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(outputs)) if bias else None
 
     def __call__(self, x: Float[Array, "rows i"]) -> Float[Array, "rows o"]:
+        """`x @ kernel + bias`."""
         y = matmul(x, self.kernel[...].astype(x.dtype))
         return y if self.bias is None else y + self.bias[...].astype(x.dtype)
 
@@ -64,6 +65,7 @@ class LayerNorm(nnx.Module):
         self.eps = eps
 
     def __call__(self, x: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        """Normalise the last axis, then scale and shift it."""
         y = x.astype(jnp.float32)
         y = y - y.mean(-1, keepdims=True)
         y = y * jax.lax.rsqrt(jnp.square(y).mean(-1, keepdims=True) + self.eps)
@@ -103,6 +105,7 @@ class Mlp(nnx.Module):
         self.activation = activation
 
     def __call__(self, x: Float[Array, "rows d"]) -> Float[Array, "rows d"]:
-        # Recomputed from its input: autodiff would keep three more arrays of the hidden width.
+        """Map up, activate, map down."""
+        # Recomputed from its input, instead of up to four arrays that autodiff would keep.
         activation = jax.checkpoint(ACTIVATIONS[self.activation])
         return self.down(activation(self.up(x)))

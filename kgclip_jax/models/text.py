@@ -35,13 +35,15 @@ class TextTower(nnx.Module):
         self.execution = execution
 
     def __call__(self, tokens: Int32[Array, "b n"]) -> TowerOutput:
+        """Embed texts. Raises ValueError for lengths that the tower does not take."""
         n = tokens.shape[1]
         if n > self.shape.context_length or (
             not self.shape.causal and n != self.shape.context_length
         ):
+            kind = "causal" if self.shape.causal else "bidirectional"
             raise ValueError(
-                f"texts of {n} tokens do not fit a {'causal' if self.shape.causal else 'bidirectional'} "
-                f"tower of context length {self.shape.context_length}"
+                f"texts of {n} tokens do not fit a {kind} tower of context length "
+                f"{self.shape.context_length}"
             )
         x = self.embedding[...][tokens].astype(self.execution.dtype)
         x = x + self.positions[...][:n].astype(self.execution.dtype)

@@ -59,6 +59,7 @@ class Block(nnx.Module):
         )
 
     def __call__(self, x: Float[Array, "b n d"], *, causal: bool) -> Float[Array, "b n d"]:
+        """Add both layers' contributions to the stream."""
         x = x + self.attention(self.norm1(x), causal=causal).reshape(x.shape)
         rows = self.norm2(x).reshape(-1, x.shape[-1])
         return x + self.mlp(rows).reshape(x.shape)

@@ -61,6 +61,7 @@ class AttentionPooling(nnx.Module):
         self.heads = shape.heads
 
     def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b d"]:
+        """Pool the tokens of each image into one vector."""
         b, n, width = x.shape
         features = width // self.heads
         query = self.query(self.probe[...].astype(x.dtype)[None])
@@ -101,6 +102,7 @@ class VisionTower(nnx.Module):
         self.execution = execution
 
     def __call__(self, images: UInt8[Array, "b height width 3"]) -> TowerOutput:
+        """Embed images, given as bytes; they are normalised here."""
         tokens = run_blocks(
             self.blocks,
             self._embed(images),

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-WORLD = "config.data.sources.emoji"
 SHRUNK = {
     "config.model.vision.image_size": 16,
     "config.model.embedding": 16,
@@ -19,10 +18,6 @@ SHRUNK = {
         for tower in ("vision", "text")
         for key, value in {"width": 16, "depth": 1, "heads": 2, "mlp_width": 32}.items()
     },
-    f"{WORLD}.evaluation_items": 8,
-    f"{WORLD}.world.concepts": 12,
-    f"{WORLD}.world.unseen_concepts": 4,
-    f"{WORLD}.world.scenes": 100,
     "config.optimizer.schedule.kind": "constant",
     "config.optimizer.schedule.warmup_steps": 0,
     "config.total_steps": 120,
@@ -31,6 +26,12 @@ SHRUNK = {
     "config.log_every": 1,
     "config.data.text_buckets": (),  # one program to compile instead of two
     "config.data.workers": 0,
+}
+SCENES = {
+    "config.data.sources.emoji.evaluation_items": 8,
+    "config.data.sources.emoji.world.concepts": 12,
+    "config.data.sources.emoji.world.unseen_concepts": 4,
+    "config.data.sources.emoji.world.scenes": 100,
 }
 
 
@@ -66,9 +67,10 @@ class Commands:
         """Begin to train; changes are settings by their dotted path, dots written as `__`."""
         limit = changes.pop("largest_file_kib", None)
         config = changes.pop("config", "configs/quickstart.py")
-        named = {f"config.{key.replace('__', '.')}": value for key, value in changes.items()}
-        settings = [f"--{key}={value}" for key, value in (SHRUNK | named).items()]
-        launch = ["launch/train.py", f"--config={config}", f"--workdir={workdir}", *settings]
+        settings = SHRUNK | (SCENES if config == "configs/quickstart.py" else {})
+        settings |= {f"config.{key.replace('__', '.')}": changes[key] for key in changes}
+        options = [f"--{key}={value}" for key, value in settings.items()]
+        launch = ["launch/train.py", f"--config={config}", f"--workdir={workdir}", *options]
         return self.start(*launch, largest_file_kib=limit)
 
     def train(self, workdir: Path, **changes: object) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from kgclip_jax import config
 from kgclip_jax.data.tokenizer import ClipTokenizer
@@ -136,6 +137,33 @@ def test_a_full_disk_ends_in_one_line_and_loses_nothing(commands, finished, tmp_
     assert "File too large" in line
     assert_same_state(root, finished[0], 120)
     assert_same_state(root, finished[0], 80)
+
+
+def test_bad_photographs_are_replaced_and_reported(commands, tmp_path):
+    folder, names = tmp_path / "album", [f"{number}.jpg" for number in range(50)]
+    (folder / "images").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in names:
+        pixels = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / name)
+    (folder / "images" / "7.jpg").write_bytes(b"\xff\xd8 torn")
+    (folder / "images" / "8.jpg").unlink()
+    rows = "".join(f"{name},a picture called {name}\n" for name in names)
+    (folder / "captions.txt").write_text(f"image,caption\n{rows}")
+    (folder / "splits.json").write_text(json.dumps({"train": names[:40], "dev": names[40:]}))
+
+    process = commands.train(
+        tmp_path / "run",
+        config="configs/flickr8k.py",
+        data__path=folder,
+        data__workers=1,
+        total_steps=6,  # 48 pairs of the 39 records
+    )
+    assert process.returncode == 0
+    assert re.search(r"replaced [12] bad records: .*/7\.jpg: cannot decode", process.stdout)
+    (line,) = process.stderr.splitlines()
+    assert line.endswith("album/train: left out {'missing image': 1}")
+    assert "retrieval: album/dev" in process.stdout
 
 
 @pytest.fixture(scope="module")

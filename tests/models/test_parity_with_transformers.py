@@ -181,15 +181,15 @@ def features_of_twin(twin, batch, shape):
     """(image features, text features, logits) in torch, features not normalised."""
     mean, std = np.float32(shape.vision.mean), np.float32(shape.vision.std)
     pixels = (batch.images.astype(np.float32) / 255 - mean) / std
+    pixels = torch.tensor(pixels.transpose(0, 3, 1, 2))
+    tokens = torch.tensor(batch.tokens).long()
     with torch.no_grad():
-        out = twin(
-            input_ids=torch.tensor(batch.tokens).long(),
-            pixel_values=torch.tensor(pixels.transpose(0, 3, 1, 2)),
-        )
-        image, text = out.vision_model_output.pooler_output, out.text_model_output.pooler_output
-        if hasattr(twin, "visual_projection"):
+        image = twin.vision_model(pixels).pooler_output
+        text = twin.text_model(tokens).pooler_output
+        if isinstance(twin, CLIPModel):  # SigLIP's text projection is part of its text model
             image, text = twin.visual_projection(image), twin.text_projection(text)
-    return image.numpy(), text.numpy(), out.logits_per_image.numpy()
+        logits = twin(tokens, pixels).logits_per_image
+    return image.numpy(), text.numpy(), logits.numpy()
 
 
 def assert_parity(twin, params, shape, batch):

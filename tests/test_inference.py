@@ -1,0 +1,205 @@
+"""A trained model as users hold it."""
+
+import json
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+import kgclip_jax
+from kgclip_jax import config, schema
+from kgclip_jax.data.emoji.world import EmojiWorld
+from kgclip_jax.data.images import evaluation_transform
+from kgclip_jax.data.tokenizer import ClipTokenizer
+from kgclip_jax.errors import CheckpointError, ConfigError
+from kgclip_jax.models.dual_encoder import Model
+from kgclip_jax.models.presets import preset
+from kgclip_jax.objectives.contrastive import Contrastive
+from kgclip_jax.training.checkpoints import Checkpoints, describe
+from kgclip_jax.training.step import TrainState
+from kgclip_jax.types import Encoder
+from kgclip_jax.workdir import Workdir, write_json
+
+EXPERIMENT = config.Experiment(
+    model=preset("tiny"),
+    data=config.Data({"emoji": config.EmojiSource("emoji", EmojiWorld())}),
+    objectives={"contrastive": Contrastive("softmax")},
+    optimizer=config.Optimizer(1e-3, ema_decay=0.5),
+    total_steps=4,
+    batch_size=8,
+)
+SIDE = EXPERIMENT.model.vision.image_size
+TEXTS = ["a dog", "two cats to the left of an enormous red house", "", "a dog", "ein Löwe 🦁"]
+
+
+def pictures(*sizes, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+
+
+def make_params(seed):
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(0.1 * rng.standard_normal(leaf.shape), jnp.float32),
+        Model(EXPERIMENT.model).abstract(),
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A workdir with the checkpoints of steps 0 and 1."""
+    workdir = Workdir(tmp_path_factory.mktemp("run"))
+    write_json(workdir.config, schema.to_dict(EXPERIMENT))
+    fingerprint = ClipTokenizer(EXPERIMENT.model.text.context_length).fingerprint
+    checkpoints = Checkpoints(workdir.checkpoints, describe(EXPERIMENT.model, fingerprint))
+    for step in (0, 1):
+        state = TrainState(jnp.array(step), make_params(step), {}, average=make_params(10 + step))
+        checkpoints.save(step, state, {})
+    checkpoints.close()
+    return workdir.root
+
+
+@pytest.fixture(scope="module")
+def model(run):
+    return kgclip_jax.load(run)
+
+
+def assert_embeddings(rows, count):
+    assert rows.shape == (count, EXPERIMENT.model.embedding)
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+
+
+def test_it_is_an_encoder(model):
+    assert isinstance(model, Encoder)
+    assert isinstance(model, kgclip_jax.ClipEncoder)
+
+
+def test_pictures_of_the_model_s_size_are_embedded_as_they_are(model):
+    images = np.stack(pictures(*[(SIDE, SIDE)] * 5))
+    rows = model.encode_image(images)
+    assert_embeddings(rows, 5)
+    expected = jax.jit(model.model.encode_image)(model.params, images)
+    np.testing.assert_allclose(rows, expected, atol=1e-6)
+
+
+def test_other_pictures_are_preprocessed_one_by_one(model):
+    arrays = pictures((SIDE, SIDE), (40, 20), (7, 31), (SIDE, 99))
+    mixed = [arrays[0], Image.fromarray(arrays[1]), arrays[2], Image.fromarray(arrays[3])]
+    rows = model.encode_image(mixed)
+    assert_embeddings(rows, 4)
+    prepared = [evaluation_transform(array, SIDE, "shortest") for array in arrays]
+    np.testing.assert_array_equal(prepared[0], arrays[0])
+    np.testing.assert_allclose(rows, model.encode_image(np.stack(prepared)), atol=1e-6)
+    one_size = np.stack(pictures((40, 20), (40, 20)))
+    np.testing.assert_array_equal(model.encode_image(one_size), model.encode_image(list(one_size)))
+
+
+def test_pictures_of_other_modes_are_converted(model):
+    grey = Image.fromarray(pictures((30, 30))[0]).convert("L")
+    np.testing.assert_array_equal(
+        model.encode_image([grey]), model.encode_image([grey.convert("RGB")])
+    )
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((2, SIDE, SIDE, 3), np.float32),
+        np.zeros((SIDE, SIDE, 3), np.uint8),
+        [np.zeros((SIDE, SIDE), np.uint8)],
+        [np.zeros((SIDE, SIDE, 3), np.float32)],
+        Image.new("RGB", (SIDE, SIDE)),
+    ],
+    ids=["floats", "one array", "grey array", "float array", "one picture"],
+)
+def test_what_is_no_list_of_uint8_pictures_is_refused(model, images):
+    encode = kgclip_jax.ClipEncoder.encode_image.__wrapped__  # without the check of annotations
+    with pytest.raises(TypeError, match=r"a picture is|not iterable"):
+        encode(model, images)
+
+
+def test_texts_are_embedded_the_same_in_any_company(model):
+    rows = model.encode_text(TEXTS)
+    assert_embeddings(rows, len(TEXTS))
+    np.testing.assert_allclose(rows[0], rows[3], atol=1e-6)
+    alone = np.concatenate([model.encode_text([text]) for text in TEXTS])
+    np.testing.assert_allclose(rows, alone, atol=1e-6)
+    tokens = ClipTokenizer(32)(TEXTS)  # not cut to a bucket
+    expected = jax.jit(model.model.encode_text)(model.params, tokens)
+    np.testing.assert_allclose(rows, expected, atol=1e-6)
+
+
+def test_one_text_alone_is_refused(model):
+    with pytest.raises(TypeError, match="list of texts"):
+        model.encode_text("a dog")
+
+
+def test_results_do_not_depend_on_the_size_of_batches(model):
+    small = kgclip_jax.ClipEncoder(
+        model.model, model.params, ClipTokenizer(32), step=1, batch_size=3
+    )
+    images = np.stack(pictures(*[(SIDE, SIDE)] * 7))
+    np.testing.assert_allclose(small.encode_image(images), model.encode_image(images), atol=1e-6)
+    np.testing.assert_allclose(small.encode_text(TEXTS), model.encode_text(TEXTS), atol=1e-6)
+
+
+def test_nothing_gives_no_rows(model):
+    d = EXPERIMENT.model.embedding
+    assert model.encode_image([]).shape == model.encode_text([]).shape == (0, d)
+    assert model.encode_image(np.zeros((0, SIDE, SIDE, 3), np.uint8)).shape == (0, d)
+    assert model.encode_text([]).dtype == np.float32
+
+
+def test_similarity_is_the_cosine_of_each_picture_with_each_text(model):
+    images = pictures((SIDE, SIDE), (40, 20), (9, 9))
+    cosines = model.similarity(images, TEXTS)
+    assert cosines.shape == (3, len(TEXTS))
+    assert cosines.dtype == np.float32
+    one = model.encode_image(images)[1] @ model.encode_text(TEXTS)[4]
+    assert cosines[1, 4] == pytest.approx(one, abs=1e-6)
+    assert model.similarity([], TEXTS).shape == (0, len(TEXTS))
+    stacked = np.stack(pictures((SIDE, SIDE), (SIDE, SIDE)))
+    assert model.similarity(stacked, TEXTS).shape == (2, len(TEXTS))
+
+
+def test_checkpoints_are_chosen_by_step_and_the_average_on_request(run, model):
+    assert model.step == 1
+    first, averaged = kgclip_jax.load(run, step=0), kgclip_jax.load(run, averaged=True)
+    assert (first.step, averaged.step) == (0, 1)
+    for loaded, seed in [(first, 0), (model, 1), (averaged, 11)]:
+        jax.tree.map(np.testing.assert_array_equal, loaded.params, make_params(seed))
+
+
+def test_what_cannot_be_loaded_is_a_clear_error(run, tmp_path):
+    with pytest.raises(ConfigError, match=r"holds no run: .*config\.json is missing"):
+        kgclip_jax.load(tmp_path)
+    with pytest.raises(CheckpointError, match="has no step 7; it has: 0, 1"):
+        kgclip_jax.load(run, step=7)
+    write_json(Workdir(tmp_path).config, schema.to_dict(EXPERIMENT))
+    with pytest.raises(CheckpointError, match="checkpoints has no checkpoint yet"):
+        kgclip_jax.load(tmp_path)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_with_a_diff(run, tmp_path):
+    wider = replace(EXPERIMENT.model.vision.transformer, mlp_width=64)
+    vision = replace(EXPERIMENT.model.vision, transformer=wider, pooling="class")
+    other = replace(EXPERIMENT, model=replace(EXPERIMENT.model, vision=vision))
+    write_json(tmp_path / "config.json", schema.to_dict(other))
+    (tmp_path / "checkpoints").symlink_to(run / "checkpoints")
+    with pytest.raises(CheckpointError, match="1 holds another model:") as refusal:
+        kgclip_jax.load(tmp_path)
+    assert str(refusal.value).splitlines()[1:] == [
+        "  model.vision.pooling: 'mean' in the checkpoint, 'class' here",
+        "  model.vision.transformer.mlp_width: 128 in the checkpoint, 64 here",
+    ]
+
+
+def test_a_damaged_config_is_named(run, tmp_path):
+    values = json.loads((run / "config.json").read_text())
+    write_json(tmp_path / "config.json", values | {"bach_size": 8})
+    with pytest.raises(ConfigError, match="did you mean batch_size"):
+        kgclip_jax.load(tmp_path)
