@@ -30,7 +30,7 @@ def get_config() -> ConfigDict:
                 crop_scale=(0.4, 1.0),
             )
         ),
-        text_buckets=(16, 24),
+        text_buckets=(24,),
         workers=1,
     )
     config.objectives = dict(contrastive=dict(form="softmax"))

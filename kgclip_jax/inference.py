@@ -1,5 +1,6 @@
 """A trained dual encoder as users hold it: pictures and texts in, NumPy embeddings out."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,6 +19,17 @@ from kgclip_jax.workdir import Workdir
 
 Picture = Image.Image | UInt8[np.ndarray, "_ _ 3"]
 Pictures = UInt8[np.ndarray, "b height width 3"] | Sequence[Picture]
+
+
+# Compiled once for each architecture, however many encoders come and go during a run.
+@functools.partial(jax.jit, static_argnums=0)
+def _encode_image(model: Model, params: Params, images: Array) -> Array:
+    return model.encode_image(params, images)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode_text(model: Model, params: Params, tokens: Array) -> Array:
+    return model.encode_text(params, tokens)
 
 
 class ClipEncoder:
@@ -48,8 +60,6 @@ class ClipEncoder:
         self._tokenizer = tokenizer
         self._batch_size = batch_size
         self._sharding = sharding
-        self._encode_image = jax.jit(model.encode_image)
-        self._encode_text = jax.jit(model.encode_text)
         context = tokenizer.context_length
         causal = model.shape.text.causal
         self._buckets = sorted({16, 32, context}) if causal and context > 16 else [context]
@@ -67,7 +77,7 @@ class ClipEncoder:
         vision = self.model.shape.vision
         side = (vision.image_size, vision.image_size, 3)
         if isinstance(images, np.ndarray) and (images.dtype, images.shape[1:]) == (np.uint8, side):
-            return self._in_batches(self._encode_image, images)
+            return self._in_batches(_encode_image, images)
         pictures = [
             evaluation_transform(_checked(image), vision.image_size, vision.resize)
             for image in images
@@ -80,7 +90,7 @@ class ClipEncoder:
             raise TypeError("encode_text takes a list of texts, not one text")
         tokens = self._tokenizer(texts)
         length = bucket(int(self._tokenizer.lengths(tokens).max(initial=0)), self._buckets)
-        return self._in_batches(self._encode_text, tokens[:, :length])
+        return self._in_batches(_encode_text, tokens[:, :length])
 
     def similarity(
         self, images: Pictures, texts: Sequence[str]
@@ -89,7 +99,7 @@ class ClipEncoder:
         return self.encode_image(images) @ self.encode_text(texts).T
 
     def _in_batches(
-        self, encode: Callable[[Params, Array], Array], inputs: np.ndarray
+        self, encode: Callable[[Model, Params, Array], Array], inputs: np.ndarray
     ) -> Float[np.ndarray, "b d"]:
         """Encode batches of one size, so that a tower is compiled once; the last is padded."""
         outputs = [np.zeros((0, self.model.shape.embedding), np.float32)]
@@ -97,7 +107,7 @@ class ClipEncoder:
             rows = inputs[start : start + self._batch_size]
             missing = self._batch_size - len(rows)
             padded = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
-            embeddings = encode(self.params, jax.device_put(padded, self._sharding))
+            embeddings = encode(self.model, self.params, jax.device_put(padded, self._sharding))
             outputs.append(jax.device_get(embeddings)[: len(rows)])
         return np.concatenate(outputs)
 

@@ -26,6 +26,8 @@ from kgclip_jax.training.step import TrainState
 from kgclip_jax.training.summary import parameter_table
 from kgclip_jax.workdir import Workdir, write_json
 
+ENCODED_AT_ONCE = 128  # inputs of an evaluation, rounded to what the devices can share
+
 
 class Run:
     """One run in its workdir; continues from the newest checkpoint, if there is one.
@@ -154,10 +156,12 @@ class Run:
             self.console.print(render_table(results))
 
     def _encoder(self, step: int, state: TrainState) -> ClipEncoder:
+        parts = self.setup.mesh.shape["data"] * self.setup.mesh.shape["fsdp"]
         return ClipEncoder(
             self.setup.model,
             state.params,
             self.tokenizer,
             step=step,
+            batch_size=parts * max(1, ENCODED_AT_ONCE // parts),
             sharding=sharding.batch_sharding(self.setup.mesh),
         )
