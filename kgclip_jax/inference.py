@@ -82,7 +82,7 @@ class ClipEncoder:
             evaluation_transform(_checked(image), vision.image_size, vision.resize)
             for image in images
         ]
-        return self._in_batches(self._encode_image, np.array(pictures, np.uint8).reshape(-1, *side))
+        return self._in_batches(_encode_image, np.array(pictures, np.uint8).reshape(-1, *side))
 
     def encode_text(self, texts: Sequence[str]) -> Float[np.ndarray, "b d"]:
         """Return unit-length float32 embeddings. Raises TypeError for one text alone."""
