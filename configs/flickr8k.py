@@ -16,10 +16,10 @@ from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import to_dict
 
 
-def get_config() -> ConfigDict:
-    """Return the experiment."""
+def get_config(model: str = "small") -> ConfigDict:
+    """Return the experiment for a model preset: `--config=configs/flickr8k.py:ViT-B-32`."""
     config = ConfigDict()
-    config.model = to_dict(preset("small"))
+    config.model = to_dict(preset(model))
     config.data = dict(
         path="data/flickr8k",
         sources=dict(

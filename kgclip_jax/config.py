@@ -21,6 +21,12 @@ from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.contrastive import Contrastive
 
 
+def _check(holds: bool, message: str) -> None:
+    """Raise ValueError, to which `schema.parse` adds the place, unless a setting makes sense."""
+    if not holds:
+        raise ValueError(message)
+
+
 @dataclass(frozen=True)
 class EmojiSource:
     """Scenes of emoji drawings, rendered on the fly.
@@ -36,6 +42,10 @@ class EmojiSource:
     world: EmojiWorld
     weight: float = 1.0
     evaluation_items: int = 500
+
+    def __post_init__(self) -> None:
+        _check(self.weight > 0, "weight must be positive")
+        _check(self.evaluation_items != 1, "evaluation_items must be 0, or 2 and more")
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,11 @@ class PhotographSource:
     crop_scale: tuple[float, float] = (0.9, 1.0)
     weight: float = 1.0
 
+    def __post_init__(self) -> None:
+        low, high = self.crop_scale
+        _check(0 < low <= high <= 1, "crop_scale must be two shares between 0 and 1")
+        _check(self.weight > 0, "weight must be positive")
+
 
 @dataclass(frozen=True)
 class Data:
@@ -78,6 +93,11 @@ class Data:
     workers: int = 1
     text_buckets: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        _check(bool(self.sources), "sources must name at least one source")
+        _check(self.workers >= 0, "workers must not be negative")
+        _check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -95,6 +115,17 @@ class Schedule:
     warmup_steps: int = 0
     timescale: int = 10_000
     cooldown_steps: int = 0
+
+    def __post_init__(self) -> None:
+        only_rsqrt = (self.timescale, self.cooldown_steps) == (10_000, 0)
+        _check(
+            self.kind == "rsqrt" or only_rsqrt,
+            f"timescale and cooldown_steps mean nothing for {self.kind}",
+        )
+        _check(
+            min(self.warmup_steps, self.cooldown_steps) >= 0 and self.timescale > 0,
+            "steps must not be negative",
+        )
 
 
 @dataclass(frozen=True)
@@ -143,6 +174,11 @@ class Optimizer:
     groups: tuple[Group, ...] = ()
     ema_decay: float | None = None
 
+    def __post_init__(self) -> None:
+        _check(self.learning_rate > 0, "learning_rate must be positive")
+        _check(self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay must be in (0, 1)")
+        _check(self.clip_norm is None or self.clip_norm > 0, "clip_norm must be positive")
+
 
 @dataclass(frozen=True)
 class Mesh:
@@ -170,6 +206,9 @@ class Checkpoints:
 
     every: int = 1000
     keep: int = 3
+
+    def __post_init__(self) -> None:
+        _check(min(self.every, self.keep) >= 1, "every and keep must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -206,18 +245,38 @@ class Experiment:
 
     def __post_init__(self) -> None:
         for name in ("total_steps", "batch_size", "log_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.data.text_buckets and not self.model.text.causal:
-            raise ValueError("data.text_buckets needs a causal text tower")
-        text = self.model.text
-        if text.vocabulary < VOCABULARY_SIZE:
-            raise ValueError(
-                f"model.text.vocabulary {text.vocabulary} is smaller than the tokenizer's "
-                f"{VOCABULARY_SIZE}"
+            value = getattr(self, name)
+            _check(value >= 1, f"{name} must be at least 1, not {value}")
+        _check(self.seed >= 0, "seed must not be negative")
+        _check(self.evaluate_every is None or self.evaluate_every >= 1, "evaluate_every: 1 or more")
+        self._check_text()
+        self._check_objectives()
+
+    def _check_text(self) -> None:
+        text, buckets = self.model.text, self.data.text_buckets
+        _check(text.causal or not buckets, "data.text_buckets needs a causal text tower")
+        _check(
+            all(0 < length <= text.context_length for length in buckets),
+            f"data.text_buckets must lie between 1 and the context length {text.context_length}",
+        )
+        _check(
+            text.vocabulary >= VOCABULARY_SIZE,
+            f"model.text.vocabulary {text.vocabulary} is smaller than the tokenizer's "
+            f"{VOCABULARY_SIZE}",
+        )
+        _check(
+            text.pooling != "eos" or text.eos_id == END_OF_TEXT,
+            f"model.text.eos_id must be the tokenizer's {END_OF_TEXT}",
+        )
+
+    def _check_objectives(self) -> None:
+        _check(bool(self.objectives), "objectives must name at least one objective")
+        for key, objective in self.objectives.items():
+            _check(key == objective.name, f"objectives.{key} must be called {objective.name}")
+            _check(
+                objective.form != "sigmoid" or self.model.logit_bias is not None,
+                "the sigmoid form needs model.logit_bias (SigLIP: -10)",
             )
-        if text.pooling == "eos" and text.eos_id != END_OF_TEXT:
-            raise ValueError(f"model.text.eos_id must be the tokenizer's {END_OF_TEXT}")
 
 
 def experiment(values: Mapping[str, Any]) -> Experiment:
@@ -257,7 +316,8 @@ SAFE_TO_CHANGE = (
     "data.workers",
     "data.path",
     "mesh",
-    "execution",
+    "execution.remat",
+    "execution.unroll",
 )
 
 

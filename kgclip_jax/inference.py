@@ -101,15 +101,21 @@ class ClipEncoder:
     def _in_batches(
         self, encode: Callable[[Model, Params, Array], Array], inputs: np.ndarray
     ) -> Float[np.ndarray, "b d"]:
-        """Encode batches of one size, so that a tower is compiled once; the last is padded."""
+        """Encode batch by batch; the last one is padded."""
         outputs = [np.zeros((0, self.model.shape.embedding), np.float32)]
         for start in range(0, len(inputs), self._batch_size):
             rows = inputs[start : start + self._batch_size]
-            missing = self._batch_size - len(rows)
+            missing = self._padded(len(rows)) - len(rows)
             padded = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
             embeddings = encode(self.model, self.params, jax.device_put(padded, self._sharding))
             outputs.append(jax.device_get(embeddings)[: len(rows)])
         return np.concatenate(outputs)
+
+    def _padded(self, rows: int) -> int:
+        """Rows to compute for `rows`: a power of two, so that few sizes are ever compiled."""
+        if self._sharding is not None:
+            return self._batch_size
+        return min(self._batch_size, 1 << (rows - 1).bit_length())
 
 
 def _checked(picture: Image.Image | np.ndarray) -> Picture:
@@ -154,4 +160,5 @@ def load(source: str | Path, *, step: int | None = None, averaged: bool = False)
     )
     step = steps[-1] if step is None else step
     params = checkpoints.restore_params(step, abstract, averaged=averaged)
+    checkpoints.close()
     return ClipEncoder(model, params, tokenizer, step=step)

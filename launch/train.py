@@ -9,6 +9,7 @@ a signal after saving.
 
 import re
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,9 @@ def parse_flags(argv: Sequence[str]) -> Sequence[str]:
         remaining = flags.FLAGS(argv)
         _ = _CONFIG.value.keys()  # a config file that fails to load says so at first use
     except (KeyError, AttributeError) as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        if "ml_collections" not in where.filename:  # the config file's own mistake
+            sys.exit(_fail(f"{where.filename}:{where.lineno}: {type(error).__name__}: {error}"))
         from kgclip_jax import config, schema
 
         key = re.findall(r"\w+", str(error))[0]
@@ -56,7 +60,8 @@ def main(argv: list[str]) -> int:
 
     silence_libraries()
     console = Console()
-    name = Path(config_flags.get_config_filename(flags.FLAGS["config"]).split(":")[0]).stem
+    path, _, argument = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
+    name = "-".join(filter(None, [Path(path).stem, argument]))
     try:
         experiment = config.experiment(_CONFIG.value.to_dict())
         run = Run(experiment, Workdir(Path(_WORKDIR.value or f"runs/{name}")), console)

@@ -149,3 +149,35 @@ def test_other_changes_are_refused_with_a_diff(tmp_path, change, line):
     with pytest.raises(ConfigError, match=line) as refusal:
         config.check_resumable(saved, changed(**change, total_steps=9))
     assert "total_steps:" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"total_steps": 0}, "total_steps must be at least 1"),
+        ({"seed": -1}, "seed must not be negative"),
+        ({"evaluate_every": 0}, "evaluate_every"),
+        ({"objectives": {}}, "at least one objective"),
+        ({"objectives": {"clip": {"form": "softmax"}}}, "must be called contrastive"),
+        ({"objectives": {"contrastive": {"form": "sigmoid"}}}, r"needs model\.logit_bias"),
+        ({"checkpoints": {"keep": 0}}, r"config\.checkpoints: every and keep"),
+        ({"data.text_buckets": (99,)}, "text_buckets must lie between 1 and the context length"),
+        ({"data.workers": -1}, r"config\.data: workers"),
+        ({"data.sources": {}}, "at least one source"),
+        ({"optimizer.ema_decay": 2.0}, "ema_decay"),
+        ({"optimizer.schedule.cooldown_steps": 5}, "mean nothing for cosine"),
+        ({"model.text.vocabulary": 300}, "smaller than the tokenizer's"),
+        ({"model.text.pooling": "last"}, "last position means nothing"),
+    ],
+    ids=str,
+)
+def test_settings_that_make_no_sense_are_refused_by_key(change, message):
+    values = quickstart().to_dict()
+    for key, value in change.items():
+        *parents, last = key.split(".")
+        place = values
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    with pytest.raises(ConfigError, match=message):
+        config.experiment(values)

@@ -23,11 +23,16 @@ def evaluate(encoder: Encoder, sets: Sequence[EvaluationSet]) -> list[Result]:
     """
     if not sets:
         raise DataError("nothing to evaluate on: name at least one evaluation set")
-    names = Counter((type(data).__name__, data.name) for data in sets)
-    (kind, name), count = names.most_common(1)[0]
-    if count > 1:
-        raise DataError(f"{count} evaluation sets of kind {kind} are named {name!r}; rename them")
+    check_sets(sets)
     return [row for data in sets for row in _evaluate_set(encoder, data)]
+
+
+def check_sets(sets: Sequence[EvaluationSet]) -> None:
+    """Raise DataError when two sets of a kind share a name, so that their rows would too."""
+    names = Counter((type(data).__name__, data.name) for data in sets)
+    for (kind, name), count in names.items():
+        if count > 1:
+            raise DataError(f"{count} evaluation sets of kind {kind} are named {name!r}; keep one")
 
 
 def _evaluate_set(encoder: Encoder, data: EvaluationSet) -> list[Result]:

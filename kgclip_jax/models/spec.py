@@ -1,6 +1,6 @@
 """Descriptions of dual encoders: everything that a checkpoint must say to be read back correctly.
 
-Plain frozen dataclasses, free of JAX, so that configs, tools and converters can use them cheaply.
+Plain frozen dataclasses without JAX, so that configs, tools and converters can use them cheaply.
 """
 
 from dataclasses import dataclass
@@ -106,6 +106,10 @@ class Text:
     pooling: Literal["eos", "last"] = "eos"
     eos_id: int = 49407
     projection_bias: bool = False
+
+    def __post_init__(self) -> None:
+        if self.causal and self.pooling == "last":
+            raise ValueError("a causal tower takes cut texts, whose last position means nothing")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import jax
+
 from kgclip_jax.training.checkpoints import Checkpoints
 from kgclip_jax.training.step import Metrics, TrainState
 
@@ -67,7 +69,8 @@ class SaveCheckpoints:
     def save(self, step: int, state: TrainState) -> None:
         """Save now. A step takes one batch, so its number is the position in the data as well."""
         progress = {"data_position": step, "bad_records": dict(self._bad_records)}
-        self._checkpoints.save(step, state, progress)
+        with jax.transfer_guard_device_to_host("allow"):  # saving is a transfer
+            self._checkpoints.save(step, state, progress)
 
     def close(self) -> None:
         """Wait for the save under way."""

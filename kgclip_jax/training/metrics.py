@@ -1,6 +1,7 @@
 """Numbers of a run: loss and speed, written to metrics.jsonl and TensorBoard and shown live."""
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from tensorboardX.proto.event_pb2 import SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
 from kgclip_jax.data.pipeline import summarise
-from kgclip_jax.errors import DataError
+from kgclip_jax.errors import DataError, UserError
 from kgclip_jax.models import spec
 from kgclip_jax.models.flops import peak_flops, step_flops
 from kgclip_jax.training.hooks import Event
@@ -181,6 +182,11 @@ class LogMetrics:
         step, metrics, speed = self._pending
         self._pending = None
         numbers = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        if not math.isfinite(numbers["loss"]):
+            raise UserError(
+                f"the loss of step {step} is {numbers['loss']}: training diverged; go back to an "
+                "earlier checkpoint with a lower config.optimizer.learning_rate"
+            )
         for writer in self._writers:
             writer.write(step, numbers | speed)
 

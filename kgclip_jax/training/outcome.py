@@ -6,22 +6,25 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from kgclip_jax import config
-from kgclip_jax.data.sources import evaluation_sets
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.evaluation.evaluate import evaluate
 from kgclip_jax.evaluation.examples import retrieval_examples
 from kgclip_jax.evaluation.report import NextStep, write_report
 from kgclip_jax.evaluation.result import Result, from_json, render_table, to_json
 from kgclip_jax.inference import load
+from kgclip_jax.sources import evaluation_sets
 from kgclip_jax.types import Encoder, EvaluationSet, RetrievalSet
 from kgclip_jax.workdir import Workdir, write_json
 
 EXAMPLES = 6
 
 
-def record_evaluation(workdir: Workdir, step: int, results: Sequence[Result]) -> None:
-    """Write evaluation.json: the step and the rows of the table."""
-    write_json(workdir.evaluation, {"step": step, "results": to_json(results)})
+def record_evaluation(
+    workdir: Workdir, step: int, results: Sequence[Result], *, averaged: bool = False
+) -> None:
+    """Write evaluation.json: the step, whether parameters were averaged, the table's rows."""
+    record = {"step": step, "averaged": averaged, "results": to_json(results)}
+    write_json(workdir.evaluation, record)
 
 
 def evaluate_workdir(workdir: Workdir, *, step: int | None, averaged: bool) -> Table:
@@ -41,7 +44,7 @@ def evaluate_workdir(workdir: Workdir, *, step: int | None, averaged: bool) -> T
         raise ConfigError(f"the sources in {workdir.config} name no held-out set")
     encoder = load(workdir.root, step=step, averaged=averaged)
     results = evaluate(encoder, sets)
-    record_evaluation(workdir, encoder.step, results)
+    record_evaluation(workdir, encoder.step, results, averaged=averaged)
     return render_table(results)
 
 
@@ -73,7 +76,7 @@ def next_steps(workdir: Workdir) -> list[NextStep]:
             "model.similarity(images, texts)",
         ),
         NextStep("Evaluate it again", f"python launch/evaluate.py --workdir={root}"),
-        NextStep("Watch its curves", f"tensorboard --logdir={root}"),
+        NextStep("Watch its curves", f"pip install tensorboard && tensorboard --logdir={root}"),
         NextStep(
             "Train on photographs",
             "python launch/train.py --config=configs/flickr8k.py --config.data.path=FOLDER",

@@ -8,12 +8,12 @@ from rich.console import Console
 
 from kgclip_jax import config, schema
 from kgclip_jax.data.pipeline import Batches, summarise, training_batches
-from kgclip_jax.data.sources import evaluation_sets, training_sources
 from kgclip_jax.data.tokenizer import ClipTokenizer
 from kgclip_jax.errors import CheckpointError
-from kgclip_jax.evaluation.evaluate import evaluate
+from kgclip_jax.evaluation.evaluate import check_sets, evaluate
 from kgclip_jax.evaluation.result import render_table
 from kgclip_jax.inference import ClipEncoder
+from kgclip_jax.sources import evaluation_sets, training_sources
 from kgclip_jax.training import sharding
 from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.training.display import Display
@@ -42,8 +42,6 @@ class Run:
     """
 
     def __init__(self, experiment: config.Experiment, workdir: Workdir, console: Console) -> None:
-        if workdir.config.exists():
-            config.check_resumable(workdir.read_config(), experiment)
         self.experiment = experiment
         self.workdir = workdir
         self.console = console
@@ -56,7 +54,10 @@ class Run:
             describe(experiment.model, self.tokenizer.fingerprint),
             experiment.checkpoints.keep,
         )
+        if self.checkpoints.steps():
+            config.check_resumable(workdir.read_config(), experiment)
         self.sets = evaluation_sets(experiment.data, experiment.model.vision)
+        check_sets(self.sets)
 
     def execute(self) -> bool:
         """Train, evaluate and report. Returns False when a signal ended it early."""
@@ -98,6 +99,10 @@ class Run:
             self.checkpoints, bad_records.counts, self.experiment.checkpoints.every
         )
         hooks = [*self._observers(start, stop), bad_records, saver]
+        if (
+            self.experiment.evaluate_every is not None
+        ):  # after the saver, lest its failure lose work
+            hooks.append(Every(self.experiment.evaluate_every, self._evaluate_on_the_way))
         with ExitStack() as stack:
             for hook in hooks:
                 stack.enter_context(closing(hook))
@@ -121,7 +126,7 @@ class Run:
         return state, reached == stop
 
     def _observers(self, start: int, stop: int) -> list[Hook]:
-        """Hooks that only look: the progress bar, metrics, and evaluations on the way."""
+        """Hooks that only look: the progress bar and metrics."""
         settings = self.experiment
         json_lines = JsonLines(self.workdir.metrics)
         tensorboard = TensorBoard(self.workdir.root, start)
@@ -129,10 +134,7 @@ class Run:
         devices = list(self.setup.mesh.devices.flat)
         throughput = Throughput(settings.model, settings.batch_size, devices)
         log = LogMetrics([json_lines, tensorboard, display], throughput, settings.log_every)
-        hooks: list[Hook] = [display, log]
-        if settings.evaluate_every is not None:
-            hooks.append(Every(settings.evaluate_every, self._evaluate))
-        return hooks
+        return [display, log]
 
     def _batches(self, start: int) -> Batches:
         settings = self.experiment
@@ -148,6 +150,10 @@ class Run:
             host=jax.process_index(),
             hosts=jax.process_count(),
         )
+
+    def _evaluate_on_the_way(self, step: int, state: TrainState) -> None:
+        if step < self.experiment.total_steps:  # the end is evaluated in any case
+            self._evaluate(step, state)
 
     def _evaluate(self, step: int, state: TrainState) -> None:
         if self.sets:

@@ -104,13 +104,13 @@ def test_worker_processes_change_nothing():
 
 def test_texts_are_cut_to_the_smallest_bucket_that_holds_the_batch():
     widths = Counter()
-    for batch in take(30, [Numbers()], buckets=(6, 12)):
+    for batch in take(30, [Numbers()], buckets=(6, 12), batch_size=2):
         tokens = batch.batch.tokens
         longest = TOKENIZER.lengths(tokens).max()
         assert tokens.shape[1] == (6 if longest <= 6 else 12)
         assert (tokens == 49407).any(axis=1).all()
         widths[tokens.shape[1]] += 1
-    assert widths.keys() == {12} or set(widths) == {6, 12}
+    assert set(widths) == {6, 12}
     assert take(1, [Numbers()])[0].batch.tokens.shape[1] == 32
 
 
@@ -124,9 +124,8 @@ def test_sources_are_mixed_by_weight():
 def test_a_bad_record_is_replaced_by_a_good_one_and_reported():
     batches = take(10, [Numbers(bad=(5, 6))], buckets=(6, 12))
     reasons = Counter(reason for batch in batches for reason in batch.bad_records)
-    assert reasons == {"numbers: record 5 is bad": 2, "numbers: record 6 is bad": 2} or (
-        reasons.total() >= 4  # a replacement may be bad as well
-    )
+    assert reasons.keys() == {"numbers: record 5 is bad", "numbers: record 6 is bad"}
+    assert min(reasons.values()) >= 2  # once an epoch; a replacement may be bad as well
     for batch in batches:
         assert not set(values(batch)) & {5, 6}
         for value, row in zip(values(batch), batch.batch.tokens, strict=True):
