@@ -162,7 +162,9 @@ def training_batches(
     if workers:
         # Grain reads its own command-line flags, which only absl's entry point has parsed.
         flags.FLAGS.mark_as_parsed()
-        options = grain.multiprocessing.MultiprocessingOptions(num_workers=workers)
+        options = grain.multiprocessing.MultiprocessingOptions(
+            num_workers=workers, per_worker_buffer_size=4
+        )
         prefetched = batches.to_iter_dataset(_ONE_AHEAD).mp_prefetch(options, _follow_parent)
         return iter(prefetched)
     return iter(batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))
