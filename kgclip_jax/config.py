@@ -100,10 +100,14 @@ class Experiment:
         log_every: steps between lines of metrics.
         evaluate_every: steps between evaluations, or None for one at the end.
         tokenizer: which vocabulary, and how texts are cleaned.
+        element_tokenizer: of the word pieces that `model.knowledge` reads, if it reads them: BERT's
+            `tokenizer.json`.
         init_from: start from this model instead of random parameters: a workdir, a Hugging Face or
             open_clip folder or hub id, or a file of weights (see `kgclip_jax.load`).
         resize_positions: adapt that model's position table to this image size, by bicubic
             interpolation; otherwise another size is refused.
+        knowledge_init_from: start `model.knowledge` from the embeddings and first blocks of this
+            BERT, a Hugging Face folder; only for word pieces.
         tuning: which parts of each tower are trained, and how.
         evaluation: held-out sets beside those of the sources, by name.
     """
@@ -121,8 +125,10 @@ class Experiment:
     log_every: int = 10
     evaluate_every: int | None = None
     tokenizer: ClipBpe | TokenizerJson = field(default_factory=ClipBpe)
+    element_tokenizer: TokenizerJson | None = None
     init_from: str | None = None
     resize_positions: bool = False
+    knowledge_init_from: str | None = None
     tuning: Tuning = field(default_factory=Tuning)
     evaluation: dict[str, HeldOut] = field(default_factory=dict)
 
@@ -137,6 +143,7 @@ class Experiment:
             "resize_positions means nothing without init_from",
         )
         self._check_text()
+        self._check_knowledge()
         self._check_objectives()
 
     def _check_text(self) -> None:
@@ -145,6 +152,18 @@ class Experiment:
         check(
             all(0 < length <= text.context_length for length in buckets),
             f"data.text_buckets must lie between 1 and the context length {text.context_length}",
+        )
+
+    def _check_knowledge(self) -> None:
+        knowledge = self.model.knowledge
+        pieces = knowledge is not None and knowledge.elements == "wordpiece"
+        check(
+            pieces == (self.element_tokenizer is not None),
+            "element_tokenizer is for model.knowledge.elements 'wordpiece', which need it",
+        )
+        check(
+            pieces or self.knowledge_init_from is None,
+            "knowledge_init_from is for model.knowledge.elements 'wordpiece'",
         )
 
     def _check_objectives(self) -> None:

@@ -12,11 +12,12 @@ from PIL import Image
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.tokenization.clip_tokenizer import bucket
 from kgclip_jax.data.tokenization.settings import make_tokenizer
+from kgclip_jax.data.triples import TripleTokenizer, triple_tokenizer
 from kgclip_jax.errors import CheckpointError
 from kgclip_jax.loading import open_trained
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
-from kgclip_jax.types import Tokenizer
+from kgclip_jax.types import Caption, Text, Tokenizer, Triples, words_of
 
 Picture = Image.Image | UInt8[np.ndarray, "_ _ 3"]
 Pictures = UInt8[np.ndarray, "b height width 3"] | Sequence[Picture]
@@ -29,8 +30,10 @@ def _encode_image(model: Model, params: Params, images: Array) -> Array:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _encode_text(model: Model, params: Params, tokens: Array) -> Array:
-    return model.encode_text(params, tokens)
+def _encode_text(
+    model: Model, params: Params, tokens: Array, triples: Triples | None = None
+) -> Array:
+    return model.encode_text(params, tokens, triples)
 
 
 class ClipEncoder:
@@ -40,6 +43,7 @@ class ClipEncoder:
         model: the architecture.
         params: its parameters, on any devices.
         tokenizer: for texts, or None for a model of which none is known.
+        triples: for their scene graphs; None for a model without a knowledge encoder.
         step: training steps behind the parameters.
         batch_size: inputs that go through a tower at once.
         sharding: of inputs over devices, for parameters that are sharded.
@@ -50,6 +54,7 @@ class ClipEncoder:
         model: Model,
         params: Params,
         tokenizer: Tokenizer | None,
+        triples: TripleTokenizer | None = None,
         *,
         step: int,
         batch_size: int = 128,
@@ -59,6 +64,7 @@ class ClipEncoder:
         self.params = params
         self.step = step
         self._tokenizer = tokenizer
+        self._triples = triples
         self._batch_size = batch_size
         self._sharding = sharding
         context = model.shape.text.context_length
@@ -87,41 +93,53 @@ class ClipEncoder:
         ]
         return self._in_batches(_encode_image, np.array(pictures, np.uint8).reshape(-1, *side))
 
-    def encode_text(self, texts: Sequence[str]) -> Float[np.ndarray, "b d"]:
-        """Return unit-length float32 embeddings.
+    def encode_text(self, texts: Sequence[Text]) -> Float[np.ndarray, "b d"]:
+        """Return float32 embeddings.
+
+        They are of unit length, but for what a knowledge encoder adds to those of `Caption`s whose
+        scene graph has triples. Without a knowledge encoder a graph changes nothing.
 
         Raises:
             TypeError: for one text alone.
             CheckpointError: the model came without a tokenizer.
         """
-        if isinstance(texts, str):
+        if isinstance(texts, str | Caption):
             raise TypeError("encode_text takes a list of texts, not one text")
         if self._tokenizer is None:
             raise CheckpointError(
                 "this model came without tokenizer files; put its tokenizer.json, or CLIP's "
                 "vocab.json and merges.txt, into the folder of its weights"
             )
-        tokens = self._tokenizer(texts)
+        tokens = self._tokenizer([words_of(text) for text in texts])
         length = bucket(int(self._tokenizer.lengths(tokens).max(initial=0)), self._buckets)
-        return self._in_batches(_encode_text, tokens[:, :length])
+        inputs: list[np.ndarray | Triples] = [tokens[:, :length]]
+        if self._triples is not None:
+            graphs = [text.graph if isinstance(text, Caption) else None for text in texts]
+            inputs.append(self._triples(graphs))
+        return self._in_batches(_encode_text, *inputs)
 
     def similarity(
-        self, images: Pictures, texts: Sequence[str]
+        self, images: Pictures, texts: Sequence[Text]
     ) -> Float[np.ndarray, "images texts"]:
-        """Return the cosine similarity of each picture with each text, float32."""
+        """Return the dot product of each picture's and each text's embedding, float32.
+
+        It is their cosine similarity where there is no knowledge encoder.
+        """
         return self.encode_image(images) @ self.encode_text(texts).T
 
     def _in_batches(
-        self, encode: Callable[[Model, Params, Array], Array], inputs: np.ndarray
+        self, encode: Callable[..., Array], *inputs: np.ndarray | Triples
     ) -> Float[np.ndarray, "b d"]:
         """Encode batch by batch; the last one is padded."""
         outputs = [np.zeros((0, self.model.shape.embedding), np.float32)]
-        for start in range(0, len(inputs), self._batch_size):
-            rows = inputs[start : start + self._batch_size]
-            missing = self._padded(len(rows)) - len(rows)
-            padded = np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
-            embeddings = encode(self.model, self.params, jax.device_put(padded, self._sharding))
-            outputs.append(jax.device_get(embeddings)[: len(rows)])
+        count = len(jax.tree.leaves(inputs)[0])
+        for start in range(0, count, self._batch_size):
+            rows = min(self._batch_size, count - start)
+            # Rows beyond the last are the last one again.
+            chosen = np.minimum(start + np.arange(self._padded(rows)), count - 1)
+            padded = jax.tree.map(lambda array, chosen=chosen: array[chosen], inputs)
+            placed = jax.device_put(padded, self._sharding)
+            outputs.append(jax.device_get(encode(self.model, self.params, *placed))[:rows])
         return np.concatenate(outputs)
 
     def _padded(self, rows: int) -> int:
@@ -167,9 +185,12 @@ def load(
             the source is of another architecture than `shape`.
     """
     trained = open_trained(source, step=step, averaged=averaged, shape=shape)
-    tokenizer = None
+    tokenizer, triples = None, None
     if trained.tokenizer is not None:
         tokenizer = make_tokenizer(trained.tokenizer, trained.shape.text.context_length)
+        triples = triple_tokenizer(
+            trained.shape.knowledge, trained.tokenizer, trained.element_tokenizer
+        )
     model = Model(trained.shape, trained.execution.on(jax.default_backend()))
     params = jax.device_put(trained.read(), jax.devices()[0])
-    return ClipEncoder(model, params, tokenizer, step=trained.step)
+    return ClipEncoder(model, params, tokenizer, triples, step=trained.step)

@@ -37,6 +37,7 @@ class Trained:
         read: returns the parameters as a nested dict of float32 arrays on the host.
         step: training steps behind them; 0 where that is not known.
         execution: how the run computed it.
+        element_tokenizer: of its knowledge encoder's word pieces, or None.
         described: whether the source says itself what it is; not so a file of weights alone.
     """
 
@@ -46,6 +47,7 @@ class Trained:
     read: Callable[[], Params]
     step: int = 0
     execution: Execution = AUTOMATIC
+    element_tokenizer: TokenizerSettings | None = None
     described: bool = True
 
 

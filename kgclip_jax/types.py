@@ -4,6 +4,8 @@ Axis letters in shapes and einsum strings:
 
     b  pairs of a batch           n  tokens (patches or word pieces)   d  features
     h  attention heads            k  negative texts per image          l  stacked transformer blocks
+    t  texts of a pair: its caption, then its negatives                s  triples of a text
+    e  tokens of a triple's element (subject, relation or object)
 
 Images are channels last: (b, height, width, 3).
 """
@@ -24,16 +26,35 @@ class NegativeTexts(NamedTuple):
     mask: Bool[Array | np.ndarray, "b k"]  # False: there is none, and the tokens mean nothing
 
 
+class Triples(NamedTuple):
+    """The scene graphs of texts as (subject, relation, object) triples, relations first."""
+
+    tokens: Int32[Array | np.ndarray, "*texts s 3 e"]  # -1 where an element has no more
+    mask: Bool[Array | np.ndarray, "*texts s"]  # False: there is none, and the tokens mean nothing
+
+
 class Batch(NamedTuple):
     """One step's image-text pairs, as they leave the pipeline (NumPy) and enter the step (JAX)."""
 
     images: UInt8[Array | np.ndarray, "b height width 3"]
     tokens: Int32[Array | np.ndarray, "b n"]
     negatives: NegativeTexts | None = None
+    triples: Triples | None = None  # of each caption and its negatives: texts are "b t"
+
+
+class PlainTexts(NamedTuple):
+    """Texts as the text tower alone embeds them, whatever their scene graphs say."""
+
+    text: Float[Array, "b d"]
+    negatives: Float[Array, "b k d"] | None
 
 
 class Embeddings(NamedTuple):
-    """What both towers made of a batch; float32, rows of unit length."""
+    """What the towers made of a batch; float32, rows of unit length.
+
+    A knowledge encoder adds a vector of its weight's length to the rows of texts that have a scene
+    graph; `plain` then holds them without it.
+    """
 
     image: Float[Array, "b d"]
     text: Float[Array, "b d"]
@@ -42,6 +63,13 @@ class Embeddings(NamedTuple):
     step: Int[Array, ""] | int = 0  # steps taken before this one
     negatives: Float[Array, "b k d"] | None = None
     negative_mask: Bool[Array, "b k"] | None = None
+    plain: PlainTexts | None = None
+
+    def without_graphs(self) -> "Embeddings":
+        """Return the embeddings with texts as the text tower alone makes them."""
+        if self.plain is None:
+            return self
+        return self._replace(text=self.plain.text, negatives=self.plain.negatives, plain=None)
 
     def required_negatives(self) -> tuple[Float[Array, "b k d"], Bool[Array, "b k"]]:
         """Return the negatives and their mask. Raises ValueError when the batch has none."""
@@ -62,6 +90,14 @@ class Caption(NamedTuple):
 
     text: str
     graph: SceneGraph | None = None
+
+
+Text = str | Caption  # a bare text has no known scene graph
+
+
+def words_of(text: Text) -> str:
+    """Return the words of a text, without its graph."""
+    return text if isinstance(text, str) else text.text
 
 
 @runtime_checkable
@@ -123,7 +159,7 @@ class RetrievalSet(NamedTuple):
 
     name: str
     images: UInt8[np.ndarray, "images size size 3"]
-    captions: Sequence[str]
+    captions: Sequence[Text]
     owners: Int[np.ndarray, " captions"]
 
 
@@ -142,7 +178,7 @@ class CompositionSet(NamedTuple):
 
     name: str
     images: UInt8[np.ndarray, "items 2 size size 3"]
-    captions: Sequence[tuple[str, str]]
+    captions: Sequence[tuple[Text, Text]]
 
 
 @runtime_checkable
@@ -193,7 +229,7 @@ class ChoiceSet(NamedTuple):
 
     name: str
     pictures: Pictures
-    texts: Sequence[str]
+    texts: Sequence[Text]
     questions: Sequence[Question]
 
 
@@ -202,12 +238,12 @@ EvaluationSet = RetrievalSet | ZeroShotSet | CompositionSet | ChoiceSet
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Anything that embeds pictures and texts into one space, rows of unit length."""
+    """Anything that embeds pictures and texts into one space; a pair's score is the dot product."""
 
     def encode_image(self, images: UInt8[np.ndarray, "b size size 3"]) -> Float[np.ndarray, "b d"]:
         """Embed pictures of the encoder's own size."""
         ...
 
-    def encode_text(self, texts: Sequence[str]) -> Float[np.ndarray, "b d"]:
-        """Embed texts."""
+    def encode_text(self, texts: Sequence[Text]) -> Float[np.ndarray, "b d"]:
+        """Embed texts, with their scene graphs where the encoder reads them."""
         ...

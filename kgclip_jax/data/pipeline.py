@@ -71,11 +71,7 @@ class _Assemble:
         whole = self.texts(draws, outcomes)
         length = bucket(whole.length, self.buckets)
         mine = slice(self.host, None, self.hosts)
-        captions, negatives = (
-            np.ascontiguousarray(tokens[mine, ..., :length])
-            for tokens in (whole.captions, whole.negatives)
-        )
-        mask = np.ascontiguousarray(whole.mask[mine])
+        texts = whole.take(mine, length)
         images: list[np.ndarray] = []
         bad_records: list[str] = []
         for row, draw in enumerate(draws[mine]):
@@ -83,11 +79,8 @@ class _Assemble:
             images.append(image)
             bad_records.extend(reasons)
             if replacement is not None:
-                captions[row] = replacement.captions[0, :length]
-                negatives[row] = replacement.negatives[0, :, :length]
-                mask[row] = replacement.mask[0]
-        texts = TextRows(captions, negatives, mask, length)
-        batch = Batch(np.stack(images), captions, texts.negative_texts())
+                texts.put(row, replacement)
+        batch = Batch(np.stack(images), texts.captions, texts.negative_texts(), texts.triples)
         return HostBatch(batch, tuple(bad_records), dict(outcomes))
 
     def _image(self, draw: Draw, length: int) -> tuple[np.ndarray, TextRows | None, Sequence[str]]:

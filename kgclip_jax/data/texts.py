@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int32
 
+from kgclip_jax.data.triples import TripleTokenizer
 from kgclip_jax.knowledge.negatives import Negative, NegativeSettings, make_negatives
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
-from kgclip_jax.types import Caption, NegativeTexts, Source, Tokenizer
+from kgclip_jax.types import Caption, NegativeTexts, Source, Tokenizer, Triples
 
 Outcomes = Counter[tuple[str, str]]  # (kind of negative, "made" or the reason why there is none)
 
@@ -33,6 +34,31 @@ class TextRows(NamedTuple):
     negatives: Int32[np.ndarray, "b k n"]
     mask: Bool[np.ndarray, "b k"]
     length: int  # of the longest text; what is beyond it is padding
+    triples: Triples | None  # of each caption and its negatives, where they are wanted
+
+    def take(self, rows: slice, length: int) -> "TextRows":
+        """Copy some rows, cut to a length."""
+        captions, negatives, mask = (
+            np.ascontiguousarray(array)
+            for array in (
+                self.captions[rows, :length],
+                self.negatives[rows, :, :length],
+                self.mask[rows],
+            )
+        )
+        triples = self.triples
+        if triples is not None:
+            triples = Triples(*(np.ascontiguousarray(array[rows]) for array in triples))
+        return TextRows(captions, negatives, mask, length, triples)
+
+    def put(self, row: int, other: "TextRows") -> None:
+        """Replace a row by the only one of others, whose texts are no longer than these."""
+        self.captions[row] = other.captions[0, : self.length]
+        self.negatives[row] = other.negatives[0, :, : self.length]
+        self.mask[row] = other.mask[0]
+        if self.triples is not None and other.triples is not None:
+            for array, replacement in zip(self.triples, other.triples, strict=True):
+                array[row] = replacement[0]
 
     def negative_texts(self) -> NegativeTexts | None:
         """The negatives as a batch holds them."""
@@ -49,6 +75,7 @@ class TextMaker:
         seed: of the choice of captions and negatives.
         settings: which negatives to make, or None.
         vocabulary: words to put in the place of others, for the kinds that do so.
+        triples: turns scene graphs into tokens, or None where they are not wanted.
     """
 
     sources: Sequence[Source]
@@ -56,24 +83,40 @@ class TextMaker:
     seed: int
     settings: NegativeSettings | None = None
     vocabulary: Vocabulary | None = None
+    triples: TripleTokenizer | None = None
 
     def __call__(self, draws: Sequence[Draw], outcomes: Outcomes) -> TextRows:
         """Return the texts of some slots; what became of each negative is added to `outcomes`."""
         captions = [self._caption(draw) for draw in draws]
         count = 0 if self.settings is None else self.settings.count
         texts = [caption.text for caption in captions]
-        mask = np.zeros((len(draws), count), bool)
-        for row, (draw, caption) in enumerate(zip(draws, captions, strict=True)):
-            if self.settings is not None:
-                negatives = self._negatives(draw, caption, self.settings, outcomes)
-                texts += [negative.text for negative in negatives]
-                mask[row] = [negative.valid for negative in negatives]
-        tokens = self.tokenizer(texts)
+        negatives: list[Negative] = []
+        if self.settings is not None:
+            for draw, caption in zip(draws, captions, strict=True):
+                negatives += self._negatives(draw, caption, self.settings, outcomes)
+        tokens = self.tokenizer(texts + [negative.text for negative in negatives])
+        valid = np.array([negative.valid for negative in negatives], bool)
         return TextRows(
             captions=tokens[: len(draws)],
             negatives=tokens[len(draws) :].reshape(len(draws), count, tokens.shape[1]),
-            mask=mask,
+            mask=valid.reshape(len(draws), count),
             length=int(self.tokenizer.lengths(tokens).max()),
+            triples=self._triples(captions, negatives),
+        )
+
+    def _triples(
+        self, captions: Sequence[Caption], negatives: Sequence[Negative]
+    ) -> Triples | None:
+        """Tokenise the graphs of each caption and of its negatives, side by side."""
+        if self.triples is None:
+            return None
+        count = len(negatives) // max(1, len(captions))
+        graphs = []
+        for row, caption in enumerate(captions):
+            made = negatives[row * count : (row + 1) * count]
+            graphs += [caption.graph, *(negative.graph for negative in made)]
+        return Triples(
+            *(array.reshape(len(captions), -1, *array.shape[1:]) for array in self.triples(graphs))
         )
 
     def _caption(self, draw: Draw) -> Caption:

@@ -28,7 +28,7 @@ from kgclip_jax.evaluation.bootstrap import bootstrap_mean
 from kgclip_jax.evaluation.encoding import encode_texts
 from kgclip_jax.evaluation.ranking import beats
 from kgclip_jax.evaluation.result import Result
-from kgclip_jax.types import CompositionSet, Encoder
+from kgclip_jax.types import CompositionSet, Encoder, words_of
 
 TASK = "composition"
 PAIR_CHANCE = 1 / 2
@@ -124,5 +124,5 @@ def check_composition_set(data: CompositionSet) -> None:
             f"but {len(data.captions)} pairs of captions"
         )
     for index, (first, second) in enumerate(data.captions):
-        if first == second:
-            raise DataError(f"{where}: both captions of item {index} are {first!r}")
+        if words_of(first) == words_of(second):
+            raise DataError(f"{where}: both captions of item {index} are {words_of(first)!r}")

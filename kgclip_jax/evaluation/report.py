@@ -18,6 +18,7 @@ from kgclip_jax.evaluation.markup import Markup, join, tag
 from kgclip_jax.evaluation.result import Result, grouped, metric_label, percent
 from kgclip_jax.evaluation.style import STYLE
 from kgclip_jax.evaluation.svg import compact, line_chart, rate_bar
+from kgclip_jax.types import words_of
 
 _LARGEST_PICTURE = 160  # pixels; larger ones are scaled down to keep the file small
 
@@ -181,7 +182,7 @@ def _examples(examples: Examples) -> Markup:
     captions = [
         tag(
             "div",
-            tag("blockquote", data.captions[caption]),
+            tag("blockquote", words_of(data.captions[caption])),
             tag(
                 "div",
                 *[_found_image(data.images[f.candidate], f) for f in found],
@@ -195,7 +196,7 @@ def _examples(examples: Examples) -> Markup:
         tag(
             "div",
             _picture(data.images[image], "the picture asked for"),
-            tag("ol", *[_found_caption(data.captions[f.candidate], f) for f in found]),
+            tag("ol", *[_found_caption(words_of(data.captions[f.candidate]), f) for f in found]),
             class_="example card described",
         )
         for image, found in examples.found_captions

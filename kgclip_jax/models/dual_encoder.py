@@ -14,10 +14,11 @@ from flax import nnx
 from jaxtyping import Array, Float, Int32, UInt8
 
 from kgclip_jax.models import spec
+from kgclip_jax.models.knowledge import KnowledgeEncoder
 from kgclip_jax.models.text import TextTower
 from kgclip_jax.models.transformer import DEFAULT_EXECUTION, Execution
 from kgclip_jax.models.vision import VisionTower
-from kgclip_jax.types import Batch, Embeddings
+from kgclip_jax.types import Batch, Embeddings, PlainTexts, Triples
 
 Params = dict[str, Any]
 
@@ -31,12 +32,21 @@ class DualEncoder(nnx.Module):
         self.logit_scale = nnx.Param(jnp.array(math.log(shape.logit_scale), jnp.float32))
         if shape.logit_bias is not None:
             self.logit_bias = nnx.Param(jnp.array(shape.logit_bias, jnp.float32))
+        if shape.knowledge is not None:
+            self.knowledge = KnowledgeEncoder(
+                shape.knowledge, shape.embedding, execution, rngs=rngs
+            )
         self.shape = shape
 
     def __call__(self, batch: Batch) -> Embeddings:
         """Embed a batch, in one pass of each tower."""
         has_bias = self.shape.logit_bias is not None
-        texts, negatives = self._texts(batch), batch.negatives
+        tokens = _side_by_side(batch)
+        b, t, n = tokens.shape
+        plain = normalise(self.text(tokens.reshape(b * t, n)).pooled)
+        texts = self.with_graphs(plain, _rows(batch.triples)).reshape(b, t, -1)
+        plain = plain.reshape(b, t, -1)
+        negatives = batch.negatives
         return Embeddings(
             image=normalise(self.vision(jnp.asarray(batch.images)).pooled),
             text=texts[:, 0],
@@ -44,15 +54,43 @@ class DualEncoder(nnx.Module):
             logit_bias=self.logit_bias[...] if has_bias else jnp.zeros(()),
             negatives=None if negatives is None else texts[:, 1:],
             negative_mask=None if negatives is None else jnp.asarray(negatives.mask),
+            plain=PlainTexts(plain[:, 0], None if negatives is None else plain[:, 1:]),
         )
 
-    def _texts(self, batch: Batch) -> Float[Array, "b t d"]:
-        """Embed each caption and its negatives, side by side, so that rows stay on their device."""
-        tokens = jnp.asarray(batch.tokens)[:, None]
-        if batch.negatives is not None:
-            tokens = jnp.concatenate([tokens, jnp.asarray(batch.negatives.tokens)], axis=1)
-        b, t, n = tokens.shape
-        return normalise(self.text(tokens.reshape(b * t, n)).pooled).reshape(b, t, -1)
+    def with_graphs(
+        self, plain: Float[Array, "texts d"], triples: Triples | None
+    ) -> Float[Array, "texts d"]:
+        """Add what the scene graphs say to unit text embeddings: t + weight k / ||k||.
+
+        A text without triples stays as it is, and so do all where there is no knowledge encoder.
+        The sum is not of unit length (as in Structure-CLIP's released code).
+
+        Raises:
+            ValueError: there is a knowledge encoder, and the texts come without triples.
+        """
+        if self.shape.knowledge is None:
+            return plain
+        if triples is None:
+            raise ValueError("the knowledge encoder needs the triples of the texts")
+        known = normalise(self.knowledge(triples, self.text.embedding[...]))
+        some = jnp.any(jnp.asarray(triples.mask), axis=-1, keepdims=True)
+        return plain + self.shape.knowledge.weight * jnp.where(some, known, 0)
+
+
+def _side_by_side(batch: Batch) -> Int32[Array, "b t n"]:
+    """Put each caption and its negatives side by side, so that rows stay on their device."""
+    tokens = jnp.asarray(batch.tokens)[:, None]
+    if batch.negatives is None:
+        return tokens
+    return jnp.concatenate([tokens, jnp.asarray(batch.negatives.tokens)], axis=1)
+
+
+def _rows(triples: Triples | None) -> Triples | None:
+    """The triples of (b, t) texts as those of b t texts."""
+    if triples is None:
+        return None
+    tokens, mask = (jnp.asarray(array) for array in triples)
+    return Triples(tokens.reshape(-1, *tokens.shape[2:]), mask.reshape(-1, mask.shape[-1]))
 
 
 def normalise(x: Float[Array, "b d"]) -> Float[Array, "b d"]:
@@ -92,9 +130,12 @@ class Model:
         """Unit-length image embeddings."""
         return normalise(self.bind(params).vision(images).pooled)
 
-    def encode_text(self, params: Params, tokens: Int32[Array, "b n"]) -> Float[Array, "b d"]:
-        """Unit-length text embeddings."""
-        return normalise(self.bind(params).text(tokens).pooled)
+    def encode_text(
+        self, params: Params, tokens: Int32[Array, "b n"], triples: Triples | None = None
+    ) -> Float[Array, "b d"]:
+        """Text embeddings: of unit length, but for what a knowledge encoder adds."""
+        towers = self.bind(params)
+        return towers.with_graphs(normalise(towers.text(tokens).pooled), triples)
 
     def constrain(self, params: Params) -> Params:
         """Return the parameters, the logit scale within limits (Radford et al. 2021, 2.5)."""

@@ -128,6 +128,40 @@ class Text:
 
 
 @dataclass(frozen=True)
+class KnowledgeEncoder:
+    """Structure-CLIP's encoder of a text's scene graph, beside the text tower.
+
+    Attributes:
+        transformer: its blocks, which norm after each layer, as BERT's do.
+        weight: of what it adds to a unit text embedding (the paper's lambda); 0 is plain CLIP.
+        triples: most triples of a text that are read; the first ones.
+        element_length: tokens of a subject, relation or object, special tokens included.
+        elements: "text" reads the text tower's tokens by its table, and averages those there are;
+            "wordpiece" reads BERT's by a table, positions and a norm of its own, and averages all
+            `element_length` of them, padding included, as the released code does.
+        vocabulary: wordpiece only: number of token ids (BERT 30522).
+        readout: "first" takes the output of the first triple (the released code), "mean" the
+            average of all.
+    """
+
+    transformer: Transformer
+    weight: float = 0.2
+    triples: int = 6
+    element_length: int = 5
+    elements: Literal["text", "wordpiece"] = "text"
+    vocabulary: int | None = None
+    readout: Literal["first", "mean"] = "first"
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            raise ValueError("weight must not be negative")
+        if min(self.triples, self.element_length) < 1:
+            raise ValueError("triples and element_length must be at least 1")
+        if (self.elements == "wordpiece") != (self.vocabulary is not None):
+            raise ValueError("vocabulary is for elements 'wordpiece', which need it")
+
+
+@dataclass(frozen=True)
 class DualEncoder:
     """Two towers and the temperature between them.
 
@@ -138,6 +172,7 @@ class DualEncoder:
         logit_scale: initial factor on cosine similarities (CLIP 1/0.07, SigLIP 10).
         max_logit_scale: upper limit of that factor (CLIP 100), or None.
         logit_bias: initial bias on the logits (SigLIP -10), or None for no such parameter.
+        knowledge: the encoder of scene graphs beside the text tower, or None.
     """
 
     vision: Vision
@@ -146,8 +181,15 @@ class DualEncoder:
     logit_scale: float = 1 / 0.07
     max_logit_scale: float | None = 100.0
     logit_bias: float | None = None
+    knowledge: KnowledgeEncoder | None = None
 
     def __post_init__(self) -> None:
+        knowledge, width = self.knowledge, self.text.transformer.width
+        if knowledge and knowledge.elements == "text" and knowledge.transformer.width != width:
+            raise ValueError(
+                f"knowledge of elements 'text' shares the text tower's table: its width "
+                f"{knowledge.transformer.width} must be {width}"
+            )
         if not self.vision.projection and self.vision.transformer.width != self.embedding:
             raise ValueError(
                 f"without a projection the vision width {self.vision.transformer.width} "

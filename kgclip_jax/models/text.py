@@ -6,6 +6,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int32
 
 from kgclip_jax.models import spec
+from kgclip_jax.models.attention import causal
 from kgclip_jax.models.layers import LayerNorm, Linear
 from kgclip_jax.models.transformer import Execution, run_blocks, stack_blocks
 from kgclip_jax.models.vision import TowerOutput
@@ -51,7 +52,7 @@ class TextTower(nnx.Module):
             self.blocks,
             x,
             depth=self.shape.transformer.depth,
-            causal=self.shape.causal,
+            visible=causal(n) if self.shape.causal else None,
             execution=self.execution,
         )
         y = self.norm_post(y)

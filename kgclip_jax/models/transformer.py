@@ -10,7 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from kgclip_jax.models import spec
-from kgclip_jax.models.attention import SelfAttention
+from kgclip_jax.models.attention import SelfAttention, Visible
 from kgclip_jax.models.layers import LayerNorm, Mlp
 
 
@@ -58,11 +58,21 @@ class Block(nnx.Module):
             rngs=rngs,
         )
 
-    def __call__(self, x: Float[Array, "b n d"], *, causal: bool) -> Float[Array, "b n d"]:
+    def __call__(self, x: Float[Array, "b n d"], visible: Visible) -> Float[Array, "b n d"]:
         """Add both layers' contributions to the stream."""
-        x = x + self.attention(self.norm1(x), causal=causal).reshape(x.shape)
+        x = x + self.attention(self.norm1(x), visible).reshape(x.shape)
         rows = self.norm2(x).reshape(-1, x.shape[-1])
         return x + self.mlp(rows).reshape(x.shape)
+
+
+class PostNormBlock(Block):
+    """The same layers, with a norm after each sum (Vaswani et al. 2017; BERT)."""
+
+    def __call__(self, x: Float[Array, "b n d"], visible: Visible) -> Float[Array, "b n d"]:
+        """Add a layer's contribution and norm, twice."""
+        x = self.norm1(x + self.attention(x, visible).reshape(x.shape))
+        rows = x.reshape(-1, x.shape[-1])
+        return self.norm2(x + self.mlp(rows).reshape(x.shape))
 
 
 def _rematerialised(body: Callable, policy: str) -> Callable:
@@ -78,7 +88,7 @@ def _rematerialised(body: Callable, policy: str) -> Callable:
             raise ValueError(f"unknown remat policy {policy!r}; use none, dots or full")
 
 
-def stack_blocks(shape: spec.Transformer, *, rngs: nnx.Rngs) -> Block:
+def stack_blocks(shape: spec.Transformer, *, kind: type[Block] = Block, rngs: nnx.Rngs) -> Block:
     """Return `depth` blocks as one, each of its parameters stacked along a leading layer axis.
 
     One leaf a kind of parameter, whatever the depth, keeps the dispatch of a step below a
@@ -88,7 +98,7 @@ def stack_blocks(shape: spec.Transformer, *, rngs: nnx.Rngs) -> Block:
     @nnx.split_rngs(splits=shape.depth)
     @nnx.vmap
     def stacked(rngs: nnx.Rngs) -> Block:
-        return Block(shape, rngs=rngs)
+        return kind(shape, rngs=rngs)
 
     return stacked(rngs)
 
@@ -98,14 +108,17 @@ def run_blocks(
     x: Float[Array, "b n d"],
     *,
     depth: int,
-    causal: bool,
+    visible: Visible = None,
     execution: Execution,
 ) -> Float[Array, "b n d"]:
-    """Send `x` through the stacked blocks, one after the other, in the execution's dtype."""
+    """Send `x` through the stacked blocks, one after the other, in the execution's dtype.
+
+    `visible` tells which tokens each token sees; None is all.
+    """
     graph, parameters = nnx.split(blocks)
 
     def body(x: Array, layer: Any) -> tuple[Array, None]:
-        return nnx.merge(graph, layer)(x, causal=causal), None
+        return nnx.merge(graph, layer)(x, visible), None
 
     x = x.astype(jnp.dtype(execution.dtype))
     body = _rematerialised(body, execution.remat)

@@ -69,7 +69,7 @@ class AttentionPooling(nnx.Module):
             query.reshape(1, 1, self.heads, features), (b, 1, self.heads, features)
         )
         kv = self.key_value(x.reshape(b * n, width)).reshape(b, n, self.heads, 2, features)
-        y = attention(query, kv[..., 0, :], kv[..., 1, :], False)
+        y = attention(query, kv[..., 0, :], kv[..., 1, :], None)
         y = self.out(y.reshape(b, width))
         return y + self.mlp(self.norm(y))
 
@@ -107,7 +107,6 @@ class VisionTower(nnx.Module):
             self.blocks,
             self._embed(images),
             depth=self.shape.transformer.depth,
-            causal=False,
             execution=self.execution,
         )
         normed = self.norm_post(tokens)

@@ -16,7 +16,8 @@ class StructureClip:
         paper: L = L_itc + w L_hinge     L_itc: `softmax_contrastive` without negatives
         code:  L = L_batch + w L_hinge   L_batch: `hardest_negative_hinge`, no temperature
 
-    L_hinge is `negative_hinge`. The two differ more than their text says; see each field.
+    L_hinge is `negative_hinge`: of texts with what their scene graphs add in the paper, and without
+    it in the code. The two differ more than their text says; see each field.
 
     Attributes:
         mode: which of the two.
@@ -49,8 +50,9 @@ class StructureClip:
     def __call__(self, embeddings: Embeddings) -> Losses:
         """The loss, the parts that it is made of, and the accuracy among the negatives."""
         image, text = embeddings.image, embeddings.text
-        negatives, mask = embeddings.required_negatives()
-        hinge, metrics = negative_hinge(image, text, negatives, mask, margin=self.margin)
+        twins = embeddings if self.mode == "paper" else embeddings.without_graphs()
+        negatives, mask = twins.required_negatives()
+        hinge, metrics = negative_hinge(image, twins.text, negatives, mask, margin=self.margin)
         if self.mode == "paper":
             whole = softmax_contrastive(
                 image, text, embeddings.logit_scale, chunk_size=self.chunk_size

@@ -7,6 +7,7 @@ import jax
 
 from kgclip_jax import config
 from kgclip_jax.data.tokenization.settings import make_tokenizer
+from kgclip_jax.data.triples import triple_tokenizer
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.evaluation.evaluate import evaluate
 from kgclip_jax.evaluation.examples import retrieval_examples
@@ -63,7 +64,11 @@ def evaluate_pretrained(experiment: config.Experiment) -> list[Result]:
         experiment.init_from, experiment.model, tokenizer, resize=experiment.resize_positions
     )
     model = Model(experiment.model, experiment.execution.on(jax.default_backend()))
-    encoder = ClipEncoder(model, jax.device_put(read(), jax.devices()[0]), tokenizer, step=0)
+    triples = triple_tokenizer(
+        experiment.model.knowledge, experiment.tokenizer, experiment.element_tokenizer
+    )
+    params = jax.device_put(read(), jax.devices()[0])
+    encoder = ClipEncoder(model, params, tokenizer, triples, step=0)
     return evaluate(encoder, held_out_sets(experiment))
 
 

@@ -10,6 +10,7 @@ from kgclip_jax import config, schema
 from kgclip_jax.data.pipeline import Batches, summarise, training_batches
 from kgclip_jax.data.texts import TextMaker, count_vocabulary
 from kgclip_jax.data.tokenization.settings import make_tokenizer
+from kgclip_jax.data.triples import triple_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.evaluation.evaluate import check_sets, evaluate
 from kgclip_jax.evaluation.result import render_table
@@ -63,6 +64,9 @@ class Run:
         text = experiment.model.text
         self.tokenizer = make_tokenizer(experiment.tokenizer, text.context_length)
         config.check_tokenizer(text, self.tokenizer)
+        self.triples = triple_tokenizer(
+            experiment.model.knowledge, experiment.tokenizer, experiment.element_tokenizer
+        )
         if not experiment.data.sources:
             raise ConfigError("config.data.sources names no source to train on")
         self.sources = training_sources(experiment.data, experiment.model.vision.image_size)
@@ -181,7 +185,14 @@ class Run:
         if wanted is not None and wanted.needs_vocabulary:
             vocabulary = count_vocabulary(self.sources, settings.seed)
         return training_batches(
-            TextMaker(tuple(self.sources), self.tokenizer, settings.seed, wanted, vocabulary),
+            TextMaker(
+                tuple(self.sources),
+                self.tokenizer,
+                settings.seed,
+                settings=wanted,
+                vocabulary=vocabulary,
+                triples=self.triples,
+            ),
             [source.weight for source in settings.data.sources.values()],
             batch_size=settings.batch_size,
             buckets=settings.data.text_buckets,
@@ -207,6 +218,7 @@ class Run:
             self.setup.model,
             self.setup.merge(state.params),
             self.tokenizer,
+            self.triples,
             step=step,
             batch_size=parts * max(1, ENCODED_AT_ONCE // parts),
             sharding=sharding.batch_sharding(self.setup.mesh),

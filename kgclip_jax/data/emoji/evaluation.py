@@ -71,7 +71,7 @@ def _retrieval(parts: Splits, painter: Painter, items: int) -> RetrievalSet:
                 f"than {items} items, or raise concepts"
             )
         images.append(painter.paint(scene))
-        captions.append(caption.text)
+        captions.append(caption)
     return RetrievalSet(name, np.stack(images), captions, np.arange(items))
 
 
@@ -120,5 +120,5 @@ def _composition(
     for index in range(items):
         swap = draw_swap(rule, parts, _dice(parts, name, index))
         images.append(np.stack([painter.paint(scene) for scene in swap.scenes]))
-        captions.append((swap.captions[0].text, swap.captions[1].text))
+        captions.append(swap.captions)
     return CompositionSet(name, np.stack(images), captions)

@@ -1,0 +1,88 @@
+"""The knowledge-enhanced encoder: a transformer over the triples of a text's scene graph.
+
+Structure-CLIP (Huang et al., AAAI 2024), Section "Knowledge-Enhanced Encoder", and its released
+code, which differs in the read-out that the paper leaves open.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+
+from kgclip_jax.models import spec
+from kgclip_jax.models.layers import LayerNorm, Linear
+from kgclip_jax.models.transformer import Execution, PostNormBlock, run_blocks, stack_blocks
+from kgclip_jax.types import Triples
+
+
+class WordPieces(nnx.Module):
+    """BERT's embedding layer: words, positions, the one type of token there is here, and a norm."""
+
+    def __init__(self, shape: spec.KnowledgeEncoder, *, rngs: nnx.Rngs) -> None:
+        width = shape.transformer.width
+        table = jax.random.normal(rngs.params(), (shape.vocabulary or 0, width))
+        self.embedding = nnx.Param(0.02 * table)
+        positions = jax.random.normal(rngs.params(), (shape.element_length, width))
+        self.positions = nnx.Param(0.02 * positions)
+        self.norm = LayerNorm(width, eps=shape.transformer.norm_eps)
+
+    def __call__(self, tokens: Int[Array, "... e"]) -> Float[Array, "... e d"]:
+        """Embed tokens. (The type's vector is part of the positions'.)"""
+        return self.norm(self.embedding[...][tokens] + self.positions[...])
+
+
+class KnowledgeEncoder(nnx.Module):
+    """Elements -> h + r - t -> transformer without positions -> read-out -> projection."""
+
+    def __init__(
+        self,
+        shape: spec.KnowledgeEncoder,
+        embedding: int,
+        execution: Execution,
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        width = shape.transformer.width
+        if shape.elements == "wordpiece":
+            self.pieces = WordPieces(shape, rngs=rngs)
+        self.blocks = stack_blocks(shape.transformer, kind=PostNormBlock, rngs=rngs)
+        self.projection = Linear(width, embedding, std=width**-0.5, rngs=rngs)
+        self.shape = shape
+        self.execution = execution
+
+    def __call__(
+        self, triples: Triples, table: Float[Array, "vocabulary d_text"]
+    ) -> Float[Array, "texts d"]:
+        """Encode the scene graphs of texts.
+
+        Args:
+            triples: of (texts, s, 3, e) tokens.
+            table: the text tower's token embeddings, for elements of its tokens.
+
+        Returns:
+            Vectors of any length, float32; finite, and without meaning for a text without triples.
+        """
+        tokens, mask = jnp.asarray(triples.tokens), jnp.asarray(triples.mask)
+        head, relation, tail = jnp.moveaxis(self._elements(tokens, table), 2, 0)
+        x = head + relation - tail
+        depth, execution = self.shape.transformer.depth, self.execution
+        visible = mask[:, None, :] & jnp.ones((1, mask.shape[1], 1), bool)
+        y = run_blocks(self.blocks, x, depth=depth, visible=visible, execution=execution)
+        return self.projection(self._read_out(y, mask)).astype(jnp.float32)
+
+    def _elements(
+        self, tokens: Int[Array, "texts s 3 e"], table: Float[Array, "vocabulary d_text"]
+    ) -> Float[Array, "texts s 3 d"]:
+        """Average the tokens of each element."""
+        there = (tokens >= 0)[..., None]
+        tokens = jnp.maximum(tokens, 0)
+        vectors = self.pieces(tokens) if self.shape.elements == "wordpiece" else table[tokens]
+        return jnp.sum(vectors, axis=-2, where=there) / jnp.maximum(jnp.sum(there, axis=-2), 1)
+
+    def _read_out(
+        self, y: Float[Array, "texts s d"], mask: Bool[Array, "texts s"]
+    ) -> Float[Array, "texts d"]:
+        if self.shape.readout == "first":
+            return y[:, 0]
+        there = mask[..., None]
+        return jnp.sum(y, axis=1, where=there) / jnp.maximum(jnp.sum(there, axis=1), 1)
