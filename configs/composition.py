@@ -60,6 +60,14 @@ SUITES = {
     "nlvr": {
         "NLVR": dict(kind="nlvr", annotations="nlvr/dev.json", images="nlvr/images"),
     },
+    "swaps": {
+        "COCO swaps": dict(
+            kind="swaps",
+            source=dict(
+                kind="karpathy", folder="coco", file="coco/dataset_coco.json", split="test"
+            ),
+        ),
+    },
     "order": {
         "COCO-order": dict(
             kind="order",

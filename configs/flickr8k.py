@@ -5,6 +5,12 @@
 FOLDER holds `captions.txt` (CSV: image,caption), `splits.json` and `images/`, as Flickr8k does; a
 folder in the COCO layout works with `--config.data.sources.photographs.split=train2017`.
 
+With an argument more it asks swap tests too, which need the parser (`pip install -r
+requirements-parse.txt`), and may train on negatives from scene graphs, which are parsed once:
+
+    python launch/prepare.py parse --source=photographs:FOLDER --output=FOLDER/graphs
+    python launch/train.py --config=configs/flickr8k.py:small,structure --config.data.path=FOLDER
+
 Six thousand photographs teach a model from scratch little: expect recall well above chance and far
 below that of released models, which have seen 400 million.
 """
@@ -12,12 +18,18 @@ below that of released models, which have seen 400 million.
 from ml_collections import ConfigDict
 
 from kgclip_jax.config import complete
+from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
-from kgclip_jax.schema import to_dict
+from kgclip_jax.schema import suggestion, to_dict
+
+VARIANTS = ("clip", "negclip", "structure")
 
 
-def get_config(model: str = "small") -> ConfigDict:
-    """Return the experiment for a model preset: `--config=configs/flickr8k.py:ViT-B-32`."""
+def get_config(arguments: str = "small") -> ConfigDict:
+    """Return the experiment: `--config=configs/flickr8k.py:MODEL[,clip|negclip|structure]`."""
+    model, _, variant = arguments.partition(",")
+    if variant and variant not in VARIANTS:
+        raise ConfigError(f"there is no variant {variant!r}{suggestion(variant, VARIANTS)}")
     config = ConfigDict()
     config.model = to_dict(preset(model))
     config.data = dict(
@@ -45,4 +57,23 @@ def get_config(model: str = "small") -> ConfigDict:
     config.seed = 0
     config.log_every = 10
     config.evaluate_every = 500
+    if variant:
+        config.evaluation = {
+            "dev swaps": dict(kind="swaps", source=dict(kind="photographs", split="dev"))
+        }
+    if variant in ("negclip", "structure"):
+        config.data.sources.photographs.graphs = "graphs"
+        config.data.negatives = dict(
+            kinds=dict(swap_objects=1.0, swap_attributes=1.0, swap_relation=1.0)
+        )
+    if variant == "negclip":
+        config.objectives.contrastive.negatives = True
+    if variant == "structure":
+        config.objectives = dict(
+            structure_clip=dict(mode="paper", margin=0.2, negative_weight=10.0)
+        )
+        text = config.model.text.transformer
+        config.model.knowledge = dict(
+            transformer=dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
+        )
     return complete(config)

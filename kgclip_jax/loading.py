@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -18,7 +18,7 @@ from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.models.transformer import Execution
-from kgclip_jax.training.checkpoints import Checkpoints, describe
+from kgclip_jax.training.checkpoints import Checkpoints, Description, describe
 from kgclip_jax.training.lora import abstract_params, merge
 from kgclip_jax.types import Tokenizer
 from kgclip_jax.workdir import Workdir
@@ -96,6 +96,7 @@ def _open(
         pretrained.shape,
         tokenizer,
         pretrained.params,
+        element_tokenizer=pretrained.element_tokenizer,
         described=pretrained.described,
     )
 
@@ -108,10 +109,8 @@ def _tokenizer_of(pretrained: Pretrained) -> TokenizerSettings | None:
 
 def _open_run(workdir: Workdir, step: int | None, averaged: bool) -> Trained:
     experiment = config.experiment(workdir.read_config())
-    settings = workdir.own_tokenizer(experiment.tokenizer)
-    tokenizer = make_tokenizer(settings, experiment.model.text.context_length)
-    description = describe(experiment.model, tokenizer.fingerprint)
-    checkpoints = Checkpoints(workdir.checkpoints, description)
+    settings, elements = own_tokenizers(experiment, workdir)
+    checkpoints = Checkpoints(workdir.checkpoints, _describe(experiment.model, settings, elements))
     steps = checkpoints.steps()
     if not steps:
         raise CheckpointError(f"{workdir.checkpoints} has no checkpoint yet")
@@ -128,20 +127,67 @@ def _open_run(workdir: Workdir, step: int | None, averaged: bool) -> Trained:
         return jax.device_get(merge(params, experiment.tuning))
 
     return Trained(
-        str(workdir.root), experiment.model, settings, read, chosen, experiment.execution
+        str(workdir.root),
+        experiment.model,
+        settings,
+        read,
+        chosen,
+        experiment.execution,
+        elements,
     )
 
 
+def own_tokenizers(
+    experiment: config.Experiment, workdir: Workdir
+) -> tuple[TokenizerSettings, TokenizerSettings | None]:
+    """Return a run's tokenizers of texts and of word pieces, with its own copies of their files."""
+    elements = experiment.element_tokenizer
+    return workdir.own_tokenizer(experiment.tokenizer), (
+        None if elements is None else workdir.own_tokenizer(elements, "element_tokenizer")
+    )
+
+
+def _describe(
+    shape: spec.DualEncoder, text: TokenizerSettings, elements: TokenizerSettings | None
+) -> Description:
+    """What the checkpoints of a run say."""
+    tokenizer = make_tokenizer(text, shape.text.context_length)
+    if elements is None or shape.knowledge is None:
+        return describe(shape, tokenizer.fingerprint)
+    pieces = make_tokenizer(elements, shape.knowledge.element_length)
+    return describe(shape, tokenizer.fingerprint, pieces.fingerprint)
+
+
+class StartingPoint(NamedTuple):
+    """A trained model that a training run can start from.
+
+    Attributes:
+        has_knowledge: whether its parameters are those of a knowledge encoder, too.
+        read: returns them as `Trained.read` does.
+    """
+
+    has_knowledge: bool
+    read: Callable[[], Params]
+
+
 def starting_point(
-    source: str | Path, shape: spec.DualEncoder, tokenizer: Tokenizer, *, resize: bool = False
-) -> Callable[[], Params]:
-    """Check that a training run can start from a trained model; return what reads its parameters.
+    source: str | Path,
+    shape: spec.DualEncoder,
+    tokenizer: Tokenizer,
+    element_tokenizer: TokenizerSettings | None = None,
+    *,
+    resize: bool = False,
+    fresh_knowledge: bool = False,
+) -> StartingPoint:
+    """Check that a training run can start from a trained model.
 
     Args:
         source: see `open_trained`.
         shape: the architecture that the run trains.
         tokenizer: the run's.
+        element_tokenizer: of the word pieces that its knowledge encoder reads, if it reads them.
         resize: adapt the position table to another image size.
+        fresh_knowledge: take the towers of a source that has no knowledge encoder.
 
     Raises:
         ConversionError: the source is another architecture, the message has a line for each
@@ -149,14 +195,19 @@ def starting_point(
     """
     trained = _open(source, None, False, shape)
     found = resized(trained.shape, shape) if resize else trained.shape
-    _check_same_shape(trained.origin, found, shape, "config.model")
+    wanted = shape
+    if fresh_knowledge and found.knowledge is None:
+        wanted = replace(shape, knowledge=None)
+    _check_same_shape(trained.origin, found, wanted, "config.model")
     _check_same_tokenizer(trained, tokenizer)
+    if wanted.knowledge is not None and element_tokenizer is not None:
+        _check_same_pieces(trained, element_tokenizer, wanted.knowledge.element_length)
 
     def read() -> Params:
         params = trained.read()
-        return resize_positions(params, trained.shape, shape) if resize else params
+        return resize_positions(params, trained.shape, wanted) if resize else params
 
-    return read
+    return StartingPoint(wanted.knowledge is not None, read)
 
 
 def settings_of(source: str) -> dict[str, Any]:
@@ -169,11 +220,14 @@ def settings_of(source: str) -> dict[str, Any]:
     trained = open_trained(source)
     if trained.tokenizer is None:
         raise ConfigError(f"{source} has no tokenizer; put its tokenizer files beside its weights")
-    return {
+    settings: dict[str, Any] = {
         "init_from": source,
         "model": schema.to_dict(trained.shape),
         "tokenizer": schema.to_dict(trained.tokenizer),
     }
+    if trained.element_tokenizer is not None:
+        settings["element_tokenizer"] = schema.to_dict(trained.element_tokenizer)
+    return settings
 
 
 def _check_same_shape(
@@ -202,6 +256,20 @@ def _check_same_tokenizer(trained: Trained, tokenizer: Tokenizer) -> None:
         raise ConversionError(
             f"{trained.origin} was trained with another tokenizer than config.tokenizer; set "
             f"config.tokenizer to {schema.to_dict(trained.tokenizer)}"
+        )
+
+
+def _check_same_pieces(trained: Trained, wanted: TokenizerSettings, length: int) -> None:
+    """The same for the word pieces of a knowledge encoder."""
+    own = trained.element_tokenizer
+    if own is None:
+        raise ConversionError(
+            f"{trained.origin} does not say which word pieces its knowledge encoder reads"
+        )
+    if make_tokenizer(own, length).fingerprint != make_tokenizer(wanted, length).fingerprint:
+        raise ConversionError(
+            f"the knowledge encoder of {trained.origin} was trained with other word pieces than "
+            f"config.element_tokenizer; set that to {schema.to_dict(own)}"
         )
 
 

@@ -12,6 +12,7 @@ from kgclip_jax.data.photographs import Photographs, retrieval_set
 from kgclip_jax.data.readers import open_records
 from kgclip_jax.data.settings import Data, EmojiSource
 from kgclip_jax.data.suites import composition_set
+from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.models.spec import Vision
 from kgclip_jax.types import EvaluationSet, Source
@@ -22,6 +23,7 @@ def training_sources(data: Data, image_size: int) -> list[Source]:
 
     Raises:
         DataError: when one of them is missing or malformed, or has too many bad records.
+        ConfigError: when scene graphs come from another pipeline than `data.parser`.
     """
     sources: list[Source] = []
     for settings in data.sources.values():
@@ -31,11 +33,23 @@ def training_sources(data: Data, image_size: int) -> list[Source]:
             records = open_records(settings, Path(data.path), bad_share=data.bad_share)
             graphs = None
             if settings.graphs is not None:
-                graphs = GraphStore(Path(data.path) / settings.graphs)
+                graphs = _open_graphs(Path(data.path) / settings.graphs, data.parser)
             sources.append(
                 Photographs(records, size=image_size, scale=settings.crop_scale, graphs=graphs)
             )
     return sources
+
+
+def _open_graphs(folder: Path, parser: str) -> GraphStore:
+    """Open a store of graphs, and see that held-out texts would be parsed in the same way."""
+    store = GraphStore(folder)
+    model = store.contents.settings.get("model", parser)
+    if model != parser:
+        raise ConfigError(
+            f"{folder}: the graphs come from the spaCy pipeline {model!r}, and config.data.parser "
+            f"is {parser!r}; set it to the same"
+        )
+    return store
 
 
 def evaluation_sets(

@@ -112,8 +112,8 @@ class Source(Protocol):
         """Choose one caption of record `index`."""
         ...
 
-    def graph(self, index: int) -> SceneGraph | None:
-        """Return all that is known to be true of record `index`, or None."""
+    def graphs(self, index: int) -> Sequence[SceneGraph]:
+        """Return what is known of record `index`: all that any of the graphs says is true."""
         ...
 
     def image(self, index: int, rng: np.random.Generator) -> UInt8[np.ndarray, "size size 3"]:

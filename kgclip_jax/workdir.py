@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kgclip_jax.data.tokenization.settings import TokenizerJson, TokenizerSettings
 from kgclip_jax.errors import ConfigError, UserError
+
+Role = Literal["tokenizer", "element_tokenizer"]  # as in `config.Experiment`
 
 
 class Workdir:
@@ -41,21 +43,23 @@ class Workdir:
                 "choose another --workdir"
             ) from error
 
-    def keep_tokenizer(self, settings: TokenizerSettings) -> None:
+    def keep_tokenizer(self, settings: TokenizerSettings, role: Role = "tokenizer") -> None:
         """Copy a tokenizer's file into the run, so that the run can be moved without it."""
         if isinstance(settings, TokenizerJson):
-            copy = self._tokenizer_copy(settings)
+            copy = self._tokenizer_copy(settings, role)
             with writing(copy):
                 shutil.copyfile(settings.file, copy)
 
-    def own_tokenizer(self, settings: TokenizerSettings) -> TokenizerSettings:
+    def own_tokenizer(
+        self, settings: TokenizerSettings, role: Role = "tokenizer"
+    ) -> TokenizerSettings:
         """Return the settings of a tokenizer with the run's own copy of its file."""
         if isinstance(settings, TokenizerJson):
-            return replace(settings, file=str(self._tokenizer_copy(settings)))
+            return replace(settings, file=str(self._tokenizer_copy(settings, role)))
         return settings
 
-    def _tokenizer_copy(self, settings: TokenizerJson) -> Path:
-        return self.root / f"tokenizer{Path(settings.file).suffix}"
+    def _tokenizer_copy(self, settings: TokenizerJson, role: Role) -> Path:
+        return self.root / f"{role}{Path(settings.file).suffix}"
 
     def holds_run(self) -> bool:
         """Whether a run was started here, as opposed to a folder of another library's model."""

@@ -8,6 +8,7 @@ huggingface: `CLIPModel` or `SiglipModel.from_pretrained(OUT)`, `AutoProcessor.f
 open_clip:   `open_clip.create_model_and_transforms("local-dir:OUT")`
 openai:      `clip.load("OUT/model.pt")`; to write this one torch is needed
 
+A knowledge encoder lies beside each of them as a module of torch, see the folder's README.md.
 A folder is there whole or not at all. Exit codes: 0 done, 2 bad input, 143 stopped by a signal.
 """
 
@@ -16,7 +17,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from absl import app, flags
 
@@ -24,6 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kgclip_jax.command_line import fail, parse_flags
 from kgclip_jax.errors import UserError
+
+if TYPE_CHECKING:  # jax is imported after the signals are handled
+    from kgclip_jax.convert.export import Exported
+    from kgclip_jax.models.spec import DualEncoder
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
 _FORMAT = flags.DEFINE_enum(
@@ -76,7 +81,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 def export_run() -> None:
     """Read the run, mix it with another model if asked to, write the folder, say what was done."""
     from kgclip_jax import config, loading
-    from kgclip_jax.convert.export import EXTRA_FILE, export
+    from kgclip_jax.convert.export import export
     from kgclip_jax.convert.exported_files import check_free
     from kgclip_jax.convert.interpolate import interpolate
     from kgclip_jax.convert.model_card import Card
@@ -105,17 +110,38 @@ def export_run() -> None:
     )
     params, shape = trained.read(), trained.shape
     if _WISE_FT.value is not None:
-        read_base = loading.starting_point(
+        base = loading.starting_point(
             _WISE_FT.value,
             shape,
             make_tokenizer(tokenizer, shape.text.context_length),
+            trained.element_tokenizer,
             resize=experiment.resize_positions,
         )
-        params = interpolate(read_base(), params, _ALPHA.value)
+        params = interpolate(base.read(), params, _ALPHA.value)
     exported = export(
-        params, shape, tokenizer, output, format=_FORMAT.value, card=card, force=_FORCE.value
+        params,
+        shape,
+        tokenizer,
+        output,
+        format=_FORMAT.value,
+        card=card,
+        element_tokenizer=trained.element_tokenizer,
+        force=_FORCE.value,
     )
     print(f"wrote {output}: {exported.family}, step {trained.step:,}")
+    _tell_what_lies_beside(exported, shape, output)
+
+
+def _tell_what_lies_beside(exported: "Exported", shape: "DualEncoder", output: Path) -> None:
+    """Say where the parts of a model are that the format cannot hold."""
+    from kgclip_jax.convert.export import EXTRA_FILE
+    from kgclip_jax.convert.knowledge import MODULE
+
+    if shape.knowledge is not None:
+        print(
+            f"{exported.family} does not know the knowledge encoder, which is in {output / MODULE} "
+            f"and {output / EXTRA_FILE}; the model card shows its use"
+        )
     if exported.left_out:
         print(
             f"{exported.family} cannot hold these parameters, which are in {output / EXTRA_FILE}: "

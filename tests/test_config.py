@@ -72,7 +72,8 @@ def test_configs_that_follow_a_model_take_all_of_it(monkeypatch, path, name):
     monkeypatch.setattr(loading, "open_trained", {"a-model": trained}.get)
     module = load(path)
     experiment = config.experiment(module.get_config("a-model").to_dict())
-    assert (experiment.model, experiment.tokenizer) == (preset(name), tokenizer)
+    towers = dataclasses.replace(experiment.model, knowledge=None)  # what a config may add
+    assert (towers, experiment.tokenizer) == (preset(name), tokenizer)
     assert experiment.init_from == "a-model"
     assert re.search(rf"python launch/\w+\.py --config=configs/{path.name}:SOURCE", module.__doc__)
 
@@ -180,6 +181,21 @@ def test_other_changes_are_refused_with_a_diff(tmp_path, change, line):
     assert "total_steps:" not in str(refusal.value)
 
 
+BLOCKS = {"width": 128, "depth": 1, "heads": 2, "mlp_width": 16}
+PIECES = {"transformer": BLOCKS, "elements": "wordpiece", "vocabulary": 30522}
+FILE = {"kind": "json", "file": "tokenizer.json", "pad_id": 0}
+
+
+def test_a_knowledge_encoder_is_read_from_a_config():
+    values = quickstart().to_dict()
+    values["model"]["knowledge"] = PIECES
+    values |= {"element_tokenizer": FILE, "knowledge_init_from": "bert"}
+    experiment = config.experiment(config.complete(ConfigDict(values)).to_dict())
+    assert experiment.model.knowledge.vocabulary == 30522
+    assert experiment.element_tokenizer == TokenizerJson(**FILE)
+    assert schema.to_dict(experiment)["knowledge_init_from"] == "bert"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -198,6 +214,16 @@ def test_other_changes_are_refused_with_a_diff(tmp_path, change, line):
         ({"optimizer.schedule.cooldown_steps": 5}, "mean nothing for cosine"),
         ({"resize_positions": True}, "means nothing without init_from"),
         ({"model.text.pooling": "last"}, "last position means nothing"),
+        ({"model.knowledge": PIECES}, "element_tokenizer is for .*'wordpiece', which need it"),
+        ({"element_tokenizer": FILE}, "element_tokenizer is for .*'wordpiece'"),
+        ({"knowledge_init_from": "bert"}, "knowledge_init_from is for .*'wordpiece'"),
+        (
+            {"model.knowledge": {"transformer": BLOCKS}, "knowledge_init_from": "bert"},
+            "knowledge_init_from is for .*'wordpiece'",
+        ),
+        ({"model.knowledge": {"transformer": BLOCKS | {"width": 8}}}, "width 8 must be 128"),
+        ({"model.knowledge": PIECES | {"vocabulary": None}}, "vocabulary is for .*need it"),
+        ({"model.knowledge": PIECES | {"weight": -0.1}}, r"config\.model\.knowledge: weight must"),
     ],
     ids=str,
 )

@@ -18,15 +18,18 @@ from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.settings import Data, EmojiSource
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.settings import ClipBpe
+from kgclip_jax.data.triples import triple_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
+from kgclip_jax.models.spec import KnowledgeEncoder
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.training.settings import Optimizer
 from kgclip_jax.training.step import TrainState
-from kgclip_jax.types import Encoder
+from kgclip_jax.types import Caption, Encoder
 from kgclip_jax.workdir import Workdir, write_json
+from tests.knowledge.worded import worded
 
 EXPERIMENT = config.Experiment(
     model=preset("tiny"),
@@ -248,3 +251,59 @@ def test_a_damaged_config_is_named(run, tmp_path):
     write_json(tmp_path / "config.json", values | {"bach_size": 8})
     with pytest.raises(ConfigError, match="did you mean batch_size"):
         kgclip_jax.load(tmp_path)
+
+
+CAPTIONS = [
+    worded("a {small|0} {dog|#0} {above|0>1} a {red|1} {cat|#1}"),
+    worded("a {small|0} {cat|#0} {above|0>1} a {red|1} {dog|#1}"),
+    worded("nothing"),
+    worded("two {cats=cat|#0}"),  # a thing alone makes no triple
+]
+
+
+@pytest.fixture(scope="module")
+def reader():
+    """Return an encoder that reads graphs, by its batch size."""
+    knowledge = KnowledgeEncoder(EXPERIMENT.model.text.transformer, triples=3)
+    shape = replace(EXPERIMENT.model, knowledge=knowledge)
+    params = jax.jit(Model(shape).initialise, static_argnums=0)(0)
+    triples = triple_tokenizer(knowledge, ClipBpe(), None)
+
+    def reader(batch_size):
+        return kgclip_jax.ClipEncoder(
+            Model(shape),
+            params,
+            ClipTokenizer(32),
+            triples,
+            step=0,
+            batch_size=batch_size,
+        )
+
+    return reader
+
+
+def test_graphs_are_read_where_texts_have_them(reader):
+    encoder = reader(128)
+    plain = encoder.encode_text([caption.text for caption in CAPTIONS])
+    told = encoder.encode_text(CAPTIONS)
+    np.testing.assert_allclose(np.linalg.norm(plain, axis=1), 1, atol=1e-5)
+    added = told - plain
+    np.testing.assert_allclose(np.linalg.norm(added, axis=1), [0.2, 0.2, 0, 0], atol=1e-5)
+    assert np.abs(added[0] - added[1]).max() > 1e-3
+    mixed = encoder.encode_text([CAPTIONS[0], CAPTIONS[1].text, CAPTIONS[1]])
+    np.testing.assert_allclose(mixed, [told[0], plain[1], told[1]], atol=1e-6)
+    images = pictures((SIDE, SIDE), (9, 9))
+    scores = encoder.similarity(images, CAPTIONS)
+    np.testing.assert_allclose(scores, encoder.encode_image(images) @ told.T, atol=1e-6)
+
+
+def test_graphs_are_read_the_same_in_batches_of_any_size(reader):
+    told = reader(128).encode_text(CAPTIONS)
+    np.testing.assert_allclose(reader(3).encode_text(CAPTIONS), told, atol=1e-6)
+
+
+def test_without_a_knowledge_encoder_graphs_change_nothing(model):
+    words = [caption.text for caption in CAPTIONS]
+    np.testing.assert_array_equal(model.encode_text(CAPTIONS), model.encode_text(words))
+    with pytest.raises(TypeError, match="list of texts"):
+        model.encode_text(Caption("a dog"))

@@ -89,9 +89,9 @@ def test_a_run_gives_its_merged_parameters(run, adapted):
 
 
 def test_a_run_and_a_folder_can_be_started_from(run, folder):
-    assert_equal(starting_point(run, SHAPE, TOKENIZER)(), open_trained(run).read())
+    assert_equal(starting_point(run, SHAPE, TOKENIZER).read(), open_trained(run).read())
     assert_equal(
-        starting_point(folder, SHAPE, TOKENIZER)(), filled(Model(SHAPE).abstract(), seed=1)
+        starting_point(folder, SHAPE, TOKENIZER).read(), filled(Model(SHAPE).abstract(), seed=1)
     )
 
 
@@ -104,7 +104,7 @@ def test_what_only_runs_have_is_refused_of_others(folder):
 def test_another_architecture_is_refused_line_by_line(folder):
     wanted = replace(SHAPE, vision=replace(SHAPE.vision, mean=(0.0, 0.5, 1.0)), embedding=16)
     with pytest.raises(ConversionError) as refusal:
-        starting_point(folder, wanted, TOKENIZER)()
+        starting_point(folder, wanted, TOKENIZER)
     assert "  embedding: 32 -> 16" in str(refusal.value).splitlines()
     assert "  vision.mean: (0.48" in str(refusal.value)
     assert "set config.model.KEY to the source's own value" in str(refusal.value).splitlines()[-1]
@@ -126,8 +126,8 @@ def test_a_contradictory_shape_is_refused_by_every_source(kind, run, folder):
 def test_another_image_size_is_taken_only_when_asked_for(folder):
     wanted = replace(SHAPE, vision=replace(SHAPE.vision, image_size=32))
     with pytest.raises(ConversionError, match="image_size: 16 -> 32"):
-        starting_point(folder, wanted, TOKENIZER)()
-    params = starting_point(folder, wanted, TOKENIZER, resize=True)()
+        starting_point(folder, wanted, TOKENIZER)
+    params = starting_point(folder, wanted, TOKENIZER, resize=True).read()
     expected = jax.tree.map(lambda leaf: leaf.shape, Model(wanted).abstract())
     assert jax.tree.map(np.shape, params) == expected
 
@@ -135,7 +135,7 @@ def test_another_image_size_is_taken_only_when_asked_for(folder):
 def test_another_tokenizer_is_refused(folder, tmp_path, words):
     tokenizer = make_tokenizer(TokenizerJson("json", str(words), pad_id=0), 32)
     with pytest.raises(ConversionError, match=r"another tokenizer.*\{'kind': 'clip'\}"):
-        starting_point(folder, SHAPE, tokenizer)()
+        starting_point(folder, SHAPE, tokenizer)
 
 
 def without_tokenizer(folder, copy):
@@ -149,13 +149,15 @@ def test_a_folder_without_tokenizer_files_is_not_started_from(folder, tmp_path):
     bare = without_tokenizer(folder, tmp_path / "bare")
     assert open_trained(bare).tokenizer is None
     with pytest.raises(ConversionError, match=rf"^{bare} has no tokenizer files, .*put the token"):
-        starting_point(bare, SHAPE, TOKENIZER)()
+        starting_point(bare, SHAPE, TOKENIZER)
 
 
 def test_a_file_alone_is_started_from(folder, tmp_path):
     file = Path(shutil.copy(folder / "model.safetensors", tmp_path))
     assert open_trained(file, shape=SHAPE).tokenizer is None
-    assert_equal(starting_point(file, SHAPE, TOKENIZER)(), filled(Model(SHAPE).abstract(), seed=1))
+    assert_equal(
+        starting_point(file, SHAPE, TOKENIZER).read(), filled(Model(SHAPE).abstract(), seed=1)
+    )
 
 
 def test_a_tokenizer_beside_a_file_is_read(folder, tmp_path, words):
@@ -167,7 +169,7 @@ def test_a_tokenizer_beside_a_file_is_read(folder, tmp_path, words):
 def test_heads_that_are_not_taken_are_named(folder, tmp_path, caplog):
     extended = shutil.copytree(folder, tmp_path / "extended")
     write_safetensors(extended, {"knowledge/kernel": np.ones(3)}, Path(EXTRA_FILE).stem)
-    params = starting_point(extended, SHAPE, TOKENIZER)()
+    params = starting_point(extended, SHAPE, TOKENIZER).read()
     assert_equal(params, filled(Model(SHAPE).abstract(), seed=1))
     assert caplog.messages == [f"{extended / EXTRA_FILE}: not taken, of no tower: knowledge/kernel"]
 

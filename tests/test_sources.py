@@ -6,7 +6,9 @@ import pytest
 from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.settings import Data, EmojiSource
-from kgclip_jax.errors import DataError
+from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.knowledge.graph_store import Contents, complete, pack, part_file
+from kgclip_jax.knowledge.scene_graph import SceneGraph, SceneObject
 from kgclip_jax.models.presets import preset
 from kgclip_jax.random import generator
 from kgclip_jax.sources import evaluation_sets, training_sources
@@ -63,3 +65,43 @@ def test_the_share_of_bad_records_is_respected(tmp_path, vision):
         training_sources(Data({"x": settings}, path=str(tmp_path), bad_share=0.1), 16)
     (source,) = training_sources(Data({"x": settings}, path=str(tmp_path), bad_share=0.2), 16)
     assert len(source) == 4
+
+
+def parsed(folder, records, settings):
+    """Write graphs of all captions of some records: one object each, called as the caption."""
+    folder.mkdir()
+    lines = []
+    for record in map(records.record, range(len(records))):
+        graphs = [SceneGraph((SceneObject(text),)) for text in record.captions]
+        lines.append(pack(record.key, record.captions, graphs))
+    (folder / part_file(0, 1)).write_text("".join(lines))
+    complete(folder, Contents(settings, 1, len(lines), len(lines), 0, 0, 0, 0, {}))
+
+
+@pytest.mark.parametrize("settings", [{}, {"model": "en_other"}])
+def test_captions_come_with_the_graphs_of_their_folder(tmp_path, settings):
+    stored_pictures = stored(tmp_path / "x", "flickr")
+    (plain,) = training_sources(Data({"x": stored_pictures}, path=str(tmp_path)), 16)
+    parsed(tmp_path / "graphs", plain.records, settings)
+    sources = {"x": dataclasses.replace(stored_pictures, graphs="graphs")}
+    (source,) = training_sources(Data(sources, path=str(tmp_path), parser="en_other"), 16)
+    text, graph = source.caption(2, generator(0, "x"))
+    assert graph == SceneGraph((SceneObject(text),))
+    assert plain.caption(2, generator(0, "x")) == (text, None)
+
+
+def test_graphs_of_another_pipeline_than_that_of_held_out_texts_are_refused(tmp_path):
+    stored_pictures = stored(tmp_path / "x", "flickr")
+    (plain,) = training_sources(Data({"x": stored_pictures}, path=str(tmp_path)), 16)
+    parsed(tmp_path / "graphs", plain.records, {"model": "en_other"})
+    sources = {"x": dataclasses.replace(stored_pictures, graphs="graphs")}
+    with pytest.raises(
+        ConfigError, match=r"graphs: .* 'en_other', and config\.data\.parser is 'en_"
+    ):
+        training_sources(Data(sources, path=str(tmp_path)), 16)
+
+
+def test_missing_graphs_name_their_folder(tmp_path):
+    sources = {"x": stored(tmp_path / "x", "flickr", graphs="nowhere")}
+    with pytest.raises(DataError, match=r"nowhere/graphs\.json: No such file .*prepare\.py parse"):
+        training_sources(Data(sources, path=str(tmp_path)), 16)

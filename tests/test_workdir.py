@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson
 from kgclip_jax.errors import ConfigError, UserError
 from kgclip_jax.workdir import Workdir, write_atomically, write_json
 
@@ -32,6 +33,18 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, root):
     root = root.format(file=file)
     with pytest.raises(UserError, match=f"cannot write to the workdir {root}: .*--workdir"):
         Workdir(type(tmp_path)(root)).create()
+
+
+def test_tokenizers_of_texts_and_of_word_pieces_are_kept_apart(workdir, tmp_path):
+    for name, role in (("one.json", "tokenizer"), ("two.model", "element_tokenizer")):
+        (tmp_path / name).write_text(name)
+        settings = TokenizerJson("json", str(tmp_path / name), pad_id=0)
+        workdir.keep_tokenizer(settings, role)
+        (tmp_path / name).unlink()
+        own = workdir.own_tokenizer(settings, role)
+        assert own.file == str(workdir.root / f"{role}{name[3:]}")
+        assert (workdir.root / f"{role}{name[3:]}").read_text() == name
+    assert workdir.own_tokenizer(ClipBpe()) == ClipBpe()
 
 
 def test_the_config_is_read_back(workdir):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from kgclip_jax.convert import openai
+from kgclip_jax.convert import knowledge, openai
 from kgclip_jax.convert.exported_files import CARD, OPENAI_FILE, STEMS, check_free
 from kgclip_jax.convert.families import FAMILIES
 from kgclip_jax.convert.family import Family, Files, Format
@@ -35,7 +35,8 @@ class Exported(NamedTuple):
 
     Attributes:
         family: kind of model that the folder holds.
-        left_out: parameters that the format cannot hold, by path; they are in `EXTRA_FILE`.
+        left_out: parameters that the format cannot hold, by path; they are in `EXTRA_FILE`. A
+            knowledge encoder's are there too, and no such paths: the folder has a module for them.
     """
 
     family: str
@@ -50,6 +51,7 @@ def export(
     *,
     format: Format,
     card: Card,
+    element_tokenizer: TokenizerSettings | None = None,
     force: bool = False,
 ) -> Exported:
     """Write a folder, whole or not at all.
@@ -61,6 +63,7 @@ def export(
         output: the folder to make.
         format: whose library shall read it.
         card: what the model card says beside what follows from the other arguments.
+        element_tokenizer: of a knowledge encoder that reads word pieces.
         force: replace an earlier export, see `check_free`.
 
     Raises:
@@ -71,7 +74,10 @@ def export(
     check(output)
     params, shape = with_position_table(params, shape)
     family, files = fitting_family(shape, format)
-    weights, left_out = to_theirs(family.rules(shape), params, shape)
+    rules = (*family.rules(shape), *knowledge.rules(shape))
+    weights, left_out = to_theirs(rules, params, shape)
+    extra = {name: weights.pop(name) for name in [*weights] if name.startswith(knowledge.PREFIX)}
+    extra |= left_out
     with whole_folder(output, check) as folder:
         tokenizer_files = _write_tokenizer(tokenizer, folder, format, shape)
         _write_settings(files, tokenizer_files.text_cfg, folder)
@@ -79,8 +85,9 @@ def export(
             _write_pickle(weights | openai.scalars(shape), folder / OPENAI_FILE)
         else:
             write_safetensors(folder, weights, STEMS[format], max_bytes=_SHARD_BYTES[format])
-        if left_out:
-            write_safetensors(folder, left_out, Path(EXTRA_FILE).stem, max_bytes=None)
+        if extra:
+            write_safetensors(folder, extra, Path(EXTRA_FILE).stem, max_bytes=None)
+        knowledge.write(folder, shape, tokenizer, element_tokenizer)
         contents = Contents(
             format=format,
             shape=shape,

@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from kgclip_jax.convert import huggingface, huggingface_preprocessing
+from kgclip_jax.convert import huggingface, huggingface_preprocessing, knowledge
 from kgclip_jax.convert.front_matter import TAG, starts_card
 from kgclip_jax.convert.sources import EXTRA_FILE
 from kgclip_jax.convert.tokenizer_files import OPEN_CLIP_CONFIG, TOKENIZER_CONFIG, TOKENIZER_JSON
@@ -32,6 +32,9 @@ _PATTERNS = (
     TOKENIZER_JSON,
     "merges.txt",
     "vocab.json",
+    knowledge.FILE,
+    knowledge.MODULE,
+    knowledge.TOKENIZER,
 )
 
 

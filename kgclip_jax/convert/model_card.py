@@ -9,6 +9,7 @@ from typing import Any
 from kgclip_jax.convert.family import Format
 from kgclip_jax.convert.front_matter import UNKNOWN_LICENSE, check_license, front_matter
 from kgclip_jax.convert.hub import is_hub_id
+from kgclip_jax.convert.knowledge_card import section
 from kgclip_jax.evaluation.result import Result, from_json, grouped, metric_label, percent
 from kgclip_jax.models import spec
 
@@ -93,9 +94,11 @@ def model_card(card: Card, contents: Contents) -> str:
         DataError: when the evaluation is of another version of this package.
     """
     results = from_json(card.evaluation["results"]) if card.evaluation and card.is_evaluated else []
+    encoder = section(card.name, contents.format, contents.shape, contents.extra_file)
     sections = [
         f"# {card.name}\n\n{_summary(card, contents)}",
         f"## Use\n\n{_usage(card.name, contents)}",
+        *([f"## Knowledge encoder\n\n{encoder}"] if encoder else []),
         f"## Data\n\n{_data(card)}",
         f"## Evaluation\n\n{_evaluation(card, results)}",
         f"## Recipe\n\n{_recipe(card)}",
@@ -132,6 +135,8 @@ def _summary(card: Card, contents: Contents) -> str:
         f"up to {shape.text.context_length} tokens",
         f"- Embeddings: {shape.embedding} features",
     ]
+    if shape.knowledge is not None:
+        lines.append("- Knowledge encoder: adds the scene graph of a text to its embedding, below")
     if source := card.config.get("init_from"):
         lines.append(f"- Training began from `{_public(source)}`")
     if card.averaged:

@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgclip_jax.convert import openai
+from kgclip_jax.convert import knowledge, openai
 from kgclip_jax.convert.families import FAMILIES
 from kgclip_jax.convert.family import Family, Format
 from kgclip_jax.convert.hub import is_hub_id
@@ -21,6 +21,7 @@ from kgclip_jax.convert.sources import (
     why_undescribed,
 )
 from kgclip_jax.convert.weights import SUFFIXES, Lazy, read_weights
+from kgclip_jax.data.tokenization.settings import TokenizerJson
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params
@@ -56,6 +57,14 @@ class Pretrained:
     file: Path
     described: bool = True
 
+    @property
+    def element_tokenizer(self) -> TokenizerJson | None:
+        """That of the knowledge encoder's word pieces; None if it reads none.
+
+        Raises ConversionError where it is missing.
+        """
+        return knowledge.read_tokenizer(self.file.parent, self.shape)
+
     def params(self) -> Params:
         """Read and convert the weights.
 
@@ -73,12 +82,14 @@ class Pretrained:
         extra, held = _extra(self.file), self.shape
         if LOGIT_BIAS in extra:
             held = dataclasses.replace(held, logit_bias=None)
-        rules = family.rules(held)
-        beside = (extra.keys() & parameter_shapes(self.shape).keys()) - ruled(rules)
+        rules = (*family.rules(held), *knowledge.rules(self.shape))
+        paths = (extra.keys() & parameter_shapes(self.shape).keys()) - ruled(rules)
+        known = self.shape.knowledge is not None
+        beside = paths | {name for name in extra if known and name.startswith(knowledge.PREFIX)}
         if heads := sorted(extra.keys() - beside):
             file = self.file.with_name(EXTRA_FILE)
             _logger.warning("%s: not taken, of no tower: %s", file, ", ".join(heads))
-        rules = (*rules, *(same(path, path) for path in sorted(beside)))
+        rules = (*rules, *(same(path, path) for path in sorted(paths)))
         weights = _canonical(read_weights(self.file), family)
         both = Lazy((*weights, *beside), lambda name: (extra if name in beside else weights)[name])
         try:
@@ -186,5 +197,7 @@ def _extra(file: Path) -> Weights:
 
 
 def _with_extra(shape: spec.DualEncoder, file: Path) -> spec.DualEncoder:
-    """The architecture, with a logit bias if that lies beside the weights."""
-    return dataclasses.replace(shape, **SIGMOID) if LOGIT_BIAS in _extra(file) else shape
+    """The architecture, with a logit bias and a knowledge encoder if the folder has them."""
+    extra = _extra(file)
+    shape = dataclasses.replace(shape, **SIGMOID) if LOGIT_BIAS in extra else shape
+    return knowledge.read(file.parent, shape, extra)

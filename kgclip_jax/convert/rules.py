@@ -128,7 +128,12 @@ def weight_shapes(rules: Rules, shape: spec.DualEncoder) -> Shapes:
 
 
 def to_ours(
-    rules: Rules, weights: Weights, shape: spec.DualEncoder, *, ignorable: Collection[str] = ()
+    rules: Rules,
+    weights: Weights,
+    shape: spec.DualEncoder,
+    *,
+    ignorable: Collection[str] = (),
+    elsewhere: Collection[str] = (),
 ) -> Params:
     """Convert foreign weights.
 
@@ -137,9 +142,10 @@ def to_ours(
         weights: by name; read one after the other, so that the mapping may be lazy.
         shape: the architecture.
         ignorable: names that may be there and mean nothing.
+        elsewhere: paths of parameters that come from elsewhere.
 
     Returns:
-        The parameters of `Model(shape)`, float32 if the weights are.
+        The parameters of `Model(shape)` but for those, float32 if the weights are.
 
     Raises:
         ConversionError: naming every weight that is missing, unused, of another shape or of whole
@@ -148,7 +154,9 @@ def to_ours(
     parameters, expected = parameter_shapes(shape), weight_shapes(rules, shape)
     _check_names(
         {
-            "parameters that the format does not hold": parameters.keys() - ruled(rules),
+            "parameters that the format does not hold": parameters.keys()
+            - ruled(rules)
+            - set(elsewhere),
             "missing weights": expected.keys() - weights.keys(),
             "unused weights": weights.keys() - expected.keys() - set(ignorable),
         }

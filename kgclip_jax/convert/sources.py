@@ -1,9 +1,8 @@
 """Where foreign models lie: folders with descriptions and weights, here or on the hub."""
 
-import json
 import logging
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kgclip_jax.convert import hub, huggingface, huggingface_preprocessing
 from kgclip_jax.convert.families import (
@@ -14,12 +13,16 @@ from kgclip_jax.convert.families import (
     WeightFiles,
 )
 from kgclip_jax.convert.family import Family, Files, Format
+from kgclip_jax.convert.settings import read_json
 from kgclip_jax.convert.weights import INDEX
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.models import spec
 
 EXTRA_FILE = "kgclip_jax_extra.safetensors"
-"""Beside an exported model: parameters that its format cannot hold, by path."""
+"""Beside an exported model: parameters that its format cannot hold, by path.
+
+Those of a knowledge encoder are there as well, by torch's names, see `convert.knowledge`.
+"""
 
 _logger = logging.getLogger(__name__)
 
@@ -38,17 +41,8 @@ def descriptions(folder: Path) -> Files:
     Raises:
         ConversionError: for a file that holds no JSON object.
     """
-    files: dict[str, dict[str, Any]] = {}
-    for path in (folder / name for name in DESCRIPTIONS):
-        if path.is_file():
-            try:
-                content = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise ConversionError(f"{path} is no JSON: {error}") from error
-            if not isinstance(content, dict):
-                raise ConversionError(f"{path} holds no JSON object")
-            files[path.name] = content
-    return files
+    paths = [folder / name for name in DESCRIPTIONS]
+    return {path.name: read_json(path) for path in paths if path.is_file()}
 
 
 def describe(family: Family, files: Files, place: Path) -> spec.DualEncoder:

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from kgclip_jax.data.settings import StoredSource
-from kgclip_jax.schema import check
+from kgclip_jax.knowledge.negatives.settings import REARRANGEMENTS
+from kgclip_jax.knowledge.parsing.parser import MODEL
+from kgclip_jax.schema import check, suggestion
 
 
 @dataclass(frozen=True)
@@ -108,4 +110,34 @@ class OrderSuite:
         check(self.seed >= 0, "seed must not be negative")
 
 
-HeldOut: TypeAlias = ClassificationFolder | CompositionSuite | OrderSuite
+@dataclass(frozen=True, kw_only=True)
+class SwapSuite:
+    """Captions of any pictures against negatives made of them, see `data/suites/swaps.py`.
+
+    Attributes:
+        kind: tells this suite apart from the others.
+        source: the pictures with their captions; of a source with splits, `split` is asked about.
+        negatives: kinds to ask about; those that need a vocabulary are left to training.
+        parser: spaCy pipeline that the captions are parsed with (`pip install -r
+            requirements-parse.txt`).
+        seed: of the choice among several negatives of a caption.
+        bad_share: largest share of pictures that may be missing or unreadable.
+    """
+
+    kind: Literal["swaps"]
+    source: StoredSource
+    negatives: tuple[str, ...] = ("swap_objects", "swap_attributes", "swap_relation")
+    parser: str = MODEL
+    seed: int = 0
+    bad_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        check(bool(self.negatives), "negatives names no kind")
+        for kind in self.negatives:
+            known = kind in REARRANGEMENTS
+            check(known, f"negatives: {kind!r} is no kind{suggestion(kind, REARRANGEMENTS)}")
+        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
+        check(self.seed >= 0, "seed must not be negative")
+
+
+HeldOut: TypeAlias = ClassificationFolder | CompositionSuite | OrderSuite | SwapSuite

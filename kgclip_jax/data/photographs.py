@@ -17,7 +17,7 @@ from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import UNREADABLE_IMAGE, Skips
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.knowledge.graph_store import GraphStore
-from kgclip_jax.knowledge.scene_graph import SceneGraph
+from kgclip_jax.knowledge.scene_graph import SceneGraph, merged
 from kgclip_jax.types import Caption, RetrievalSet
 
 
@@ -73,9 +73,28 @@ class Photographs:
             return Caption(text)
         return Caption(text, self._graphs.graph(record.key, number, text))
 
-    def graph(self, index: int) -> SceneGraph | None:
-        """Return None: what is true of a photograph is known only as far as its captions say."""
-        return None
+    def graphs(self, index: int) -> list[SceneGraph]:
+        """Return what all captions of a record say together, and those that say more by themselves.
+
+        Together, things of one name are one thing: where one caption has "a brown dog on a sofa"
+        and another "a dog with a ball", it may be true that a brown dog has a ball. What needs two
+        things of one name is true only if one caption alone says it. Nothing is known without a
+        store of graphs, and of a record that cannot be read.
+
+        Raises:
+            DataError: the store of graphs has none of one of the captions.
+        """
+        if self._graphs is None:
+            return []
+        try:
+            record = self.records.record(index)
+        except BadRecord:
+            return []
+        graphs = self._graphs.graphs(record.key, record.captions)
+        if len(graphs) == 1:
+            return graphs
+        # The others, without a name that occurs twice, say nothing that all together do not.
+        return [merged(graphs), *[graph for graph in graphs if _repeats_a_name(graph)]]
 
     def image(
         self, index: int, rng: np.random.Generator
@@ -90,6 +109,10 @@ class Photographs:
             return random_resized_crop(encoded, self.size, rng, scale=self._scale, box=box)
         except BadRecord as error:
             raise BadRecord(f"{self.records.record(index).key}: {error}") from error
+
+
+def _repeats_a_name(graph: SceneGraph) -> bool:
+    return len({thing.name for thing in graph.objects}) < len(graph.objects)
 
 
 def retrieval_set(

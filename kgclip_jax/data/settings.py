@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 
 from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.knowledge.negatives import NegativeSettings
+from kgclip_jax.knowledge.parsing.parser import MODEL
 from kgclip_jax.schema import check
 
 
@@ -192,6 +193,8 @@ class Data:
         text_buckets: lengths that text batches are cut to, the smallest that holds the longest text
             of the batch; the context length is always one of them.
         negatives: texts that are wrong on purpose, made of each caption, or None.
+        parser: the spaCy pipeline that the scene graphs of training captions come from; it parses
+            held-out texts for a knowledge encoder.
     """
 
     sources: dict[str, EmojiSource | StoredSource]
@@ -200,6 +203,7 @@ class Data:
     workers: int = 1
     text_buckets: tuple[int, ...] = ()
     negatives: NegativeSettings | None = None
+    parser: str = MODEL
 
     def __post_init__(self) -> None:
         check(self.workers >= 0, "workers must not be negative")

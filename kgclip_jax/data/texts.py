@@ -131,7 +131,7 @@ class TextMaker:
             generator(self.seed, "negatives", draw.position),
             settings,
             vocabulary=self.vocabulary,
-            scene=self.sources[draw.source].graph(draw.record),
+            known=self.sources[draw.source].graphs(draw.record),
             counts=outcomes,
         )
 

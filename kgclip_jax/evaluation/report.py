@@ -1,7 +1,6 @@
 """The report of a run: one HTML file with nothing outside it."""
 
 import math
-import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -12,18 +11,14 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from kgclip_jax.errors import UserError
 from kgclip_jax.evaluation.examples import Examples, Found
 from kgclip_jax.evaluation.markup import Markup, join, tag
+from kgclip_jax.evaluation.page import write_page
 from kgclip_jax.evaluation.result import Result, grouped, metric_label, percent
-from kgclip_jax.evaluation.style import STYLE
 from kgclip_jax.evaluation.svg import compact, line_chart, rate_bar
 from kgclip_jax.types import words_of
 
 _LARGEST_PICTURE = 160  # pixels; larger ones are scaled down to keep the file small
-
-# The browser itself is told to fetch nothing and run nothing.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 class Chart(NamedTuple):
@@ -63,11 +58,8 @@ def write_report(
 ) -> None:
     """Write a report that shows how training went and what the model can do.
 
-    The file holds its style, curves and pictures, loads nothing, and follows the reader's light or
-    dark mode. It appears at `path` complete or not at all; an older report stays until then.
-
     Args:
-        path: the file; its folder exists.
+        path: the file, see `write_page`.
         title: headline.
         metrics: lines of metrics.jsonl, each with "step". A later line of the same step wins (a
             resumed run writes some steps again).
@@ -89,30 +81,7 @@ def write_report(
         tag("details", tag("summary", "Show the resolved configuration"), tag("pre", config)),
     ]
     last = max((int(line["step"]) for line in metrics), default=0)
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("title", title),
-        tag("style", Markup(STYLE)),
-    )
-    heading = join(tag("h1", title), tag("p", f"{last:,} training steps", class_="soft"))
-    body = tag("body", tag("main", heading, *sections))
-    _write(path, "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace `path` in one move. Half a surrogate pair in a caption becomes a character code."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8", errors="xmlcharrefreplace")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(
-            f"cannot write {path}: {error.strerror}; free some space or choose another workdir"
-        ) from error
+    write_page(path, title, f"{last:,} training steps", sections)
 
 
 def _curves(metrics: Sequence[Mapping[str, int | float]], charts: Sequence[Chart]) -> Markup:
@@ -155,9 +124,13 @@ def _table(results: Sequence[Result]) -> Markup:
             "p",
             "Bars show the measured rate, whiskers its 95 % bootstrap interval, the red tick what "
             "chance would give. A blind row is a scorer that was kept from seeing the other side: "
-            "what it gains over chance, the set gives away. In composition, text means one picture "
-            "and two captions of equal words, image one caption and two pictures, and group that "
-            "all four decisions of an item are right.",
+            "what it gains over chance, the set gives away. Composition asks which of several "
+            "captions fits a picture, or which of several pictures a caption; the wrong ones "
+            "differ in what belongs together, in a few words, or in the order of words. Rows "
+            "called text, image and group are of items with two pictures and two captions of "
+            "equal words: text chooses the caption for a picture, image the picture for a "
+            "caption, and group has all four decisions of an item right. (Winoground's text and "
+            "image want both decisions of an item at once, so chance is 25 % there.)",
             class_="soft",
         ),
         tag("div", table, class_="scroll"),

@@ -6,12 +6,14 @@ STYLE = """
   --paper: #fbfaf7; --card: #ffffff; --ink: #1d1f24; --soft: #62666f; --rule: #e4e2dc;
   --accent: #2458c6; --band: #2458c626; --right: #1c7f4f; --right-wash: #1c7f4f14;
   --chance: #c4452d; --blind: #a9a69d;
+  --s0: #2458c6; --s1: #c06a00; --s2: #1c7f4f; --s3: #8a3fb0; --s4: #00808a; --s5: #a83358;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #14161a; --card: #1c1f25; --ink: #e9e8e4; --soft: #9a9da6; --rule: #2d3138;
     --accent: #82a8ff; --band: #82a8ff30; --right: #5fce97; --right-wash: #5fce971c;
     --chance: #ff8a70; --blind: #63666e;
+    --s0: #82a8ff; --s1: #f0a850; --s2: #5fce97; --s3: #cf9bea; --s4: #5cc8d0; --s5: #f08ba8;
   }
 }
 * { box-sizing: border-box; }
@@ -62,6 +64,21 @@ svg.bar .blind { fill: var(--blind); }
 svg.bar line { vector-effect: non-scaling-stroke; }
 svg.bar .whisker { stroke: var(--ink); stroke-width: 1.5; }
 svg.bar .chance { stroke: var(--chance); stroke-width: 2; }
+.s0 { --series: var(--s0); } .s1 { --series: var(--s1); } .s2 { --series: var(--s2); }
+.s3 { --series: var(--s3); } .s4 { --series: var(--s4); } .s5 { --series: var(--s5); }
+svg .bundle .line { stroke: var(--series); stroke-width: 1.5; }
+svg .measure { fill: var(--ink); font-size: 12px; }
+svg .lane line { stroke: var(--series); stroke-width: 2; }
+svg .lane circle { fill: var(--series); }
+svg .lane circle.blind { fill: none; stroke: var(--series); stroke-width: 1.5; }
+svg line.chance { stroke: var(--chance); stroke-width: 2; }
+.legend { display: flex; flex-wrap: wrap; gap: 6px 20px; margin: 8px 0 16px; }
+.legend span::before {
+  content: ""; display: inline-block; width: 11px; height: 11px; border-radius: 50%;
+  margin-right: 7px; background: var(--series);
+}
+td.better { color: var(--right); font-weight: 600; }
+td.worse { color: var(--chance); font-weight: 600; }
 .example { margin: 14px 0 0; }
 .example blockquote { margin: 0 0 12px; font-size: 1.05rem; overflow-wrap: anywhere; }
 .pictures {

@@ -5,6 +5,7 @@ Colours and fonts come from the classes in `style.py`, so a figure follows light
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -33,37 +34,102 @@ def line_chart(
     """
     columns = _columns(np.array(points, dtype=np.float64))
     steps, lows, means, highs = columns.T
-    smallest = min(0.0, lows.min()) if from_zero else lows.min()
-    first, last = steps[0], steps[-1]
-    x_ticks = [tick for tick in nice_ticks(first, last) if first <= tick <= last]
-    y_ticks = nice_ticks(smallest, highs.max())
-
-    def x(step: float) -> float:
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * (step - first) / ((last - first) or 1.0), 1)
-
-    def y(value: float) -> float:
-        share = (value - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
-        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share, 1)
-
-    def text(value: float) -> str:
-        return f"{100 * value:.4g} %" if as_percent else compact(value)
+    axes = _Axes.around(steps, np.array([lows.min(), highs.max()]), as_percent, from_zero)
+    x, y = axes.x, axes.y
 
     def path(values: Float[np.ndarray, " columns"]) -> list[str]:
         return [f"{x(s)},{y(v)}" for s, v in zip(steps, values, strict=True)]
 
     hovers = [
-        tag("circle", tag("title", f"step {s:,.0f}: {text(m)}"), cx=x(s), cy=y(m), r=4)
+        tag("circle", tag("title", f"step {s:,.0f}: {axes.text(m)}"), cx=x(s), cy=y(m), r=4)
         for s, m in zip(steps, means, strict=True)
     ]
-    return tag(
-        "svg",
-        *[_gridline(y(tick), text(tick)) for tick in y_ticks],
-        *[_step_label(x(tick), compact(tick)) for tick in x_ticks],
-        tag("text", "step", class_="tick", x=WIDTH - RIGHT, y=HEIGHT - 3, text_anchor="end"),
+    return _figure(
+        axes,
+        label,
         tag("polygon", class_="band", points=" ".join(path(highs) + path(lows)[::-1])),
         tag("polyline", class_="line", points=" ".join(path(means))),
         tag("circle", class_="end", cx=x(steps[-1]), cy=y(means[-1]), r=3.5),
         tag("g", *hovers, class_="hover"),
+    )
+
+
+class Line(NamedTuple):
+    """A line among others: (step, value) points as in `line_chart`, its name, its colour."""
+
+    points: Sequence[tuple[float, float]]
+    name: str
+    series: str  # class of the style sheet
+
+
+def lines_chart(lines: Sequence[Line], label: str, as_percent: bool, from_zero: bool) -> Markup:
+    """Draw several runs' values over steps, as means of up to 240 stretches of steps each.
+
+    A line under the mouse tells its name.
+    """
+    drawn = [_columns(np.array(line.points, dtype=np.float64))[:, (0, 2)] for line in lines]
+    steps, values = np.concatenate(drawn).T
+    axes = _Axes.around(steps, values, as_percent, from_zero)
+    curves = [
+        tag(
+            "polyline",
+            tag("title", line.name),
+            class_=f"line {line.series}",
+            points=" ".join(f"{axes.x(step)},{axes.y(value)}" for step, value in means),
+        )
+        for line, means in zip(lines, drawn, strict=True)
+    ]
+    return _figure(axes, label, tag("g", *curves, class_="bundle"))
+
+
+class _Axes(NamedTuple):
+    """Where steps and values lie in a figure."""
+
+    first: float
+    last: float
+    y_ticks: Sequence[float]
+    as_percent: bool
+
+    @classmethod
+    def around(
+        cls,
+        steps: Float[np.ndarray, " points"],
+        values: Float[np.ndarray, " values"],
+        as_percent: bool,
+        from_zero: bool,
+    ) -> "_Axes":
+        smallest = min(0.0, values.min()) if from_zero else values.min()
+        ticks = nice_ticks(smallest, values.max())
+        return cls(steps.min(), steps.max(), ticks, as_percent)
+
+    @property
+    def x_ticks(self) -> list[float]:
+        """Round steps within the figure."""
+        return [t for t in nice_ticks(self.first, self.last) if self.first <= t <= self.last]
+
+    def x(self, step: float) -> float:
+        """Place a step."""
+        share = (step - self.first) / ((self.last - self.first) or 1.0)
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * share, 1)
+
+    def y(self, value: float) -> float:
+        """Place a value."""
+        share = (value - self.y_ticks[0]) / (self.y_ticks[-1] - self.y_ticks[0])
+        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share, 1)
+
+    def text(self, value: float) -> str:
+        """Write a value."""
+        return f"{100 * value:.4g} %" if self.as_percent else compact(value)
+
+
+def _figure(axes: _Axes, label: str, *curves: Markup) -> Markup:
+    """Put curves into a figure with axes."""
+    return tag(
+        "svg",
+        *[_gridline(axes.y(tick), axes.text(tick)) for tick in axes.y_ticks],
+        *[_step_label(axes.x(tick), compact(tick)) for tick in axes.x_ticks],
+        tag("text", "step", class_="tick", x=WIDTH - RIGHT, y=HEIGHT - 3, text_anchor="end"),
+        *curves,
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
         aria_label=label,

@@ -19,7 +19,8 @@ def evaluate_zero_shot(encoder: Encoder, data: ZeroShotSet) -> list[Result]:
     """Measure top-1 and (with more than five classes) top-5 accuracy over all pictures.
 
     A class is the normalised mean of its normalised template embeddings (CLIP, Radford et al. 2021,
-    section 3.1.4). A wrong class that ties with the right one counts as nearer.
+    section 3.1.4). A wrong class that ties with the right one counts as nearer. Templates have no
+    scene graphs: a knowledge encoder adds nothing to them.
 
     Raises:
         DataError: the set is empty or inconsistent.

@@ -15,6 +15,7 @@ import mmap
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from kgclip_jax.workdir import write_json, writing
 
 CONTENTS = "graphs.json"
 INDEX = "graphs.npy"
+
+_REMEMBERED_RECORDS = 16  # one of its captions is asked for, and then all of them
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ class GraphStore:
         self.contents = read_contents(folder)
         self._index = _read_index(folder / INDEX, self.contents.records)
         self._parts: dict[int, mmap.mmap] = {}
+        self._record = lru_cache(_REMEMBERED_RECORDS)(self._find)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return GraphStore, (self.folder,)
@@ -160,7 +164,11 @@ class GraphStore:
             raise DataError(f"{where}: not the text that was parsed, but {caption!r}; {_AGAIN}")
         return graph_from_json(graphs[number], where)
 
-    def _record(self, key: str) -> list[Any]:
+    def graphs(self, key: str, captions: Sequence[str]) -> list[SceneGraph]:
+        """Return the graphs of all captions of a record. Raises DataError as `graph` does."""
+        return [self.graph(key, number, caption) for number, caption in enumerate(captions)]
+
+    def _find(self, key: str) -> list[Any]:
         wanted = _number(key)
         hashes, *places = self._index
         for i in range(int(np.searchsorted(hashes, wanted)), len(hashes)):

@@ -1,5 +1,6 @@
 """Scene graphs: objects with attributes, and relations between them, tied to spans of a caption."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -39,6 +40,30 @@ class SceneGraph(NamedTuple):
 
     objects: tuple[SceneObject, ...]
     relations: tuple[Relation, ...] = ()
+
+
+def merged(graphs: Iterable[SceneGraph]) -> SceneGraph:
+    """Return what graphs say together, if things of one name are taken for one thing.
+
+    It has no spans, and no relations of a thing to itself.
+    """
+    properties: dict[str, dict[Attribute, None]] = {}
+    relations: dict[tuple[str, str, str], None] = {}
+    for objects, links in graphs:
+        for name, attributes, _ in objects:
+            properties.setdefault(name, {}).update(
+                dict.fromkeys([Attribute(attribute) for attribute, _ in attributes])
+            )
+        for subject, predicate, thing, _ in links:
+            if objects[subject].name != objects[thing].name:
+                relations[objects[subject].name, predicate, objects[thing].name] = None
+    number = {name: index for index, name in enumerate(properties)}
+    return SceneGraph(
+        tuple([SceneObject(name, tuple(attributes)) for name, attributes in properties.items()]),
+        tuple(
+            [Relation(number[one], predicate, number[other]) for one, predicate, other in relations]
+        ),
+    )
 
 
 def entails(scene: SceneGraph, claim: SceneGraph) -> bool:

@@ -60,13 +60,23 @@ def text_flops(shape: spec.DualEncoder, length: int | None = None) -> int:
     return flops + 2 * transformer.width * shape.embedding
 
 
+def knowledge_flops(shape: spec.DualEncoder) -> int:
+    """Forward pass of the knowledge encoder over the triples of one text; 0 without an encoder."""
+    knowledge = shape.knowledge
+    if knowledge is None:
+        return 0
+    blocks = transformer_flops(knowledge.transformer, knowledge.triples)
+    return blocks + 2 * knowledge.transformer.width * shape.embedding
+
+
 def step_flops(shape: spec.DualEncoder, pairs: int, text_length: int, negatives: int = 0) -> int:
     """Forward and backward pass of a training step without recomputation: MFU's numerator.
 
     `negatives` is the number of negative texts of a pair.
     """
     texts = pairs * (1 + negatives)
-    towers = pairs * image_flops(shape) + texts * text_flops(shape, text_length)
+    towers = pairs * image_flops(shape)
+    towers += texts * (text_flops(shape, text_length) + knowledge_flops(shape))
     similarities = 2 * pairs * texts * shape.embedding
     return 3 * (towers + similarities)
 

@@ -1,7 +1,7 @@
 """The knowledge-enhanced encoder: a transformer over the triples of a text's scene graph.
 
 Structure-CLIP (Huang et al., AAAI 2024), Section "Knowledge-Enhanced Encoder", and its released
-code, which differs in the read-out that the paper leaves open.
+code, whose read-out is one of the two here; the paper leaves it open. There is no dropout.
 """
 
 import jax
@@ -31,6 +31,12 @@ class WordPieces(nnx.Module):
         return self.norm(self.embedding[...][tokens] + self.positions[...])
 
 
+def combine(elements: Float[Array, "texts s 3 d"]) -> Float[Array, "texts s d"]:
+    """Make one vector of a triple: subject + relation - object, which tells the two apart."""
+    head, relation, tail = jnp.moveaxis(elements, 2, 0)
+    return head + relation - tail
+
+
 class KnowledgeEncoder(nnx.Module):
     """Elements -> h + r - t -> transformer without positions -> read-out -> projection."""
 
@@ -56,24 +62,23 @@ class KnowledgeEncoder(nnx.Module):
         """Encode the scene graphs of texts.
 
         Args:
-            triples: of (texts, s, 3, e) tokens.
+            triples: of (texts, s, 3, e) tokens; those that exist come first.
             table: the text tower's token embeddings, for elements of its tokens.
 
         Returns:
             Vectors of any length, float32; finite, and without meaning for a text without triples.
         """
         tokens, mask = jnp.asarray(triples.tokens), jnp.asarray(triples.mask)
-        head, relation, tail = jnp.moveaxis(self._elements(tokens, table), 2, 0)
-        x = head + relation - tail
+        x = combine(self.elements(tokens, table))
         depth, execution = self.shape.transformer.depth, self.execution
         visible = mask[:, None, :] & jnp.ones((1, mask.shape[1], 1), bool)
         y = run_blocks(self.blocks, x, depth=depth, visible=visible, execution=execution)
         return self.projection(self._read_out(y, mask)).astype(jnp.float32)
 
-    def _elements(
+    def elements(
         self, tokens: Int[Array, "texts s 3 e"], table: Float[Array, "vocabulary d_text"]
     ) -> Float[Array, "texts s 3 d"]:
-        """Average the tokens of each element."""
+        """Embed each subject, relation and object: the average of its tokens."""
         there = (tokens >= 0)[..., None]
         tokens = jnp.maximum(tokens, 0)
         vectors = self.pieces(tokens) if self.shape.elements == "wordpiece" else table[tokens]

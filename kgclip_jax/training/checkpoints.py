@@ -1,7 +1,7 @@
 """Checkpoints on disk; the only place that touches Orbax.
 
 A checkpoint holds the training state, the run's progress (data position, counters) and a
-description of the model: its architecture, preprocessing and tokenizer. It restores onto any
+description of the model: its architecture, preprocessing and tokenizers. It restores onto any
 arrangement of devices, and only into a model of the same description.
 """
 
@@ -21,9 +21,25 @@ from kgclip_jax.training.step import TrainState
 Description = dict[str, Any]
 
 
-def describe(model: spec.DualEncoder, tokenizer_fingerprint: str) -> Description:
-    """What a checkpoint says of the model inside it."""
-    return {"model": schema.to_dict(model), "tokenizer": tokenizer_fingerprint}
+def describe(
+    model: spec.DualEncoder, tokenizer_fingerprint: str, element_fingerprint: str | None = None
+) -> Description:
+    """What a checkpoint says of the model inside it.
+
+    Args:
+        model: its architecture and preprocessing.
+        tokenizer_fingerprint: of its tokenizer.
+        element_fingerprint: of the word pieces that its knowledge encoder reads, if it reads them.
+    """
+    description = {"model": schema.to_dict(model), "tokenizer": tokenizer_fingerprint}
+    if element_fingerprint is not None:
+        description["element_tokenizer"] = element_fingerprint
+    return description
+
+
+def any_saved(directory: Path) -> bool:
+    """Whether there is a checkpoint to continue from."""
+    return directory.is_dir() and bool(ocp.utils.checkpoint_steps(directory))
 
 
 class Checkpoints:

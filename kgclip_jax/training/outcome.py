@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 
 from kgclip_jax import config
+from kgclip_jax.data.parsed_texts import with_graphs
 from kgclip_jax.data.tokenization.settings import make_tokenizer
 from kgclip_jax.data.triples import triple_tokenizer
 from kgclip_jax.errors import ConfigError
@@ -14,6 +16,7 @@ from kgclip_jax.evaluation.examples import retrieval_examples
 from kgclip_jax.evaluation.report import NextStep, write_report
 from kgclip_jax.evaluation.result import Result, from_json, to_json
 from kgclip_jax.inference import ClipEncoder, load
+from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.loading import starting_point
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.sources import evaluation_sets
@@ -60,21 +63,34 @@ def evaluate_pretrained(experiment: config.Experiment) -> list[Result]:
     text = experiment.model.text
     tokenizer = make_tokenizer(experiment.tokenizer, text.context_length)
     config.check_tokenizer(text, tokenizer)
-    read = starting_point(
-        experiment.init_from, experiment.model, tokenizer, resize=experiment.resize_positions
+    start = starting_point(
+        experiment.init_from,
+        experiment.model,
+        tokenizer,
+        experiment.element_tokenizer,
+        resize=experiment.resize_positions,
     )
     model = Model(experiment.model, experiment.execution.on(jax.default_backend()))
     triples = triple_tokenizer(
         experiment.model.knowledge, experiment.tokenizer, experiment.element_tokenizer
     )
-    params = jax.device_put(read(), jax.devices()[0])
+    params = jax.device_put(start.read(), jax.devices()[0])
     encoder = ClipEncoder(model, params, tokenizer, triples, step=0)
     return evaluate(encoder, held_out_sets(experiment))
 
 
 def held_out_sets(experiment: config.Experiment) -> list[EvaluationSet]:
-    """Build all held-out sets of an experiment, which may have none."""
-    return evaluation_sets(experiment.data, experiment.model.vision, experiment.evaluation)
+    """Build all held-out sets of an experiment, which may have none.
+
+    Their texts get scene graphs where the model has a knowledge encoder.
+
+    Raises:
+        UserError: a set is missing or malformed, or texts must be parsed and spaCy is not there.
+    """
+    sets = evaluation_sets(experiment.data, experiment.model.vision, experiment.evaluation)
+    if experiment.model.knowledge is None:
+        return sets
+    return with_graphs(sets, partial(Parser, experiment.data.parser))
 
 
 def write_run_report(workdir: Workdir, encoder: Encoder, sets: Sequence[EvaluationSet]) -> None:

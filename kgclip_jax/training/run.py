@@ -9,16 +9,16 @@ from rich.console import Console
 from kgclip_jax import config, schema
 from kgclip_jax.data.pipeline import Batches, summarise, training_batches
 from kgclip_jax.data.texts import TextMaker, count_vocabulary
-from kgclip_jax.data.tokenization.settings import make_tokenizer
+from kgclip_jax.data.tokenization.settings import TokenizerSettings, make_tokenizer
 from kgclip_jax.data.triples import triple_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.evaluation.evaluate import check_sets, evaluate
 from kgclip_jax.evaluation.result import render_table
 from kgclip_jax.inference import ClipEncoder
-from kgclip_jax.loading import starting_point
+from kgclip_jax.loading import own_tokenizers
 from kgclip_jax.sources import training_sources
 from kgclip_jax.training import sharding
-from kgclip_jax.training.checkpoints import Checkpoints, describe
+from kgclip_jax.training.checkpoints import Checkpoints, any_saved, describe
 from kgclip_jax.training.display import Display
 from kgclip_jax.training.hooks import Every, Hook, SaveCheckpoints
 from kgclip_jax.training.loop import Interruption, train
@@ -37,6 +37,7 @@ from kgclip_jax.training.outcome import (
     write_run_report,
 )
 from kgclip_jax.training.setup import Setup, set_up
+from kgclip_jax.training.start import find_start
 from kgclip_jax.training.step import TrainState
 from kgclip_jax.training.summary import parameter_table
 from kgclip_jax.workdir import Workdir, write_json
@@ -60,32 +61,29 @@ class Run:
         self.experiment = experiment
         self.workdir = workdir
         self.console = console
+        self.continues = any_saved(workdir.checkpoints)
+        if self.continues:
+            config.check_resumable(workdir.read_config(), experiment)
         self.setup: Setup = set_up(experiment)
-        text = experiment.model.text
-        self.tokenizer = make_tokenizer(experiment.tokenizer, text.context_length)
+        text, settings, elements = experiment.model.text, *self._tokenizer_settings()
+        self.tokenizer = make_tokenizer(settings, text.context_length)
         config.check_tokenizer(text, self.tokenizer)
-        self.triples = triple_tokenizer(
-            experiment.model.knowledge, experiment.tokenizer, experiment.element_tokenizer
-        )
+        self.triples = triple_tokenizer(experiment.model.knowledge, settings, elements)
         if not experiment.data.sources:
             raise ConfigError("config.data.sources names no source to train on")
         self.sources = training_sources(experiment.data, experiment.model.vision.image_size)
-        self.starting_point = None
-        if experiment.init_from is not None and not workdir.holds_run():
-            self.starting_point = starting_point(
-                experiment.init_from,
-                experiment.model,
-                self.tokenizer,
-                resize=experiment.resize_positions,
-            )
+        self.start = None if self.continues else find_start(experiment, self.tokenizer)
         workdir.create()
+        pieces = None if elements is None or self.triples is None else self.triples.tokenizer
         self.checkpoints = Checkpoints(
             workdir.checkpoints,
-            describe(experiment.model, self.tokenizer.fingerprint),
+            describe(
+                experiment.model,
+                self.tokenizer.fingerprint,
+                None if pieces is None else pieces.fingerprint,
+            ),
             experiment.checkpoints.keep,
         )
-        if self.checkpoints.steps():
-            config.check_resumable(workdir.read_config(), experiment)
         self.sets = held_out_sets(experiment)
         check_sets(self.sets)
 
@@ -93,7 +91,8 @@ class Run:
         """Train, evaluate and report. Returns False when a signal ended it early."""
         state, progress = self._restore_or_initialise()
         start, stop = int(progress["data_position"]), self.experiment.total_steps
-        self.workdir.keep_tokenizer(self.experiment.tokenizer)
+        if not self.continues:
+            self._keep_tokenizers()
         write_json(self.workdir.config, schema.to_dict(self.experiment))
         self.workdir.forget_metrics_after(start)
         self.console.print(parameter_table(self.setup))
@@ -108,6 +107,17 @@ class Run:
             self.console.out(f"{step.text}: {step.command}")
         return True
 
+    def _tokenizer_settings(self) -> tuple[TokenizerSettings, TokenizerSettings | None]:
+        """A run that continues has its tokenizers with it, wherever it was moved."""
+        if self.continues:
+            return own_tokenizers(self.experiment, self.workdir)
+        return self.experiment.tokenizer, self.experiment.element_tokenizer
+
+    def _keep_tokenizers(self) -> None:
+        self.workdir.keep_tokenizer(self.experiment.tokenizer)
+        if self.experiment.element_tokenizer is not None:
+            self.workdir.keep_tokenizer(self.experiment.element_tokenizer, "element_tokenizer")
+
     def _restore_or_initialise(self) -> tuple[TrainState, dict[str, Any]]:
         steps = self.checkpoints.steps()
         if not steps:
@@ -121,10 +131,11 @@ class Run:
         return self.checkpoints.restore(steps[-1], self.setup.abstract)
 
     def _fresh_state(self) -> TrainState:
-        if self.starting_point is None:
+        if self.start is None:
             return self.setup.initialise()
-        self.console.out(f"starting from {self.experiment.init_from}")
-        return self.setup.adopt(self.starting_point())
+        for line in self.start.origins:
+            self.console.out(line)
+        return self.setup.adopt(self.start.read(self.setup.model))
 
     def _train(
         self, state: TrainState, progress: dict[str, Any], start: int, stop: int

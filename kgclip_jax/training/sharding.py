@@ -33,6 +33,8 @@ RULES: tuple[tuple[str, tuple[str | None, ...]], ...] = (
     (r"lora/.*(out|down)/a", ("tensor", None)),
     (r"lora/.*(out|down)/b", (None, "fsdp")),
     (r"text/embedding", ("tensor", "fsdp")),
+    # Its features go into a norm at once; cut, they would be put together on every device.
+    (r"pieces/embedding", ("fsdp", None)),
     (r"projection/kernel", ("fsdp", None)),
     (r"kernel", ("fsdp", None)),
     (r"", ()),

@@ -1,7 +1,6 @@
 """Exported folders: what is in them, what torch makes of them, and what happens when it fails."""
 
 import builtins
-import functools
 import json
 import os
 import resource
@@ -14,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import tokenizers
 from PIL import Image
 
 from kgclip_jax.convert import export as exporting
@@ -24,51 +22,17 @@ from kgclip_jax.convert.model_card import Card
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.convert.tokenizer_files import read_tokenizer
 from kgclip_jax.convert.weights import read_weights
-from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson, make_tokenizer
+from kgclip_jax.data.tokenization.settings import ClipBpe, make_tokenizer
 from kgclip_jax.errors import ConversionError, UserError
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
+from tests.convert.small_models import SIDE, make_params, siglip, word_tokenizer
 
 READER = Path(__file__).with_name("torch_reader.py")
-SIDE = 32
 QUICKSTART = preset("quickstart")
 SMALL = replace(QUICKSTART, text=replace(QUICKSTART.text, vocabulary=50, eos_id=1))
 CARD = Card("mine", 7, {"data": {"sources": {"emoji": {"kind": "emoji"}}}})
 TEXTS = ["a dog", "two cats to the left of an enormous red house", "", "x " * 90, "ein Löwe 🦁"]
-
-
-def siglip():
-    """SigLIP's layout, small."""
-    shape, small = preset("SigLIP-B-16"), {"width": 16, "depth": 2, "heads": 2, "mlp_width": 32}
-    vision = replace(shape.vision, transformer=replace(shape.vision.transformer, **small))
-    text = replace(shape.text, transformer=replace(shape.text.transformer, **small))
-    vision = replace(vision, image_size=SIDE)
-    return replace(shape, vision=vision, text=replace(text, vocabulary=50), embedding=16)
-
-
-def word_tokenizer(folder):
-    """A tokenizer as SigLIP's: an end of text, which is also the padding."""
-    words = ["<unk>", "</s>", "a", "dog", "two", "cats", "to", "the", "left", "of", "x", "house"]
-    file = tokenizers.Tokenizer(
-        tokenizers.models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>")
-    )
-    file.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    file.post_processor = tokenizers.processors.TemplateProcessing(
-        single="$A </s>", special_tokens=[("</s>", 1)]
-    )
-    file.add_special_tokens(["<unk>", "</s>"])
-    file.save(str(folder / "words.json"))
-    return TokenizerJson("json", str(folder / "words.json"), pad_id=1, clean="canonicalize")
-
-
-@functools.cache
-def make_params(shape, seed=0):
-    """Initial weights moved a little, to numbers that OpenAI's half precision holds."""
-    rng = np.random.default_rng(seed)
-    return jax.tree.map(
-        lambda leaf: np.array(leaf + 0.1 * rng.standard_normal(leaf.shape), np.float16).astype("f"),
-        jax.device_get(Model(shape).initialise(seed)),
-    )
 
 
 def write(folder, shape=QUICKSTART, format="huggingface", tokenizer=None, **options):

@@ -8,9 +8,14 @@ from kgclip_jax.data.photographs import Photographs, retrieval_set
 from kgclip_jax.data.readers.folders import open_folder
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import BadRecord, DataError
+from kgclip_jax.knowledge.graph_store import Contents, GraphStore, complete, pack, part_file
+from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
+from kgclip_jax.knowledge.negatives.truth import Truth
+from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
 from kgclip_jax.types import Caption
 from tests.data.readers.layouts import encode
+from tests.knowledge.worded import worded
 
 SIZE = 16
 
@@ -95,6 +100,93 @@ class TestPhotographs:
         torn = (Record("torn.jpg", ("a",)), quarters(None)[1][:-40])
         with pytest.raises(BadRecord, match=r"torn\.jpg: cannot decode"):
             Photographs(InMemory(torn), size=SIZE).image(0, generator(0, "image"))
+
+
+DOG, SOFA, TWO = (
+    "A brown dog on a sofa.",
+    "The dog with a red ball sleeps.",
+    "Two dogs: a white dog and a dog behind the sofa",
+)
+GRAPHS = {
+    DOG: worded("A {brown|0} {dog|#0} {on|0>1} a {sofa|#1}.").graph,
+    SOFA: worded("The {dog|#0} {with|0>1} a {red|1} {ball|#1} sleeps.").graph,
+    TWO: worded(
+        "{Two=two|0} {dogs=dog|#0}: a {white|1} {dog|#1} and a {dog|#2} {behind|2>3} the {sofa|#3}"
+    ).graph,
+}
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Graphs of a record of three captions (Flickr8k has five) and of a record of one."""
+    lines = [pack(key, texts, [GRAPHS[text] for text in texts]) for key, texts in KEYS.items()]
+    (tmp_path / part_file(0, 1)).write_text("".join(lines))
+    complete(tmp_path, Contents({}, 1, len(lines), 4, 0, 0, 0, 0, {}))
+    return GraphStore(tmp_path)
+
+
+KEYS = {"many.jpg": (DOG, SOFA, TWO), "one.jpg": (TWO,)}
+
+
+def described(store):
+    items = [plain(1, captions, key) for key, captions in KEYS.items()]
+    return Photographs(InMemory(*items, BadRecord("gone")), size=SIZE, graphs=store)
+
+
+class TestGraphs:
+    def test_a_caption_comes_with_its_own_graph(self, store):
+        photographs = described(store)
+        for number in range(30):
+            text, graph = photographs.caption(0, generator(0, "caption", number))
+            assert graph == GRAPHS[text]
+
+    def test_what_any_caption_says_is_true(self, store):
+        many = described(store).graphs(0)
+        for text in KEYS["many.jpg"]:
+            assert Truth(*many).holds(GRAPHS[text])
+
+    @pytest.mark.parametrize(
+        ("claim", "true"),
+        [
+            ("a {white|0} {dog|#0} {on|0>1} a {sofa|#1}", True),  # of two captions
+            ("a {brown|0} {dog|#0} {with|0>1} a {ball|#1}", True),
+            ("a {dog|#0} {behind|0>1} a {sofa|#1}", True),
+            ("a {dog|#0} and a {dog|#1} {behind|1>2} the {sofa|#2}", True),  # of the third alone
+            ("a {brown|0} {dog|#0} and a {dog|#1} {behind|1>2} the {sofa|#2}", False),
+            ("a {black|0} {dog|#0}", False),
+            ("a {sofa|#0} {on|0>1} a {dog|#1}", False),
+            ("a {ball|#0} {on|0>1} a {sofa|#1}", False),
+            ("a {cat|#0}", False),
+        ],
+    )
+    def test_captions_are_taken_together(self, store, claim, true):
+        assert Truth(*described(store).graphs(0)).holds(worded(claim).graph) == true
+
+    def test_negatives_that_another_caption_says_are_refused(self, store):
+        photographs = described(store)
+        caption = Caption(DOG, GRAPHS[DOG])
+        vocabulary = Vocabulary([worded("a {white|0} {dog|#0} and a {red|1} {cat|#1}")])
+        settings = NegativeSettings({"replace_attribute": 1.0}, count=2)
+        texts = set()
+        for seed in range(20):
+            rng, known = generator(seed, "test"), photographs.graphs(0)
+            made = make_negatives(caption, rng, settings, vocabulary=vocabulary, known=known)
+            texts |= {negative.text for negative in made if negative.valid}
+        assert texts == {"A red dog on a sofa."}  # not the white one
+
+    def test_one_caption_is_all_that_is_known(self, store):
+        assert described(store).graphs(1) == [GRAPHS[TWO]]
+
+    def test_nothing_is_known_without_a_store_or_a_record(self, store):
+        assert described(None).graphs(0) == []
+        assert described(store).graphs(2) == []
+
+    def test_a_caption_that_was_not_parsed_is_an_error(self, store):
+        photographs = Photographs(
+            InMemory(plain(1, (DOG, "new"), "many.jpg")), size=4, graphs=store
+        )
+        with pytest.raises(DataError, match=r"caption 1 of record 'many\.jpg': not the text"):
+            photographs.graphs(0)
 
 
 class TestRetrievalSet:

@@ -4,6 +4,7 @@ import itertools
 from collections import Counter
 from contextlib import closing
 
+import jax
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.pipeline import summarise, training_batches
 from kgclip_jax.data.texts import TextMaker, count_vocabulary
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
+from kgclip_jax.data.triples import TripleTokenizer
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.knowledge.scene_graph import Attribute, SceneGraph, SceneObject, Span
@@ -34,8 +36,8 @@ class Numbers:
     def caption(self, index, rng):
         return Caption(f"{index + self.base} {self.words[int(rng.integers(len(self.words)))]}")
 
-    def graph(self, index):
-        return None
+    def graphs(self, index):
+        return ()
 
     def image(self, index, rng):
         if index in self.bad:
@@ -45,8 +47,8 @@ class Numbers:
         return image
 
 
-def take(count, sources, *, weights=None, seed=3, negatives=None, **settings):
-    texts = TextMaker(tuple(sources), TOKENIZER, seed, negatives)
+def take(count, sources, *, weights=None, seed=3, negatives=None, triples=None, **settings):
+    texts = TextMaker(tuple(sources), TOKENIZER, seed, negatives, triples=triples)
     weights = weights or [1.0] * len(sources)
     with closing(training_batches(texts, weights, **{"batch_size": 8} | settings)) as batches:
         return list(itertools.islice(batches, count))
@@ -58,12 +60,7 @@ def values(batch):
 
 def assert_same(left, right):
     for a, b in zip(left, right, strict=True):
-        np.testing.assert_array_equal(a.batch.images, b.batch.images)
-        np.testing.assert_array_equal(a.batch.tokens, b.batch.tokens)
-        assert (a.batch.negatives is None) == (b.batch.negatives is None)
-        if a.batch.negatives is not None:
-            np.testing.assert_array_equal(a.batch.negatives.tokens, b.batch.negatives.tokens)
-            np.testing.assert_array_equal(a.batch.negatives.mask, b.batch.negatives.mask)
+        jax.tree.map(np.testing.assert_array_equal, a.batch, b.batch)
 
 
 def test_each_epoch_holds_every_record_once_in_a_new_order():
@@ -214,3 +211,75 @@ def test_negatives_that_replace_words_need_the_words_of_the_sources():
     with closing(training_batches(texts, [1.0], batch_size=8)) as batches:
         batch = next(batches)
     np.testing.assert_array_equal(batch.batch.negatives.mask[:, 0], values(batch) % 2 == 0)
+
+
+TRIPLES = TripleTokenizer(ClipTokenizer(4), 3, False)
+NAMES = {int(TOKENIZER([word])[0, 1]): word for word in ("dog", "cat", "is", "green", "blue")}
+
+
+def facts(triples, row):
+    """The triples of each text of a row, in words."""
+    tokens, mask = triples.tokens[row], triples.mask[row]
+    return [
+        [" ".join(NAMES[element[1]] for element in triple) for triple in text[real].tolist()]
+        for text, real in zip(tokens, mask, strict=True)
+    ]
+
+
+def test_triples_are_those_of_the_captions_and_their_negatives():
+    for batch in take(4, [Coloured()], negatives=SWAPS, triples=TRIPLES):
+        triples = batch.batch.triples
+        assert (triples.tokens.shape, triples.mask.shape) == ((8, 3, 3, 3, 4), (8, 3, 3))
+        for row, value in enumerate(values(batch)):
+            made = [["dog is green", "cat is blue"], ["dog is blue", "cat is green"], []]
+            # An invalid negative has none, and a dog of no colour neither.
+            assert facts(triples, row) == (made if value % 2 == 0 else [[], [], []])
+
+
+def test_captions_have_triples_without_negatives_and_texts_without_graphs_have_none():
+    (batch,) = take(1, [Coloured()], triples=TRIPLES)
+    assert batch.batch.negatives is None
+    assert batch.batch.triples.mask.shape == (8, 1, 3)
+    np.testing.assert_array_equal(batch.batch.triples.mask[:, 0, 0], values(batch) % 2 == 0)
+    (batch,) = take(1, [Numbers()], triples=TRIPLES)
+    assert not batch.batch.triples.mask.any()
+    assert take(1, [Coloured()])[0].batch.triples is None
+
+
+def test_a_replacement_brings_its_own_triples():
+    for bad in (range(0, 40, 2), range(1, 40, 2)):
+        for batch in take(6, [Coloured(bad=bad)], negatives=SWAPS, triples=TRIPLES):
+            assert batch.bad_records
+            coloured = values(batch) % 2 == 0
+            assert coloured.all() or not coloured.any()
+            mask = batch.batch.triples.mask
+            np.testing.assert_array_equal(mask[:, :2, :2].all(axis=(1, 2)), coloured)
+            np.testing.assert_array_equal(mask.any(axis=(1, 2)), coloured)
+
+
+def test_triples_depend_on_neither_hosts_nor_workers_nor_restarts():
+    settings = {"negatives": SWAPS, "triples": TRIPLES}
+    whole = take(4, [Coloured(bad=(3, 4))], **settings)
+    assert_same(take(4, [Coloured(bad=(3, 4))], workers=2, **settings), whole)
+    assert_same(take(2, [Coloured(bad=(3, 4))], start=2, **settings), whole[2:])
+    for host in range(4):
+        part = take(4, [Coloured(bad=(3, 4))], host=host, hosts=4, **settings)
+        for mine, all_rows in zip(part, whole, strict=True):
+            rows = jax.tree.map(lambda array, host=host: array[host::4], all_rows.batch)
+            jax.tree.map(np.testing.assert_array_equal, mine.batch, rows)
+
+
+class Photographed(Coloured):
+    """What is known of each picture is that the dog may be blue and the cat green as well."""
+
+    def graphs(self, index):
+        both = (Attribute("green"), Attribute("blue"))
+        return (SceneGraph((SceneObject("dog", both), SceneObject("cat", both))),)
+
+
+def test_negatives_that_are_known_to_be_true_are_left_out():
+    for batch in take(3, [Photographed()], negatives=SWAPS, triples=TRIPLES):
+        assert not batch.batch.negatives.mask.any()
+        assert batch.negatives["swap_attributes", "true of the picture"] == (
+            np.sum(values(batch) % 2 == 0)
+        )

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld
@@ -56,6 +56,7 @@ def all_spans(graph: SceneGraph) -> Iterator[Span | None]:
 WORDS = "a the dog men cat of and, with no not is that who by in front - 's red bike wearing it"
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(st.sampled_from(WORDS.split()), max_size=30).map(" ".join)))
 def test_any_text_has_a_sound_graph(parser: Parser, text: str) -> None:
     (graph,) = parser.parse([text])

@@ -2,7 +2,15 @@
 
 import pytest
 
-from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, entails
+from kgclip_jax.knowledge.scene_graph import (
+    Attribute,
+    Relation,
+    SceneGraph,
+    SceneObject,
+    Span,
+    entails,
+    merged,
+)
 
 
 def thing(name: str, *attributes: str) -> SceneObject:
@@ -37,3 +45,15 @@ def test_a_claim_is_entailed_if_its_things_can_be_found(claim: SceneGraph, expec
 
 def test_a_scene_entails_itself() -> None:
     assert entails(SCENE, SCENE)
+
+
+def test_things_of_one_name_are_one_in_a_merged_graph() -> None:
+    dog = SceneObject("dog", (Attribute("red", Span(2, 5)),), Span(6, 9))
+    other = SceneGraph((thing("cat", "old"), dog), (Relation(1, "above", 0, Span(1, 2)),))
+    assert merged([SCENE, other]) == SceneGraph(
+        (thing("dog", "red", "small", "blue"), thing("cat", "old")),
+        (Relation(0, "above", 1), Relation(1, "below", 0)),
+    )
+    pack = SceneGraph((thing("dog"), thing("dog")), (Relation(0, "chase", 1),))
+    assert merged([pack]) == SceneGraph((thing("dog"),))
+    assert merged([]) == SceneGraph(())

@@ -1,5 +1,6 @@
 """The real commands in processes of their own, on a model that trains in seconds."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from kgclip_jax.convert.tokenizer_files import write_tokenizer
+from kgclip_jax.data.tokenization.settings import ClipBpe
+from tests.torchvision_operators import make_torchvision_importable
 
 REPOSITORY = Path(__file__).parents[2]
 SHRUNK = {
@@ -32,6 +37,14 @@ SCENES = {
     "config.data.sources.emoji.world.concepts": 12,
     "config.data.sources.emoji.world.unseen_concepts": 4,
     "config.data.sources.emoji.world.scenes": 100,
+}
+
+
+BLOCKS = {
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 2,
 }
 
 
@@ -112,3 +125,33 @@ def finished(commands, tmp_path_factory):
     """(workdir, completed process) of a run that nothing disturbed, with a worker process."""
     workdir = tmp_path_factory.mktemp("finished") / "run"
     return workdir, commands.train(workdir, data__workers=1)
+
+
+@pytest.fixture(scope="session")
+def made_by_torch(tmp_path_factory):
+    """A folder as `save_pretrained` leaves it, with tokenizer and preprocessing."""
+    import torch
+
+    make_torchvision_importable()
+    from transformers import CLIPConfig, CLIPModel
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("made-by-torch") / "clip"
+    text = BLOCKS | {"max_position_embeddings": 77}
+    vision = BLOCKS | {"image_size": 16, "patch_size": 8}
+    settings = CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
+    CLIPModel(settings).save_pretrained(folder)
+    write_tokenizer(ClipBpe(), folder, "huggingface", 77)
+    side = {"height": 16, "width": 16}
+    preprocessing = {
+        "image_processor_type": "CLIPImageProcessor",
+        "do_resize": True,
+        "size": {"shortest_edge": 16},
+        "do_center_crop": True,
+        "crop_size": side,
+        "resample": 3,
+        "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessing))
+    return folder

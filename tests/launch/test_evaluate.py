@@ -3,7 +3,9 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +43,88 @@ def test_an_unknown_step_is_an_error_that_lists_the_known_ones(commands, finishe
     assert process.returncode == 2
     assert process.stderr.startswith("error: ")
     assert process.stderr.endswith("checkpoints has no step 41; it has: 40, 80, 120\n")
+
+
+KNOWLEDGE = """
+from ml_collections import ConfigDict
+
+from configs import quickstart
+from kgclip_jax.config import complete
+
+
+def get_config():
+    config = ConfigDict(quickstart.get_config("structure").to_dict())
+    blocks = dict(width=16, depth=1, heads=2, mlp_width=32)
+    config.model.text.transformer.update(blocks)  # whose table the knowledge encoder reads
+    config.model.knowledge = dict(transformer=blocks)
+    config.data.sources.emoji.world.update(concepts=12, unseen_concepts=4, scenes=100)
+    config.data.sources.emoji.evaluation_items = 8
+    return complete(config)
+"""
+
+
+@pytest.fixture(scope="module")
+def reads_graphs(commands, tmp_path_factory):
+    """(workdir, completed process) of a model with a knowledge encoder, trained on emoji scenes."""
+    folder = tmp_path_factory.mktemp("knowledge")
+    (folder / "knowledge.py").write_text(KNOWLEDGE)
+    run = commands.train(folder / "run", config=folder / "knowledge.py", total_steps=3)
+    return folder / "run", run
+
+
+@pytest.fixture(scope="module")
+def sugarcrepe(tmp_path_factory):
+    """A folder with a small SugarCrepe in it, laid out as `configs/composition.py` says."""
+    folder = tmp_path_factory.mktemp("suites")
+    for place in ("sugarcrepe/data", "coco/val2017"):
+        (folder / place).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    cases = {}
+    for number in range(6):
+        pixels = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "coco/val2017" / f"{number}.jpg")
+        cases[str(number)] = {
+            "filename": f"{number}.jpg",
+            "caption": f"A red dog chases {number} white cats",
+            "negative_caption": f"A white dog chases {number} red cats",
+        }
+    for kind in ("swap_att", "replace_att"):
+        (folder / "sugarcrepe/data" / f"{kind}.json").write_text(json.dumps(cases))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ask(commands, result, sugarcrepe):
+    def ask(workdir, *options):
+        config = f"--config=configs/composition.py:{workdir},sugarcrepe"
+        data = f"--config.data.path={sugarcrepe}"
+        return result(commands.start("launch/evaluate.py", config, data, *options))
+
+    return ask
+
+
+def test_emoji_scenes_know_their_graphs(commands, reads_graphs):
+    workdir, run = reads_graphs
+    assert (run.returncode, run.stderr) == (0, "")
+    process = commands.evaluate(workdir)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert table(process.stdout) == table(run.stdout)
+
+
+def test_a_benchmark_of_composition_with_graphs_and_without(ask, finished, reads_graphs):
+    for workdir, _ in (finished, reads_graphs):
+        process = ask(workdir)
+        assert (process.returncode, process.stderr) == (0, "")
+        rows = table(process.stdout)
+        assert any("composition: SugarCrepe" in row for row in rows)
+        assert any("swap_att, blind" in row for row in rows)
+        assert any("mean of the 2" in row for row in rows)
+
+
+def test_only_a_knowledge_encoder_needs_a_parser(ask, finished, reads_graphs):
+    missing = "--config.data.parser=en_nowhere"
+    assert ask(finished[0], missing).returncode == 0
+    process = ask(reads_graphs[0], missing)
+    assert process.returncode == 2
+    (line,) = process.stderr.splitlines()
+    assert line.startswith("error: no spaCy pipeline 'en_nowhere' is installed; pip install -r req")

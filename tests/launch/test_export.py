@@ -17,7 +17,7 @@ from kgclip_jax import config
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.loading import open_trained
 from kgclip_jax.sources import evaluation_sets
-from kgclip_jax.types import RetrievalSet
+from kgclip_jax.types import RetrievalSet, words_of
 from kgclip_jax.workdir import Workdir
 
 READER = Path(__file__).parents[1] / "convert" / "torch_reader.py"
@@ -95,7 +95,7 @@ def in_torch(data, folders, scratch):
     (scratch / "pictures").mkdir()
     for number, picture in enumerate(data.images):
         Image.fromarray(picture).save(scratch / "pictures" / f"{number:06}.png")
-    (scratch / "texts.json").write_text(json.dumps(list(data.captions)))
+    (scratch / "texts.json").write_text(json.dumps([*map(words_of, data.captions)]))
     command = [READER, scratch / "pictures", scratch / "texts.json", *folders]
     process = subprocess.run(
         [sys.executable, *map(str, command)],
@@ -180,6 +180,40 @@ def test_the_average_of_a_tower_with_adapters_is_exported(commands, export, tmp_
     ]:
         assert np.abs(ours - other).max() > 1e-3
         np.testing.assert_allclose(unit(found[kind]), ours, atol=2e-6)
+
+
+WITH_KNOWLEDGE = """
+from ml_collections import ConfigDict
+from configs import quickstart
+from kgclip_jax.config import complete
+
+def get_config():
+    values = quickstart.get_config().to_dict()
+    transformer = dict(width=16, depth=1, heads=2, mlp_width=32)
+    values["model"]["knowledge"] = dict(transformer=transformer)
+    values["model"]["text"]["transformer"] |= transformer
+    return complete(ConfigDict(values))
+"""
+
+
+def test_a_knowledge_encoder_is_exported_and_comes_back(commands, export, tmp_path):
+    config, workdir, output = tmp_path / "config.py", tmp_path / "run", tmp_path / "exported"
+    config.write_text(WITH_KNOWLEDGE)
+    settings = {key.replace(".", "__"): value for key, value in FEW.items()}
+    process = commands.train(workdir, config=str(config), **settings)
+    assert process.returncode == 0, process.stderr
+    process = export(output, "--format=huggingface", workdir=workdir)
+    assert (process.returncode, process.stderr) == (0, "")
+    module = output / "knowledge_encoder.py"
+    assert f"Hugging Face CLIP does not know the knowledge encoder, which is in {module}" in (
+        process.stdout
+    )
+    assert "these parameters" not in process.stdout
+    captions = [caption for caption in retrieval(workdir).captions if caption.graph.objects]
+    run, back = (kgclip_jax.load(source).encode_text(captions) for source in (workdir, output))
+    np.testing.assert_allclose(back, run, atol=2e-6)
+    plain = kgclip_jax.load(output).encode_text([caption.text for caption in captions])
+    assert np.linalg.norm(run - plain, axis=1).max() > 0.1
 
 
 def test_the_card_has_the_run_s_numbers_and_recipe(exported, quickstart):

@@ -8,20 +8,12 @@ import torch
 from PIL import Image
 
 import kgclip_jax
-from kgclip_jax.convert.tokenizer_files import write_tokenizer
-from kgclip_jax.data.tokenization.settings import ClipBpe
 from tests.torchvision_operators import make_torchvision_importable
 
 make_torchvision_importable()
 
-from transformers import CLIPConfig, CLIPModel  # noqa: E402
+from transformers import CLIPModel  # noqa: E402
 
-BLOCKS = {
-    "hidden_size": 16,
-    "intermediate_size": 32,
-    "num_attention_heads": 2,
-    "num_hidden_layers": 2,
-}
 COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200), "grey": (90,) * 3}
 SETTINGS = {
     "total_steps": 3,
@@ -31,31 +23,6 @@ SETTINGS = {
     "optimizer.schedule.warmup_steps": 0,
     "data.workers": 0,
 }
-
-
-@pytest.fixture(scope="module")
-def made_by_torch(tmp_path_factory):
-    """A folder as `save_pretrained` leaves it, with tokenizer and preprocessing."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("made-by-torch") / "clip"
-    text = BLOCKS | {"max_position_embeddings": 77}
-    vision = BLOCKS | {"image_size": 16, "patch_size": 8}
-    settings = CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
-    CLIPModel(settings).save_pretrained(folder)
-    write_tokenizer(ClipBpe(), folder, "huggingface", 77)
-    side = {"height": 16, "width": 16}
-    preprocessing = {
-        "image_processor_type": "CLIPImageProcessor",
-        "do_resize": True,
-        "size": {"shortest_edge": 16},
-        "do_center_crop": True,
-        "crop_size": side,
-        "resample": 3,
-        "image_mean": [0.48145466, 0.4578275, 0.40821073],
-        "image_std": [0.26862954, 0.26130258, 0.27577711],
-    }
-    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessing))
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from kgclip_jax.models.attention import attention
+from kgclip_jax.models.attention import attention, causal
 from kgclip_jax.models.layers import LayerNorm, gelu_erf, gelu_tanh, matmul, quick_gelu
 
 
@@ -16,12 +16,18 @@ def _normal(seed, *shape):
     return jax.random.normal(jax.random.key(seed), shape)
 
 
-def _plain_attention(q, k, v, causal):
+def _plain_attention(q, k, v, visible):
     logits = jnp.einsum("bqhd,bkhd->bhqk", q, k) / math.sqrt(q.shape[-1])
-    if causal:
-        n = q.shape[1]
-        logits = jnp.where(jnp.arange(n)[:, None] >= jnp.arange(n)[None], logits, -1e30)
+    if visible is not None:
+        logits = jnp.where(visible[:, None], logits, -1e30)
     return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(logits), v)
+
+
+def _lower_triangle(n):
+    return (jnp.arange(n)[:, None] >= jnp.arange(n)[None])[None]
+
+
+SCATTERED = jax.random.bernoulli(jax.random.key(9), 0.5, (2, 7, 7)) | jnp.eye(7, dtype=bool)
 
 
 def test_matmul_and_its_gradient_are_those_of_the_product():
@@ -33,15 +39,17 @@ def test_matmul_and_its_gradient_are_those_of_the_product():
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_attention_and_its_gradient_are_those_of_the_formula(causal):
+@pytest.mark.parametrize(
+    "visible", [None, _lower_triangle(7), SCATTERED], ids=["all", "causal", "scattered"]
+)
+def test_attention_and_its_gradient_are_those_of_the_formula(visible):
     q, k, v, weight = (_normal(i, 2, 7, 3, 4) for i in range(4))
     np.testing.assert_allclose(
-        attention(q, k, v, causal), _plain_attention(q, k, v, causal), atol=1e-6
+        attention(q, k, v, visible), _plain_attention(q, k, v, visible), atol=1e-6
     )
 
     def gradients(function):
-        loss = lambda *a: (function(*a, causal) * weight).sum()  # noqa: E731
+        loss = lambda *a: (function(*a, visible) * weight).sum()  # noqa: E731
         return jax.grad(loss, argnums=(0, 1, 2))(q, k, v)
 
     for mine, theirs in zip(gradients(attention), gradients(_plain_attention), strict=True):
@@ -50,8 +58,21 @@ def test_attention_and_its_gradient_are_those_of_the_formula(causal):
 
 def test_causal_attention_does_not_see_the_future():
     q, k, v = (_normal(i, 1, 5, 2, 4) for i in range(3))
-    changed = attention(q, k.at[:, 3:].set(9.0), v.at[:, 3:].set(9.0), True)
-    np.testing.assert_array_equal(changed[:, :3], attention(q, k, v, True)[:, :3])
+    changed = attention(q, k.at[:, 3:].set(9.0), v.at[:, 3:].set(9.0), causal(5))
+    np.testing.assert_array_equal(changed[:, :3], attention(q, k, v, causal(5))[:, :3])
+
+
+def test_a_query_that_sees_nothing_is_finite_and_disturbs_no_gradient():
+    q, k, v = (_normal(i, 2, 4, 1, 3) for i in range(3))
+    blind = jnp.array([True, False])[:, None, None] & jnp.ones((1, 4, 4), bool)
+
+    def first(q, k, v):
+        return attention(q, k, v, blind)[0].sum()
+
+    assert np.isfinite(attention(q, k, v, blind)).all()
+    for gradient in jax.grad(first, argnums=(0, 1, 2))(q, k, v):
+        assert np.isfinite(gradient).all()
+        np.testing.assert_array_equal(gradient[1], 0)
 
 
 def test_layer_norm_uses_the_given_epsilon():

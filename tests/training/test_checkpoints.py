@@ -10,7 +10,7 @@ import pytest
 
 from kgclip_jax.errors import CheckpointError
 from kgclip_jax.models.presets import preset
-from kgclip_jax.training.checkpoints import Checkpoints, describe
+from kgclip_jax.training.checkpoints import Checkpoints, any_saved, describe
 from kgclip_jax.training.step import TrainState
 
 DESCRIPTION = describe(preset("tiny"), "fingerprint")
@@ -163,6 +163,28 @@ def test_another_model_is_refused_with_a_diff(open_checkpoints):
     assert "  model.vision.image_size: 16 in the checkpoint, 32 here" in lines
     assert "  tokenizer: 'fingerprint' in the checkpoint, 'another fingerprint' here" in lines
     assert not any("patch_size" in line for line in lines)  # both have 8
+
+
+def test_other_word_pieces_are_another_model(open_checkpoints):
+    checkpoints = open_checkpoints(describe(preset("tiny"), "fingerprint", "pieces"))
+    checkpoints.save(1, make_state(), {})
+    checkpoints.close()
+    other = open_checkpoints(describe(preset("tiny"), "fingerprint", "others"))
+    with pytest.raises(CheckpointError, match="element_tokenizer: 'pieces' in the checkpoint"):
+        other.restore(1, abstract_of(make_state()))
+    assert "element_tokenizer" not in DESCRIPTION
+
+
+def test_whether_there_is_a_checkpoint_is_known_without_opening_any(open_checkpoints, tmp_path):
+    folder = tmp_path / "checkpoints"
+    assert not any_saved(folder)
+    assert not folder.exists()
+    (folder / "7.orbax-checkpoint-tmp").mkdir(parents=True)
+    assert not any_saved(folder)
+    checkpoints = open_checkpoints()
+    checkpoints.save(8, make_state(8), {})
+    checkpoints.close()
+    assert any_saved(folder)
 
 
 def test_a_damaged_checkpoint_is_named(open_checkpoints, tmp_path):

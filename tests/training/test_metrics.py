@@ -1,5 +1,6 @@
 """Numbers of a run: how speed is measured, and how they reach files and the screen."""
 
+import dataclasses
 import json
 import struct
 
@@ -11,7 +12,8 @@ from tensorboardX.proto.event_pb2 import Event as TensorBoardEvent
 from tensorboardX.proto.event_pb2 import SessionLog
 
 from kgclip_jax.errors import DataError, UserError
-from kgclip_jax.models.flops import image_flops, text_flops
+from kgclip_jax.models import spec
+from kgclip_jax.models.flops import image_flops, knowledge_flops, text_flops
 from kgclip_jax.models.presets import preset
 from kgclip_jax.training import metrics
 from kgclip_jax.training.display import Display
@@ -70,6 +72,19 @@ def test_speed_is_work_by_time_since_the_last_reading(clock, monkeypatch):
     throughput.count(make_event(2))
     clock.now += 0.5
     assert throughput.read()["pairs_per_second"] == 32.0
+
+
+def test_the_knowledge_encoder_is_work_for_every_text(clock):
+    knowledge = spec.KnowledgeEncoder(MODEL.text.transformer)
+    model = dataclasses.replace(MODEL, knowledge=knowledge)
+    numbers = []
+    for shape in (MODEL, model):
+        throughput = Throughput(shape, 16, jax.devices()[:1], 2)
+        throughput.count(make_event(1))
+        clock.now += 1.0
+        numbers.append(throughput.read()["model_tflops"])
+    more = 3 * 16 * (1 + 2) * knowledge_flops(model)
+    assert numbers[1] - numbers[0] == pytest.approx(more / 1e12)
 
 
 def test_a_device_of_unknown_peak_has_no_mfu_and_a_reading_of_nothing_no_speed(clock):

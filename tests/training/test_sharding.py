@@ -38,6 +38,8 @@ def test_a_mesh_that_does_not_fit_the_devices_is_refused(shape):
         ("vision/blocks/mlp/up/bias", (2, 64), P(None, "tensor")),
         ("text/embedding", (300, 32), P("tensor", "fsdp")),
         ("text/embedding", (301, 32), P(None, "fsdp")),  # 2 does not divide 301
+        ("knowledge/pieces/embedding", (300, 32), P("fsdp")),
+        ("knowledge/blocks/mlp/up/kernel", (2, 32, 64), P(None, "fsdp", "tensor")),
         ("vision/projection/kernel", (32, 32), P("fsdp")),
         ("vision/blocks/norm1/scale", (2, 32), P()),
         ("logit_scale", (), P()),

@@ -55,6 +55,17 @@ def test_layers_learn_as_their_tower_is_tuned(settings, below, blocks, above):
     assert {*factors.values()} == {1.0}  # the other tower and the temperature
 
 
+@pytest.mark.parametrize("kind", ["frozen", "last", "lora", "full"])
+def test_a_knowledge_encoder_is_trained_whatever_becomes_of_the_towers(kind):
+    settings = {"last": {"blocks": 0}, "lora": {"rank": 1}, "full": {"layer_decay": 0.5}}
+    tuned = TowerTuning(kind, **settings.get(kind, {}))
+    params = PARAMS | {"knowledge": tower(pieces={"embedding": np.zeros((9, 2))})}
+    factors = learning_rate_factors(Tuning(tuned, tuned), params)
+    paths = {path for path in factors if path.startswith("knowledge/")}
+    assert len(paths) == 5
+    assert {factors[path] for path in paths} == {1.0}
+
+
 def test_towers_are_tuned_apart():
     factors = learning_rate_factors(Tuning(text=TowerTuning("frozen")), PARAMS)
     assert {path for path, factor in factors.items() if factor == 0} == {

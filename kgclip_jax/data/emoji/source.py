@@ -61,9 +61,9 @@ class EmojiScenes:
         """
         return self._painter.paint(self._scene(index))
 
-    def graph(self, index: int) -> SceneGraph:
+    def graphs(self, index: int) -> tuple[SceneGraph]:
         """Return all that is true of scene `index`, whether or not a caption says it."""
-        return scene_graph(self._splits, self._scene(index))
+        return (scene_graph(self._splits, self._scene(index)),)
 
     def _draw(self, index: int) -> Scene:
         if not 0 <= index < len(self):

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from kgclip_jax.data.evaluation_settings import CompositionSuite, OrderSuite
+from kgclip_jax.data.evaluation_settings import CompositionSuite, OrderSuite, SwapSuite
 from kgclip_jax.data.images import Interpolation, Resize
 from kgclip_jax.data.readers import open_records
+from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import MISSING_IMAGE, Skips
 from kgclip_jax.data.suites.aro import attribution, relation
 from kgclip_jax.data.suites.assembly import Assembly
@@ -15,11 +16,13 @@ from kgclip_jax.data.suites.lazy_pictures import LazyPictures
 from kgclip_jax.data.suites.nlvr import nlvr
 from kgclip_jax.data.suites.order import order, spacy_tagger
 from kgclip_jax.data.suites.sugarcrepe import sugarcrepe, sugarcrepe_pp
+from kgclip_jax.data.suites.swaps import swaps
 from kgclip_jax.data.suites.valse import valse
 from kgclip_jax.data.suites.vl_checklist import vl_checklist
 from kgclip_jax.data.suites.vsr import vsr
 from kgclip_jax.data.suites.winoground import winoground
 from kgclip_jax.errors import DataError
+from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.types import ChoiceSet, Question
 
 _COCO_2017 = "COCO val2017, http://images.cocodataset.org/zips/val2017.zip"
@@ -48,7 +51,7 @@ _SUITES = {
 
 
 def composition_set(
-    settings: CompositionSuite | OrderSuite,
+    settings: CompositionSuite | OrderSuite | SwapSuite,
     path: str | Path,
     *,
     name: str,
@@ -71,12 +74,11 @@ def composition_set(
             nothing to ask; the message names the file and where to get it.
     """
     root = Path(path)
-    if isinstance(settings, OrderSuite):
+    if isinstance(settings, OrderSuite | SwapSuite):
         suite = Assembly(root)
         records = open_records(settings.source, root, bad_share=settings.bad_share)
         where = records.name
-        tagger = spacy_tagger(settings.tagger)
-        questions = order(suite, records, tagger, settings.seed, bad_share=settings.bad_share)
+        questions = _made_of_captions(settings, suite, records)
     else:
         suite, kind = Assembly(root / settings.images), _SUITES[settings.kind]
         where = str(root / settings.annotations)
@@ -95,6 +97,16 @@ def composition_set(
         bad_share=settings.bad_share,
     )
     return ChoiceSet(name, pictures, suite.texts, questions)
+
+
+def _made_of_captions(
+    settings: OrderSuite | SwapSuite, suite: Assembly, records: Records
+) -> list[Question]:
+    seed, bad_share = settings.seed, settings.bad_share
+    if isinstance(settings, OrderSuite):
+        return order(suite, records, spacy_tagger(settings.tagger), seed, bad_share=bad_share)
+    parse = Parser(settings.parser).parse
+    return swaps(suite, records, parse, settings.negatives, seed, bad_share=bad_share)
 
 
 def _check_present(

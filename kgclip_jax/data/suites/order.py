@@ -22,15 +22,14 @@ Source: Yuksekgonul et al., When and why vision-language models behave like bags
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 
 from kgclip_jax.data.records import Records
-from kgclip_jax.data.skips import Skips
 from kgclip_jax.data.suites.assembly import Assembly, ask
-from kgclip_jax.errors import BadRecord, DataError
+from kgclip_jax.data.suites.stored_captions import captions_of
+from kgclip_jax.errors import DataError
 from kgclip_jax.random import generator
 from kgclip_jax.types import Question
 
@@ -39,8 +38,6 @@ Tagged: TypeAlias = Sequence[tuple[str, str]]  # words with their Penn Treebank 
 Tagger: TypeAlias = Callable[[Iterable[str]], Iterator[Tagged]]
 
 MOST_WORDS = 30
-
-_UNREADABLE_RECORD = "unreadable record"
 
 _NOUNS = ("NN", "NNS", "NNP", "NNPS")
 _ADJECTIVES = ("JJ", "JJR", "JJS")
@@ -55,7 +52,7 @@ def order(
     Raises:
         DataError: a larger share of the records than `bad_share` cannot be read.
     """
-    pictures, captions = _captions(suite, records, bad_share)
+    pictures, captions = captions_of(suite, records, bad_share)
     decisions = []
     for number, tagged in enumerate(tagger(captions)):
         right = plain(captions[number])
@@ -68,24 +65,6 @@ def order(
         return []
     chance = float(np.mean([1 / (1 + len(decision.wrong)) for decision in decisions]))
     return [ask("precision@1", decisions, chance=chance)]
-
-
-def _captions(suite: Assembly, records: Records, bad_share: float) -> tuple[list[int], list[str]]:
-    """Return all captions, and the number of the picture of each."""
-    pictures: list[int] = []
-    captions: list[str] = []
-    skips = Skips()
-    for index in range(len(records)):
-        try:
-            record = records.record(index)
-        except BadRecord as error:
-            skips.add(_UNREADABLE_RECORD, str(error))
-            continue
-        picture = suite.stored_picture(record.key, partial(records.encoded, index), record.box)
-        pictures.extend([picture] * len(record.captions))
-        captions.extend(record.captions)
-    skips.check(records.name, records.name, {_UNREADABLE_RECORD: len(records)}, bad_share)
-    return pictures, captions
 
 
 def shuffles(tagged: Tagged, rng: np.random.Generator) -> list[Words]:

@@ -1,7 +1,7 @@
 """From a caption and its scene graph to negatives."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -33,21 +33,21 @@ def make_negatives(
     settings: NegativeSettings,
     *,
     vocabulary: Vocabulary | None = None,
-    scene: SceneGraph | None = None,
+    known: Sequence[SceneGraph] = (),
     counts: Counter[tuple[str, str]] | None = None,
 ) -> list[Negative]:
     """Make `settings.count` negatives of a caption.
 
     They differ from the caption and from each other in more than case, and none is true
-    according to the caption's own graph or the scene's.
+    according to the caption's own graph or another that is known.
 
     Args:
         caption: a text and its graph. Spans of different parts must not overlap.
         rng: all randomness comes from here.
         settings: which kinds, and how many.
         vocabulary: for the kinds that replace words.
-        scene: all that is known to be true of the picture, in the same names as the caption's
-            graph.
+        known: what else is true of the picture, in the same names as the caption's graph; what one
+            of these graphs says by itself is true.
         counts: where to count (kind, MADE), or (kind, reason) for each kind that made none or no
             more.
 
@@ -59,7 +59,7 @@ def make_negatives(
     """
     counts = Counter() if counts is None else counts
     dice = Dice(rng, block=16)
-    judge = _Judge(caption, scene)
+    judge = _Judge(caption, known)
     drafts = _drafts(caption, dice, settings, vocabulary)
     reasons: dict[str, str] = {}
     negatives: list[Negative] = []
@@ -86,9 +86,9 @@ def make_negatives(
 class _Judge:
     """Says what speaks against a negative of one caption."""
 
-    def __init__(self, caption: Caption, scene: SceneGraph | None) -> None:
+    def __init__(self, caption: Caption, known: Sequence[SceneGraph]) -> None:
         self._texts = [caption.text.lower()]
-        self._truth = Truth(*[graph for graph in (caption.graph, scene) if graph is not None])
+        self._truth = Truth(*([] if caption.graph is None else [caption.graph]), *known)
 
     def objection(self, negative: Negative) -> str | None:
         """Return the reason to refuse a negative; None takes it, and refuses its like from now."""

@@ -72,6 +72,8 @@ def place(span: Span, shifts: Sequence[Shift]) -> Span:
         CutSpanError: a change covers only a part of it.
     """
     start, stop = new_start, new_stop = span
+    if stop <= shifts[0][0]:  # nothing before it changes
+        return span
     for change_start, change_stop, by in shifts:
         if change_stop <= start:
             new_start += by

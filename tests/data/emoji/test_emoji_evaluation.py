@@ -17,7 +17,7 @@ from kgclip_jax.dice import Dice
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.scene_graph import entails
 from kgclip_jax.random import generator
-from kgclip_jax.types import CompositionSet, RetrievalSet, ZeroShotSet
+from kgclip_jax.types import CompositionSet, RetrievalSet, ZeroShotSet, words_of
 
 WORLD = EmojiWorld(concepts=60, unseen_concepts=10, scenes=1000)
 PARTS = splits(WORLD)
@@ -163,7 +163,7 @@ BLIND: dict[str, Callable[[str], float]] = {
 
 def choices(part: CompositionSet, score: Callable[[str], float]) -> np.ndarray:
     """Return, for each item, how much of caption 0 a scorer prefers: 1, 0, or a half if equal."""
-    scores = np.array([[score(text) for text in pair] for pair in part.captions])
+    scores = np.array([[score(words_of(text)) for text in pair] for pair in part.captions])
     return (np.sign(scores[:, 0] - scores[:, 1]) + 1) / 2
 
 
@@ -182,7 +182,7 @@ def test_blind_scorers_are_right_half_of_the_time(
 def test_retrieval_captions_fit_one_picture_alone(sets: dict[str, RetrievalSet]) -> None:
     part = sets["unseen scenes"]
     assert part.owners.tolist() == list(range(ITEMS))
-    assert len(set(part.captions)) == ITEMS
+    assert len({words_of(caption) for caption in part.captions}) == ITEMS
     assert len({image.tobytes() for image in part.images}) == ITEMS
 
 

@@ -64,10 +64,10 @@ def test_what_the_scene_shows_is_refused() -> None:
         )
     )
     marked = "a {red|0} {dog|#0} and a {cat|#1}"
-    assert reason(marked, "swap_objects", scene=scene) == "true of the picture"
+    assert reason(marked, "swap_objects", known=[scene]) == "true of the picture"
     marked = "a {cup|#0} and a {cat|#1}"
     vocabulary = Vocabulary([worded("a {dog|#0}")])
-    told = reason(marked, "replace_object", vocabulary=vocabulary, scene=scene)
+    told = reason(marked, "replace_object", vocabulary=vocabulary, known=[scene])
     assert told == "true of the picture"
     assert make(worded(marked), {"replace_object": 1.0}, vocabulary=vocabulary)[0].valid
 
@@ -148,9 +148,9 @@ def test_negatives_of_emoji_captions_are_false(emoji, kind: str) -> None:
     made = 0
     for number in range(len(source)):
         caption = source.caption(number, generator(1, "caption", number))
-        scene = source.graph(number)
+        (scene,) = source.graphs(number)
         for text, graph, _, why in make(
-            caption, {kind: 1.0}, 2, number, vocabulary=vocabulary, scene=scene
+            caption, {kind: 1.0}, 2, number, vocabulary=vocabulary, known=[scene]
         ):
             if why or graph is None:
                 continue

@@ -1,0 +1,182 @@
+"""What negatives and scene graphs cost: training steps with K negatives against plain CLIP's.
+
+    python benchmarks/structure_cost.py --model=quickstart --batch-size=128
+
+Whole training steps (forward, backward, AdamW) on emoji scenes, all texts cut to one length:
+plain CLIP, Structure-CLIP's objective with K = 1, 2 and 4 negatives of each caption, the knowledge
+encoder alone, and both. The contenders take turns in one process; a figure is the median over the
+rounds, a ratio the median of the ratios within a round.
+
+`cost` is the ratio of times to plain CLIP by the ratio of FLOPs: 1 is its fair share, below it what
+does not depend on the texts (the optimizer) weighs in. `input` is the CPU time of preparing a batch
+by the wall time of a step: below 1, one worker process keeps up.
+"""
+
+import argparse
+import itertools
+import os
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import NamedTuple
+
+import environment
+import jax
+
+from kgclip_jax import config
+from kgclip_jax.data.emoji.source import EmojiScenes
+from kgclip_jax.data.emoji.world import EmojiWorld
+from kgclip_jax.data.pipeline import training_batches
+from kgclip_jax.data.settings import Data, EmojiSource
+from kgclip_jax.data.texts import TextMaker
+from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
+from kgclip_jax.data.tokenization.settings import ClipBpe
+from kgclip_jax.data.triples import triple_tokenizer
+from kgclip_jax.knowledge.negatives import NegativeSettings
+from kgclip_jax.models import spec
+from kgclip_jax.models.flops import step_flops
+from kgclip_jax.models.presets import preset
+from kgclip_jax.objectives.contrastive import Contrastive
+from kgclip_jax.objectives.structure_clip import StructureClip
+from kgclip_jax.training.settings import Optimizer
+from kgclip_jax.training.setup import set_up
+from kgclip_jax.types import Batch
+
+PLAIN = "plain CLIP"
+WORLD = EmojiWorld(concepts=32, unseen_concepts=0, scenes=10_000)
+KINDS = {"swap_objects": 1.0, "swap_attributes": 1.0, "swap_relation": 1.0}
+
+
+class Variant(NamedTuple):
+    """What is trained."""
+
+    name: str
+    negatives: int = 0
+    knowledge: bool = False
+
+
+VARIANTS = (
+    Variant(PLAIN),
+    Variant("K = 1", 1),
+    Variant("K = 2", 2),
+    Variant("K = 4", 4),
+    Variant("knowledge", 0, knowledge=True),
+    Variant("K = 1 + knowledge", 1, knowledge=True),
+)
+
+
+class Contender:
+    """A variant's compiled step, its state, and batches from its own pipeline."""
+
+    def __init__(self, variant: Variant, flags: argparse.Namespace) -> None:
+        self.variant = variant
+        shape = preset(flags.model)
+        if variant.knowledge:
+            text = shape.text.transformer
+            encoder = replace(text, depth=flags.knowledge_depth, activation="gelu_erf")
+            shape = replace(shape, knowledge=spec.KnowledgeEncoder(encoder))
+        experiment = _experiment(shape, variant, flags.batch_size)
+        self.shape = shape
+        self.setup = set_up(experiment, jax.devices()[:1])
+        self.state = self.setup.initialise()
+        batches, self.input_seconds = _batches(experiment, flags)
+        self.batches = [self.setup.place(batch) for batch in batches]
+        self.length = batches[0].tokens.shape[1]
+        self.turn(2)
+
+    def turn(self, steps: int) -> float:
+        """Take steps; return seconds for each."""
+        start = time.perf_counter()
+        for batch in itertools.islice(itertools.cycle(self.batches), steps):
+            self.state, _ = self.setup.step(self.state, batch)
+        jax.block_until_ready(self.state)
+        return (time.perf_counter() - start) / steps
+
+    def flops(self, pairs: int) -> int:
+        """Of a step."""
+        return step_flops(self.shape, pairs, self.length, self.variant.negatives)
+
+
+def _experiment(shape: spec.DualEncoder, variant: Variant, batch_size: int) -> config.Experiment:
+    negatives, objectives = None, config.Objectives(contrastive=Contrastive("softmax"))
+    if variant.negatives:
+        negatives = NegativeSettings(KINDS, count=variant.negatives)
+        objectives = config.Objectives(structure_clip=StructureClip("paper"))
+    return config.Experiment(
+        model=shape,
+        data=Data(sources={"emoji": EmojiSource("emoji", WORLD)}, negatives=negatives),
+        objectives=objectives,
+        optimizer=Optimizer(learning_rate=1e-3),
+        total_steps=10_000,
+        batch_size=batch_size,
+    )
+
+
+def _batches(experiment: config.Experiment, flags: argparse.Namespace) -> tuple[list[Batch], float]:
+    """Return batches cut to the wanted length, and the CPU seconds that making one takes."""
+    text = experiment.model.text
+    triples = triple_tokenizer(experiment.model.knowledge, ClipBpe(), None)
+    texts = TextMaker(
+        [EmojiScenes(WORLD, experiment.model.vision.image_size)],
+        ClipTokenizer(text.context_length),
+        0,
+        settings=experiment.data.negatives,
+        triples=triples,
+    )
+    stream = training_batches(texts, [1.0], batch_size=flags.batch_size, buckets=[flags.length])
+    with closing(stream):
+        next(stream)
+        start = time.process_time()
+        made = list(itertools.islice(stream, flags.batches))
+        seconds = (time.process_time() - start) / flags.batches
+    cut = [made_of.batch for made_of in made if made_of.batch.tokens.shape[1] == flags.length]
+    if not cut:
+        raise SystemExit(f"no batch fits into --length={flags.length} tokens")
+    return cut, seconds
+
+
+def print_table(contenders: Sequence[Contender], times: dict[str, list[float]], pairs: int) -> None:
+    """Print medians and ratios to plain CLIP."""
+    plain = contenders[0]
+    print("variant              s/step  pairs/s  tokens/s    time   FLOPs    cost  input")
+    for contender in contenders:
+        variant, seconds = contender.variant, times[contender.variant.name]
+        median = statistics.median(seconds)
+        slower = statistics.median(
+            own / other for own, other in zip(seconds, times[PLAIN], strict=True)
+        )
+        more = contender.flops(pairs) / plain.flops(pairs)
+        tokens = pairs * (1 + variant.negatives) * contender.length
+        prepared = contender.input_seconds / median
+        print(
+            f"{variant.name:19s} {median:7.3f} {pairs / median:8.0f} {tokens / median:9.0f}"
+            f" {slower:6.2f}x {more:6.2f}x {slower / more:7.3f} {prepared:6.2f}"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the flags, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default="quickstart", help="a preset")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--length", type=int, default=24, help="tokens of every text")
+    parser.add_argument("--knowledge-depth", type=int, default=2, help="blocks of that encoder")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=4, help="steps of a turn")
+    parser.add_argument("--batches", type=int, default=12, help="batches to take steps on")
+    flags = parser.parse_args(arguments)
+    print(" ".join(sys.argv), environment.describe(("jax", "jaxlib")), sep="\n")
+    contenders = [Contender(variant, flags) for variant in VARIANTS]
+    times: dict[str, list[float]] = {variant.name: [] for variant in VARIANTS}
+    for turn in range(flags.rounds):
+        for contender in contenders[:: 1 if turn % 2 else -1]:
+            times[contender.variant.name].append(contender.turn(flags.steps))
+    print_table(contenders, times, flags.batch_size)
+    print(f"load {os.getloadavg()[0]:.1f} at the end")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""The knowledge encoder in an exported folder: beside what the format of the folder can hold.
+
+PyTorch users get it as a module with its settings and weights; here it is read back from them.
+"""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from kgclip_jax import schema
+from kgclip_jax.convert.rules import Rule, linear, norm, packed, same
+from kgclip_jax.convert.settings import read_json, reading
+from kgclip_jax.convert.tokenizer_json import token_ids
+from kgclip_jax.data.tokenization.cleaning import with_normalizers
+from kgclip_jax.data.tokenization.json_tokenizer import read_tokenizer_json
+from kgclip_jax.data.tokenization.settings import (
+    TokenizerJson,
+    TokenizerSettings,
+    make_tokenizer,
+)
+from kgclip_jax.errors import ConversionError
+from kgclip_jax.models import spec
+from kgclip_jax.workdir import write_json
+
+FILE = "knowledge_encoder.json"
+MODULE = "knowledge_encoder.py"
+TOKENIZER = "element_tokenizer.json"
+PREFIX = "knowledge_encoder."
+"""Of the names of its weights in the file of what a format cannot hold; torch's names follow."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`knowledge_encoder.json`.
+
+    Attributes: as in `spec.KnowledgeEncoder` and its `spec.Transformer`, and
+        embedding: features of the space that it adds to.
+        end_id: the token that ends an element, those behind it do not count; None: all count.
+    """
+
+    width: int
+    depth: int
+    heads: int
+    mlp_width: int
+    activation: spec.Activation
+    norm_eps: float
+    weight: float
+    triples: int
+    element_length: int
+    elements: Literal["text", "wordpiece"]
+    vocabulary: int | None
+    readout: Literal["first", "mean"]
+    embedding: int
+    end_id: int | None
+
+    def shape(self) -> spec.KnowledgeEncoder:
+        """The encoder, in our words."""
+        return spec.KnowledgeEncoder(
+            spec.Transformer(
+                width=self.width,
+                depth=self.depth,
+                heads=self.heads,
+                mlp_width=self.mlp_width,
+                activation=self.activation,
+                norm_eps=self.norm_eps,
+            ),
+            weight=self.weight,
+            triples=self.triples,
+            element_length=self.element_length,
+            elements=self.elements,
+            vocabulary=self.vocabulary,
+            readout=self.readout,
+        )
+
+
+def describe(shape: spec.DualEncoder, tokenizer: TokenizerSettings) -> Settings:
+    """Describe the knowledge encoder of an architecture that has one.
+
+    Args:
+        shape: the architecture.
+        tokenizer: of the text tower; elements of its tokens end where its texts do.
+    """
+    knowledge = shape.knowledge
+    if knowledge is None:
+        raise ValueError("the architecture has no knowledge encoder")
+    values: dict[str, Any] = dataclasses.asdict(knowledge)
+    ends = knowledge.elements == "text"
+    return Settings(
+        **values.pop("transformer"),
+        **values,
+        embedding=shape.embedding,
+        end_id=make_tokenizer(tokenizer, knowledge.element_length).end_id if ends else None,
+    )
+
+
+def rules(shape: spec.DualEncoder) -> tuple[Rule, ...]:
+    """The table of its weights: none for an architecture without a knowledge encoder."""
+    if shape.knowledge is None:
+        return ()
+    pieces = (
+        same("knowledge/pieces/embedding", f"{PREFIX}table.weight"),
+        same("knowledge/pieces/positions", f"{PREFIX}positions"),
+        *norm("knowledge/pieces/norm", f"{PREFIX}norm"),
+    )
+    ours, theirs = "knowledge/blocks", f"{PREFIX}blocks.layers.{{layer}}"
+    heads = shape.knowledge.transformer.heads
+    return (
+        *(pieces if shape.knowledge.elements == "wordpiece" else ()),
+        *packed(f"{ours}/attention/qkv", f"{theirs}.self_attn.in_proj_", parts=3, heads=heads),
+        *linear(f"{ours}/attention/out", f"{theirs}.self_attn.out_proj"),
+        *norm(f"{ours}/norm1", f"{theirs}.norm1"),
+        *linear(f"{ours}/mlp/up", f"{theirs}.linear1"),
+        *linear(f"{ours}/mlp/down", f"{theirs}.linear2"),
+        *norm(f"{ours}/norm2", f"{theirs}.norm2"),
+        *linear("knowledge/projection", f"{PREFIX}projection"),
+    )
+
+
+def write(
+    folder: Path,
+    shape: spec.DualEncoder,
+    tokenizer: TokenizerSettings,
+    element_tokenizer: TokenizerSettings | None,
+) -> None:
+    """Write the module, its settings and the tokenizer of word pieces, if the model has them.
+
+    Raises:
+        ConversionError: a file cannot hold the tokenizer of word pieces, or there is none.
+    """
+    knowledge = shape.knowledge
+    if knowledge is None:
+        return
+    write_json(folder / FILE, dataclasses.asdict(describe(shape, tokenizer)))
+    shutil.copyfile(Path(__file__).parent / "torch_modules" / MODULE, folder / MODULE)
+    if knowledge.elements == "wordpiece":
+        _write_tokenizer(element_tokenizer, folder / TOKENIZER, knowledge.element_length)
+
+
+def read(folder: Path, shape: spec.DualEncoder, extra: Collection[str]) -> spec.DualEncoder:
+    """Return an architecture with the knowledge encoder that a folder has beside it, if any.
+
+    Args:
+        folder: of the weights.
+        shape: what the towers' own description says.
+        extra: names of the weights that the format cannot hold.
+
+    Raises:
+        ConversionError: the encoder's settings are there without its weights, or the other way
+            round, or they are not understood.
+    """
+    file = folder / FILE
+    has_weights = any(name.startswith(PREFIX) for name in extra)
+    if not file.is_file():
+        if has_weights:
+            raise ConversionError(
+                f"{folder} has weights of a knowledge encoder, but no {FILE}; copy that file of "
+                "the export as well"
+            )
+        return shape
+    if not has_weights:
+        raise ConversionError(
+            f"{file} describes a knowledge encoder whose weights are missing; copy the other files "
+            f"of the export as well, or remove {FILE} to read the towers alone"
+        )
+    with reading(str(file)):
+        found = schema.parse(Settings, read_json(file), path="settings")
+        return dataclasses.replace(shape, knowledge=found.shape())
+
+
+def read_tokenizer(folder: Path, shape: spec.DualEncoder) -> TokenizerJson | None:
+    """Return the tokenizer of a knowledge encoder's word pieces; None if it reads none.
+
+    Raises:
+        ConversionError: the file is missing, or is not as exports have it.
+    """
+    if shape.knowledge is None or shape.knowledge.elements != "wordpiece":
+        return None
+    file = folder / TOKENIZER
+    if not file.is_file():
+        raise ConversionError(
+            f"{folder} has no {TOKENIZER}, with which its knowledge encoder was trained; copy that "
+            "file of the export as well"
+        )
+    padding = read_json(file).get("padding")
+    if not isinstance(padding, dict) or not isinstance(padding.get("pad_id"), int):
+        raise ConversionError(f"{file} has no padding.pad_id, which exports have")
+    return TokenizerJson("json", str(file.resolve()), pad_id=padding["pad_id"])
+
+
+def _write_tokenizer(settings: TokenizerSettings | None, file: Path, length: int) -> None:
+    """Write a tokenizer.json that cleans, cuts and pads by itself."""
+    if not isinstance(settings, TokenizerJson):
+        raise ConversionError("the knowledge encoder reads word pieces: export needs its tokenizer")
+    if settings.zeroed_id is not None or settings.clean.startswith("open_clip"):
+        raise ConversionError(
+            f"{settings.file}: a tokenizer.json cannot hold what was done to the elements of "
+            f"triples beside it (clean {settings.clean!r}, zeroed_id {settings.zeroed_id})"
+        )
+    content = read_tokenizer_json(settings.file)
+    if settings.clean != "none":
+        content = with_normalizers(content, settings.clean)
+    names = {token: name for name, token in token_ids(content).items()}
+    cut = {"direction": "Right", "max_length": length, "strategy": "LongestFirst", "stride": 0}
+    padding = {
+        "strategy": {"Fixed": length},
+        "direction": "Right",
+        "pad_to_multiple_of": None,
+        "pad_id": settings.pad_id,
+        "pad_type_id": 0,
+        "pad_token": names[settings.pad_id],
+    }
+    content |= {"truncation": cut, "padding": padding}
+    file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

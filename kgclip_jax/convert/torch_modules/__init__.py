@@ -1,0 +1,1 @@
+"""Modules of PyTorch, to be copied into exported folders; nothing in this package imports them."""

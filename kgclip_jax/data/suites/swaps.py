@@ -1,0 +1,80 @@
+"""Scene-graph negatives of the captions of any pictures: which of two texts is the caption?
+
+Each caption is parsed, and for each kind of negative one false text is made of it, by the rules
+that training uses (`kgclip_jax.knowledge.negatives`); what another caption of the same picture says
+is true, is not asked. Captions that allow no negative of a kind are left out, so the kinds differ
+in n. Chance is 1/2 for a scorer without knowledge, and the blind row says how much the texts alone
+give away: people seldom write "a ball with a brown dog".
+
+A model that was trained with such negatives knows how they are made. Compare it on the suites of
+others too (`configs/composition.py`).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
+
+from kgclip_jax.data.records import Records
+from kgclip_jax.data.suites.assembly import Assembly, Decision, ask
+from kgclip_jax.data.suites.stored_captions import captions_of
+from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
+from kgclip_jax.knowledge.scene_graph import SceneGraph, merged
+from kgclip_jax.random import generator
+from kgclip_jax.types import Caption, Question
+
+Parse = Callable[[Iterable[str]], Iterator[SceneGraph]]
+
+
+def swaps(
+    suite: Assembly,
+    records: Records,
+    parse: Parse,
+    kinds: Iterable[str],
+    seed: int,
+    *,
+    bad_share: float = 0.0,
+) -> list[Question]:
+    """Ask for each kind of negative which of two texts is the caption, for all captions.
+
+    Args:
+        suite: where pictures and texts go.
+        records: the pictures and their captions.
+        parse: turns captions into scene graphs.
+        kinds: of negatives that need no vocabulary.
+        seed: of the choice among several negatives of a caption.
+        bad_share: largest share of the records that may be unreadable.
+
+    Raises:
+        DataError: more of them are.
+    """
+    pictures, texts = captions_of(suite, records, bad_share)
+    captions = [Caption(*pair) for pair in zip(texts, parse(texts), strict=True)]
+    known = _known(pictures, captions)
+    questions = []
+    for kind in kinds:
+        settings = NegativeSettings({kind: 1.0})
+        decisions: list[Decision] = []
+        for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+            rng = generator(seed, f"swaps {kind}", number)
+            negative = make_negatives(caption, rng, settings, known=known[picture])[0]
+            if negative.valid:
+                decisions.append(suite.caption_choice(picture, caption.text, [negative.text]))
+        if decisions:
+            questions.append(ask(kind.replace("_", " "), decisions, chance=1 / 2))
+    return questions
+
+
+def _known(
+    pictures: Iterable[int], captions: Iterable[Caption]
+) -> Mapping[int, tuple[SceneGraph, ...]]:
+    """Return what all captions of each picture say: each by itself, and all together."""
+    pairs = [
+        (picture, caption.graph)
+        for picture, caption in zip(pictures, captions, strict=True)
+        if caption.graph is not None
+    ]
+    known = {}
+    for picture, group in groupby(pairs, key=itemgetter(0)):
+        graphs = [graph for _, graph in group]
+        known[picture] = (merged(graphs), *graphs)
+    return known

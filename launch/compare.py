@@ -1,0 +1,56 @@
+"""Compare evaluated runs: what each one reaches, and how far the others are from the first.
+
+    python launch/compare.py RUN RUN... [--output=FOLDER]
+
+RUNs are workdirs; runs that differ in their seed alone become one column, the mean over seeds. The
+table is printed, and compare.json and compare.html are written to FOLDER (default: the last RUN).
+Exit codes: 0 done, 2 bad input.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from kgclip_jax.command_line import fail, parse_flags
+from kgclip_jax.errors import UserError
+
+_OUTPUT = flags.DEFINE_string("output", None, "Folder of compare.json and compare.html.")
+_UNFOLDED = 200  # columns; where no terminal folds lines, neither do we
+
+
+def main(argv: list[str]) -> int:
+    """Compare the runs that the arguments name."""
+    from rich.console import Console
+
+    from kgclip_jax.evaluation.comparison import compare, notes, to_json
+    from kgclip_jax.evaluation.comparison_page import write_comparison
+    from kgclip_jax.evaluation.comparison_table import render_budgets, render_comparison
+    from kgclip_jax.evaluation.runs import read_run
+    from kgclip_jax.workdir import Workdir, write_json
+
+    roots = argv[1:]
+    if len(roots) < 2:
+        return fail("name two workdirs at least: python launch/compare.py RUN RUN...")
+    try:
+        comparison = compare([read_run(root) for root in roots])
+        output = Path(_OUTPUT.value or roots[-1])
+        Workdir(output).create()
+        write_json(output / "compare.json", to_json(comparison))
+        write_comparison(output / "compare.html", comparison)
+    except UserError as error:
+        return fail(error)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_UNFOLDED)
+    console.print(render_comparison(comparison), render_budgets(comparison), sep="\n")
+    for note in notes(comparison):
+        console.print(note, markup=False, highlight=False)
+    console.print(f"{output / 'compare.html'}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=parse_flags)

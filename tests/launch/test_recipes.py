@@ -1,0 +1,186 @@
+"""The recipes of published methods, from their commands: parse captions, train, evaluate."""
+
+import json
+import runpy
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import kgclip_jax
+from kgclip_jax import config, schema
+from kgclip_jax.errors import ConfigError
+from kgclip_jax.objectives.contrastive import Contrastive
+from kgclip_jax.objectives.structure_clip import StructureClip
+from kgclip_jax.training.optimizer import Treatment
+from kgclip_jax.training.settings import Schedule
+from kgclip_jax.training.setup import set_up
+from kgclip_jax.workdir import Workdir
+
+REPOSITORY = Path(__file__).parents[2]
+CAPTIONS = (
+    "a small red dog runs beside a large black car",
+    "a young woman in a blue dress holds a white umbrella",
+    "two old men sit on a wooden bench near a green tree",
+    "a brown horse stands behind a tall white fence",
+)
+QUICK = {
+    "total_steps": 3,
+    "batch_size": 4,
+    "log_every": 1,
+    "data.workers": 0,
+    "data.text_buckets": (),
+}
+
+
+@pytest.fixture(scope="module")
+def coco(commands, result, tmp_path_factory):
+    """Pictures with captions and splits as Karpathy has them, parsed by the documented command."""
+    folder = tmp_path_factory.mktemp("karpathy") / "coco"
+    rng = np.random.default_rng(0)
+    images = []
+    for number in range(12):
+        split, place = [("train", "train2014"), ("restval", "val2014"), ("test", "val2014")][
+            number % 3
+        ]
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(256, size=(20, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / place / f"{number}.png")
+        sentences = [{"raw": f"{text} in picture {number}"} for text in CAPTIONS[number % 4 :][:2]]
+        images.append(
+            {"filename": f"{number}.png", "filepath": place, "split": split, "sentences": sentences}
+        )
+    (folder / "dataset_coco.json").write_text(json.dumps({"images": images}))
+    source = [f"--source=karpathy:{folder}", f"--set=file={folder / 'dataset_coco.json'}"]
+    parse = ["launch/prepare.py", "parse", *source, f"--output={folder / 'graphs'}", "--workers=1"]
+    process = result(commands.start(*parse))
+    assert process.returncode == 0, process.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory):
+    """A folder as `save_pretrained` leaves it: a random BERT of eight layers, and its tokenizer."""
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("bert")
+    pieces = BertWordPieceTokenizer()
+    pieces.train_from_iterator(CAPTIONS, vocab_size=120, show_progress=False)
+    pieces.save(str(folder / "tokenizer.json"))
+    torch.manual_seed(0)
+    settings = BertConfig(
+        vocab_size=pieces.get_vocab_size(),
+        hidden_size=24,
+        num_hidden_layers=8,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=16,
+    )
+    BertModel(settings).save_pretrained(folder)
+    return SimpleNamespace(folder=folder, vocabulary=pieces.get_vocab_size())
+
+
+@pytest.fixture(scope="module")
+def train(commands, result, coco, made_by_torch, tmp_path_factory):
+    def train(recipe, arguments="", **changes):
+        workdir = tmp_path_factory.mktemp("recipes") / "run"
+        settings = QUICK | {"data.path": coco} | changes
+        options = [f"--config.{key}={value}" for key, value in settings.items()]
+        file = f"--config=configs/{recipe}.py:{made_by_torch}{arguments}"
+        process = result(commands.start("launch/train.py", file, f"--workdir={workdir}", *options))
+        assert process.returncode == 0, process.stderr
+        return Workdir(workdir), process.stdout
+
+    return train
+
+
+def assert_trained(workdir, output, made_by_torch, prefix):
+    lines = workdir.read_metrics()
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    assert all(f"{prefix}/loss" in line for line in lines)
+    assert "text-to-image R@1" in output
+    before, after = (
+        kgclip_jax.load(source).encode_text(CAPTIONS) for source in (made_by_torch, workdir.root)
+    )
+    assert 1e-7 < np.abs(before - after).max() < 0.01  # three small steps from the given weights
+
+
+def test_structure_clip_trains_on_parsed_captions(train, made_by_torch):
+    workdir, output = train("structure_clip", **{"model.knowledge.transformer.depth": 1})
+    assert_trained(workdir, output, made_by_torch, "structure_clip")
+    assert workdir.read_config()["objectives"]["structure_clip"]["mode"] == "code"
+
+
+def test_structure_clip_starts_from_bert(train, made_by_torch, bert):
+    sizes = {"width": 24, "heads": 2, "mlp_width": 48, "depth": 1}
+    changes = {f"model.knowledge.transformer.{key}": value for key, value in sizes.items()}
+    changes["model.knowledge.vocabulary"] = bert.vocabulary
+    workdir, output = train("structure_clip", f",paper,{bert.folder}", **changes)
+    assert_trained(workdir, output, made_by_torch, "structure_clip")
+    assert workdir.read_config()["objectives"]["structure_clip"]["mode"] == "paper"
+    shutil.rmtree(bert.folder)  # the run keeps its own copy of the tokenizer
+    assert kgclip_jax.load(workdir.root).encode_text(CAPTIONS[:1]).shape == (1, 16)
+
+
+def test_negclip_trains_on_parsed_captions(train, made_by_torch):
+    workdir, output = train("negclip", ",semantic", **{"optimizer.schedule.warmup_steps": 0})
+    assert_trained(workdir, output, made_by_torch, "contrastive")
+
+
+def get_config(recipe):
+    return runpy.run_path(str(REPOSITORY / "configs" / f"{recipe}.py"))["get_config"]
+
+
+def resolved(recipe, source):
+    experiment = config.experiment(get_config(recipe)(str(source)).to_dict())
+    return experiment, set_up(experiment, jax.devices()[:1])
+
+
+def test_structure_clip_has_the_settings_of_the_released_code(made_by_torch):
+    experiment, setup = resolved("structure_clip", made_by_torch)
+    optimizer, knowledge = experiment.optimizer, experiment.model.knowledge
+    assert (optimizer.learning_rate, optimizer.b1, optimizer.b2) == (5e-6, 0.9, 0.999)
+    assert (optimizer.eps, optimizer.clip_norm, optimizer.ema_decay) == (1e-8, None, None)
+    assert optimizer.schedule == Schedule(kind="constant", warmup_steps=0)
+    assert {*setup.plan.values()} == {Treatment(1.0, 0.1)}
+    assert any(path.startswith("knowledge/blocks") for path in setup.plan)
+    assert (experiment.batch_size, experiment.total_steps) == (64, 17_701)  # 10 x 113,287 / 64
+    assert experiment.execution.dtype == "float32"
+    assert experiment.data.negatives.kinds == {"structure_clip": 1.0}
+    assert (knowledge.weight, knowledge.triples, knowledge.readout) == (0.2, 6, "first")
+    assert knowledge.transformer.depth == 6
+    assert schema.to_dict(experiment.objectives) == {
+        "contrastive": None,
+        "structure_clip": schema.to_dict(StructureClip("code", margin=0.1, batch_margin=0.2)),
+        "ce_clip": None,
+    }
+
+
+def test_negclip_has_the_settings_of_the_authors_command(made_by_torch):
+    experiment, setup = resolved("negclip", made_by_torch)
+    optimizer = experiment.optimizer
+    assert optimizer.learning_rate == 1e-6
+    assert optimizer.schedule == Schedule(kind="cosine", warmup_steps=50)
+    assert (experiment.batch_size, experiment.total_steps) == (256, 2_212)  # 5 x 113,287 / 256
+    assert experiment.model.knowledge is None
+    assert experiment.objectives.contrastive == Contrastive("softmax", negatives=True)
+    assert {treatment.weight_decay for treatment in setup.plan.values()} == {0.0, 0.2}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "arguments", "message"),
+    [
+        ("structure_clip", ",papers", "'papers' is no folder of BERT, and neither code nor paper"),
+        ("structure_clip", ",code,paper", "give SOURCE, and at most one of code and paper"),
+        ("negclip", ",swaps", "no negatives 'swaps'; there are random and semantic"),
+    ],
+)
+def test_mistaken_arguments_are_refused(made_by_torch, recipe, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        get_config(recipe)(f"{made_by_torch}{arguments}")

@@ -1,0 +1,264 @@
+"""The knowledge-enhanced encoder: what it adds, what it must not see, and what it leaves alone."""
+
+import functools
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kgclip_jax.models import spec
+from kgclip_jax.models.dual_encoder import Model, normalise
+from kgclip_jax.models.flops import knowledge_flops, step_flops
+from kgclip_jax.models.knowledge import combine
+from kgclip_jax.models.presets import preset
+from kgclip_jax.objectives.contrastive import Contrastive
+from kgclip_jax.objectives.structure_clip import StructureClip
+from kgclip_jax.types import Batch, NegativeTexts, Triples
+
+TINY = preset("tiny")
+WORDS, PIECES, TRIPLES, LENGTH = 60, 40, 4, 3
+OWN = spec.Transformer(width=24, depth=2, heads=3, mlp_width=40, norm_eps=1e-12)
+SHARED = replace(TINY.text.transformer, norm_eps=1e-12)
+PLAIN = replace(TINY, text=replace(TINY.text, vocabulary=WORDS, eos_id=WORDS - 1))
+TEXT = spec.KnowledgeEncoder(SHARED, triples=TRIPLES, element_length=LENGTH)
+WORDPIECE = spec.KnowledgeEncoder(
+    OWN, triples=TRIPLES, element_length=LENGTH, elements="wordpiece", vocabulary=PIECES
+)
+BOTH = pytest.mark.parametrize("knowledge", [TEXT, WORDPIECE], ids=lambda k: k.elements)
+OBJECTIVES = [Contrastive("softmax"), StructureClip("paper"), StructureClip("code")]
+
+
+def filled(shapes):
+    """Parameters of ordinary size, none of them at its initial value."""
+    rng = np.random.default_rng(1)
+    return jax.tree.map(
+        lambda leaf: 0.3 * jnp.asarray(rng.standard_normal(leaf.shape), jnp.float32), shapes
+    )
+
+
+def with_knowledge(knowledge=TEXT, **changes):
+    """A model, its parameters, and those of its towers."""
+    model = Model(replace(PLAIN, knowledge=replace(knowledge, **changes)))
+    params = filled(model.abstract())
+    return model, params, {name: params[name] for name in params if name != "knowledge"}
+
+
+def make_triples(counts, seed=0):
+    """As many triples for each text as `counts` says; short elements, as tokenizers make them."""
+    rng = np.random.default_rng(seed)
+    counts = np.asarray(counts)
+    tokens = rng.integers(0, PIECES, (*counts.shape, TRIPLES, 3, LENGTH)).astype(np.int32)
+    lengths = rng.integers(1, LENGTH + 1, tokens.shape[:-1])
+    tokens = np.where(np.arange(LENGTH) < lengths[..., None], tokens, -1).astype(np.int32)
+    mask = np.arange(TRIPLES) < counts[..., None]
+    return Triples(np.where(mask[..., None, None], tokens, -1).astype(np.int32), mask)
+
+
+def make_tokens(*shape, seed=0):
+    tokens = np.random.default_rng(seed).integers(1, WORDS - 1, (*shape, 9)).astype(np.int32)
+    tokens[..., -1] = WORDS - 1
+    return jnp.asarray(tokens)
+
+
+COUNTS = [[4, 3], [2, 1], [1, 0], [0, 4]]  # triples of each caption and of its negative
+
+
+def make_batch():
+    side = PLAIN.vision.image_size
+    images = np.random.default_rng(0).integers(0, 256, (4, side, side, 3), dtype=np.uint8)
+    tokens = make_tokens(4, 2)
+    mask = np.array([[True], [True], [True], [False]])
+    return Batch(
+        jnp.asarray(images), tokens[:, 0], NegativeTexts(tokens[:, 1:], mask), make_triples(COUNTS)
+    )
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def embed(model, params, batch):
+    return model.embed(params, batch)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def encode(model, params, tokens, triples):
+    return model.encode_text(params, tokens, triples)
+
+
+def encoded(model, params, triples):
+    return np.asarray(encode(model, params, make_tokens(len(triples.mask)), triples))
+
+
+@BOTH
+def test_a_weight_of_zero_is_exactly_clip(knowledge):
+    model, params, towers = with_knowledge(knowledge, weight=0.0)
+    batch = make_batch()
+    mine = embed(model, params, batch)
+    expected = embed(Model(PLAIN), towers, batch._replace(triples=None))
+    np.testing.assert_array_equal(mine.text, expected.text)
+    np.testing.assert_array_equal(mine.negatives, expected.negatives)
+    np.testing.assert_array_equal(mine.image, expected.image)
+    for objective in OBJECTIVES:
+        np.testing.assert_array_equal(objective(mine).loss, objective(expected).loss)
+
+
+@BOTH
+def test_the_length_of_a_text_is_within_the_weight_of_one(knowledge):
+    model, params, towers = with_knowledge(knowledge)
+    triples = make_triples([1, 2, 3, 4] * 8)
+    rows = encoded(model, params, triples)
+    lengths = np.linalg.norm(rows, axis=1)
+    assert np.all((lengths >= 0.8 - 1e-6) & (lengths <= 1.2 + 1e-6))
+    assert np.ptp(lengths) > 0.01
+    plain = encoded(Model(PLAIN), towers, triples)
+    np.testing.assert_allclose(np.linalg.norm(rows - plain, axis=1), 0.2, rtol=1e-4)
+
+
+def triple_vectors(model, params, triples):
+    """What the blocks are given, read from the module."""
+    module = model.bind(params)
+    elements = module.knowledge.elements(jnp.asarray(triples.tokens), module.text.embedding[...])
+    return np.asarray(elements), np.asarray(combine(elements))
+
+
+@BOTH
+def test_a_triple_is_head_plus_relation_minus_tail(knowledge):
+    model, params, _ = with_knowledge(knowledge)
+    triples = make_triples([4, 4])
+    turned = Triples(triples.tokens[:, :, ::-1], triples.mask)
+    elements, forth = triple_vectors(model, params, triples)
+    _, back = triple_vectors(model, params, turned)
+    head, relation, tail = np.moveaxis(elements, 2, 0)
+    np.testing.assert_allclose(forth + back, 2 * relation, atol=1e-5)
+    np.testing.assert_allclose(forth - back, 2 * (head - tail), atol=1e-5)
+    rows = [encoded(model, params, each) for each in (triples, turned)]
+    assert np.abs(rows[0] - rows[1]).max() > 1e-3
+
+
+def test_elements_of_text_tokens_are_averages_of_those_there_are():
+    model, params, _ = with_knowledge(TEXT)
+    tokens = np.full((1, TRIPLES, 3, LENGTH), -1, np.int32)
+    tokens[0, 0, 0, :2] = 5, 7
+    table = np.asarray(params["text"]["embedding"])
+    elements, _ = triple_vectors(model, params, Triples(tokens, np.ones((1, TRIPLES), bool)))
+    np.testing.assert_allclose(elements[0, 0, 0], (table[5] + table[7]) / 2, rtol=1e-6)
+    np.testing.assert_array_equal(elements[0, 0, 1], 0)
+
+
+@pytest.mark.parametrize(("knowledge", "readout"), [(TEXT, "first"), (WORDPIECE, "mean")])
+def test_empty_slots_never_matter(knowledge, readout):
+    model, params, _ = with_knowledge(knowledge, readout=readout)
+    triples = make_triples([1, 2, 3, 0])
+    rubbish = make_triples([TRIPLES] * 4, seed=9).tokens
+    disturbed = np.where(triples.mask[..., None, None], triples.tokens, rubbish)
+
+    def loss(knowledge, tokens):
+        rows = model.encode_text(
+            params | {"knowledge": knowledge}, make_tokens(4), Triples(tokens, triples.mask)
+        )
+        return (rows * jnp.arange(rows.shape[1])).sum(), rows
+
+    grad = jax.jit(jax.grad(loss, has_aux=True))
+    (gradient, rows), (other, others) = (
+        grad(params["knowledge"], tokens) for tokens in (triples.tokens, disturbed)
+    )
+    np.testing.assert_allclose(rows, others, atol=1e-6)
+    for mine, theirs in zip(*map(jax.tree.leaves, (gradient, other)), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+
+
+@BOTH
+def test_a_text_without_a_graph_is_plain_clip_among_neighbours_that_have_one(knowledge):
+    model, params, towers = with_knowledge(knowledge)
+    rows = encoded(model, params, make_triples([3, 0, 1, 0]))
+    plain = encoded(Model(PLAIN), towers, make_triples([0] * 4))
+    np.testing.assert_array_equal(rows[[1, 3]], plain[[1, 3]])
+    assert np.all(np.abs(rows - plain)[[0, 2]].max(axis=1) > 1e-2)
+
+
+@BOTH
+def test_the_mean_has_no_order_and_the_first_readout_has_a_first_triple_alone(knowledge):
+    triples = make_triples([3, 4])
+    later = Triples(triples.tokens[:, [0, 2, 1, 3]], triples.mask)
+    sooner = Triples(triples.tokens[:, [1, 0, 2, 3]], triples.mask)
+    for readout in ("first", "mean"):
+        model, params, _ = with_knowledge(knowledge, readout=readout)
+        rows, after_later, after_sooner = (
+            encoded(model, params, each) for each in (triples, later, sooner)
+        )
+        np.testing.assert_allclose(rows, after_later, atol=1e-6)
+        if readout == "mean":
+            np.testing.assert_allclose(rows, after_sooner, atol=1e-6)
+        else:
+            assert np.abs(rows - after_sooner).max() > 1e-3
+
+
+@BOTH
+def test_captions_and_negatives_in_one_pass_are_as_each_alone(knowledge):
+    model, params, towers = with_knowledge(knowledge)
+    batch = make_batch()
+    embeddings = embed(model, params, batch)
+    tokens = [batch.tokens, batch.negatives.tokens[:, 0]]
+    for place, rows in enumerate((embeddings.text, embeddings.negatives[:, 0])):
+        own = Triples(*(array[:, place] for array in batch.triples))
+        alone = encode(model, params, tokens[place], own)
+        np.testing.assert_allclose(rows, alone, atol=1e-6)
+    plain = embed(Model(PLAIN), towers, batch._replace(triples=None))
+    bare = embeddings.without_graphs()
+    np.testing.assert_allclose(bare.text, plain.text, atol=1e-6)
+    np.testing.assert_allclose(bare.negatives, plain.negatives, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["paper", "code"])
+def test_the_hinge_on_negatives_trains_the_encoder_in_the_paper_alone(mode):
+    model, params, _ = with_knowledge(WORDPIECE)
+    batch = make_batch()
+
+    def hinge(knowledge):
+        embeddings = model.embed(params | {"knowledge": knowledge}, batch)
+        return StructureClip(mode)(embeddings).metrics["negative_loss"]
+
+    value, gradients = jax.jit(jax.value_and_grad(hinge))(params["knowledge"])
+    assert value > 0
+    largest = [float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradients)]
+    if mode == "code":
+        assert set(largest) == {0.0}
+    else:
+        assert max(largest) > 1e-5
+
+
+def test_triples_that_are_missing_are_an_error():
+    model, params, _ = with_knowledge()
+    with pytest.raises(ValueError, match="needs the triples of the texts"):
+        model.encode_text(params, make_tokens(2))
+
+
+def test_the_length_of_what_is_added_does_not_depend_on_precision():
+    model, params, _ = with_knowledge()
+    rough = Model(model.shape, replace(model.execution, dtype="bfloat16"))
+    rows, others = (encoded(each, params, make_triples([1, 4])) for each in (model, rough))
+    assert others.dtype == np.float32
+    cosines = (normalise(jnp.asarray(rows)) * normalise(jnp.asarray(others))).sum(-1)
+    assert cosines.min() > 0.99
+
+
+def test_operations_are_those_that_the_compiler_counts():
+    transformer = spec.Transformer(width=1024, depth=3, heads=8, mlp_width=4096)
+    knowledge = spec.KnowledgeEncoder(transformer, elements="wordpiece", vocabulary=PIECES)
+    shape = replace(PLAIN, knowledge=knowledge)
+    model = Model(shape)
+    unrolled = replace(model.execution, unroll=transformer.depth)  # bodies of loops count once
+
+    def encode(params, triples):
+        return Model(shape, unrolled).bind(params).knowledge(triples, jnp.zeros((1, 1)))
+
+    texts = 8
+    triples = Triples(
+        jax.ShapeDtypeStruct((texts, 6, 3, 5), jnp.int32), jax.ShapeDtypeStruct((texts, 6), bool)
+    )
+    lowered = jax.jit(encode).lower(model.abstract(), triples)
+    counted = lowered.cost_analysis()["flops"]  # element by element work is counted, too
+    assert texts * knowledge_flops(shape) == pytest.approx(counted, rel=0.02)
+    assert knowledge_flops(PLAIN) == 0
+    more = step_flops(shape, 4, 9, negatives=2) - step_flops(PLAIN, 4, 9, negatives=2)
+    assert more == 3 * 4 * (1 + 2) * knowledge_flops(shape)
