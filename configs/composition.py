@@ -89,7 +89,7 @@ def get_config(arguments: str) -> ConfigDict:
     config.evaluation = {}
     for name in names or SUITES:
         config.evaluation.update(SUITES[name])
-    config.data = dict(sources={}, path="data")
+    config.data.update(sources={}, path="data")
     config.objectives = dict(contrastive=dict(form="softmax"))
     config.optimizer = dict(learning_rate=1e-5)
     config.batch_size = 128

@@ -10,6 +10,11 @@ blocks more slowly, change its tuning:
     --config.tuning.vision.layer_decay=0.9
     --config.tuning.vision.kind=frozen
     --config.tuning.text.kind=lora --config.tuning.text.rank=8
+
+A SOURCE with a knowledge encoder needs the scene graphs of the captions in FOLDER/graphs:
+
+    python launch/prepare.py parse --source=photographs:FOLDER --set=split=train \
+        --output=FOLDER/graphs
 """
 
 from ml_collections import ConfigDict
@@ -21,11 +26,15 @@ from kgclip_jax.loading import settings_of
 def get_config(source: str) -> ConfigDict:
     """Return the experiment for a trained model: `--config=configs/finetune.py:SOURCE`."""
     config = ConfigDict(settings_of(source))
-    config.data = dict(
+    config.data.update(
         path="data/flickr8k",
         sources=dict(
             photographs=dict(
-                kind="photographs", split="train", evaluation_split="dev", crop_scale=(0.6, 1.0)
+                kind="photographs",
+                split="train",
+                evaluation_split="dev",
+                crop_scale=(0.6, 1.0),
+                graphs=None if config.model.get("knowledge") is None else "graphs",
             )
         ),
         text_buckets=(24,) if config.model.text.causal else (),

@@ -1,17 +1,20 @@
 """Train NegCLIP (Yuksekgonul et al., ICLR 2023): wrong captions as further columns of the softmax.
 
-    python launch/prepare.py parse --source=karpathy:coco --set=file=coco/dataset_coco.json \
-        --output=coco/graphs
     python launch/train.py --config=configs/negclip.py:SOURCE --config.data.path=coco
 
 SOURCE is OpenAI's ViT-B/32: ViT-B-32.pt, a Hugging Face folder, or the hub id
-openai/clip-vit-base-patch32. coco and its graphs are as in `configs/structure_clip.py`. One
-negative of each caption is made anew at every step; which ones, a further argument says:
+openai/clip-vit-base-patch32. coco is as in `configs/structure_clip.py`. One negative of each
+caption is made anew at every step; which ones, a further argument says:
 
     :SOURCE             two words change places, whatever they are: random swaps
-    :SOURCE,semantic    objects, attributes or sides of a relation change places, by scene graphs;
-                        the authors swap words of one class (nouns, adjectives, verbs, phrases),
-                        which is nearer to these than to random swaps
+    :SOURCE,semantic    objects, attributes or sides of a relation change places, by the scene
+                        graphs in coco/graphs; the authors swap words of one class (nouns,
+                        adjectives, verbs, phrases), which is nearer to these than to random swaps
+
+Only the second needs the captions parsed, once:
+
+    python launch/prepare.py parse --source=karpathy:coco --set=file=coco/dataset_coco.json \
+        --output=coco/graphs
 
 Settings as in the authors' command: batches of 256, AdamW at 1e-6 after 50 steps of warm-up,
 cosine decay, 5 epochs; what that command leaves out is as in open_clip, its base: weight decay 0.2,
@@ -48,7 +51,7 @@ def get_config(arguments: str) -> ConfigDict:
     if negatives not in NEGATIVES:
         raise ConfigError(f"no negatives {negatives!r}; there are {' and '.join(NEGATIVES)}")
     config = ConfigDict(settings_of(source))
-    config.data = dict(
+    config.data.update(
         path="data/coco",
         sources=dict(
             coco=dict(
@@ -57,7 +60,7 @@ def get_config(arguments: str) -> ConfigDict:
                 split="train",
                 evaluation_split="test",
                 crop_scale=(0.9, 1.0),
-                graphs="graphs",
+                graphs="graphs" if negatives == "semantic" else None,
             )
         ),
         text_buckets=(24, 32) if config.model.text.causal else (),

@@ -23,7 +23,7 @@ pairs set config.total_steps. Results differ from step to step: here the last on
 
 What others report of ViT-B/32, to aim at (no number of ours): ARO relation 82-85, attribution
 80-82.5, COCO text-to-image R@1 about 39.6; zero-shot classification falls far. Retrieval on the
-test split is measured here, its captions parsed in the end; the benchmarks of composition by
+test split is measured here, its captions parsed at the start; the benchmarks of composition by
 
     python launch/evaluate.py --config=configs/composition.py:WORKDIR,aro,sugarcrepe
 """
@@ -60,7 +60,7 @@ def get_config(arguments: str) -> ConfigDict:
         config.element_tokenizer = dict(
             kind="json", file=str(Path(bert) / "tokenizer.json"), pad_id=0
         )
-    config.data = dict(
+    config.data.update(
         path="data/coco",
         sources=dict(
             coco=dict(

@@ -22,7 +22,7 @@ def get_config(source: str) -> ConfigDict:
     """Return the experiment for a trained model: `--config=configs/zero_shot.py:SOURCE`."""
     config = ConfigDict(settings_of(source))
     config.evaluation = dict(pictures=dict(kind="classification", folder="."))
-    config.data = dict(sources={}, path="data/pictures")
+    config.data.update(sources={}, path="data/pictures")
     config.objectives = dict(contrastive=dict(form="softmax"))
     config.optimizer = dict(learning_rate=1e-5)
     config.batch_size = 128

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict, config_dict
 
 from kgclip_jax import schema
 from kgclip_jax.data.evaluation_settings import HeldOut
-from kgclip_jax.data.settings import Data
+from kgclip_jax.data.settings import Data, EmojiSource
 from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
@@ -144,6 +144,7 @@ class Experiment:
         )
         self._check_text()
         self._check_knowledge()
+        self._check_graphs()
         self._check_objectives()
 
     def _check_text(self) -> None:
@@ -165,6 +166,26 @@ class Experiment:
             pieces or self.knowledge_init_from is None,
             "knowledge_init_from is for model.knowledge.elements 'wordpiece'",
         )
+
+    def _check_graphs(self) -> None:
+        """See that scene graphs are known of all texts that they are read of."""
+        negatives = self.data.negatives
+        shuffled = [] if negatives is None else negatives.without_graphs
+        check(
+            self.model.knowledge is None or not shuffled,
+            f"data.negatives.kinds: {', '.join(shuffled)} cannot go with model.knowledge: nobody "
+            "knows the scene graphs of such negatives, so that captions alone would get what the "
+            "encoder adds, and could be told by that",
+        )
+        readers = [] if self.model.knowledge is None else ["model.knowledge"]
+        if negatives is not None and negatives.of_graphs:
+            readers.append(f"data.negatives.kinds ({', '.join(negatives.of_graphs)})")
+        for name, source in self.data.sources.items():
+            check(
+                not readers or isinstance(source, EmojiSource) or source.graphs is not None,
+                f"data.sources.{name}.graphs is needed by {' and '.join(readers)}: the folder that "
+                "`python launch/prepare.py parse` writes",
+            )
 
     def _check_objectives(self) -> None:
         contrastive = self.objectives.contrastive

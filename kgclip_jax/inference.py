@@ -114,8 +114,7 @@ class ClipEncoder:
         length = bucket(int(self._tokenizer.lengths(tokens).max(initial=0)), self._buckets)
         inputs: list[np.ndarray | Triples] = [tokens[:, :length]]
         if self._triples is not None:
-            graphs = [text.graph if isinstance(text, Caption) else None for text in texts]
-            inputs.append(self._triples(graphs))
+            inputs.append(self._triples(texts))
         return self._in_batches(_encode_text, *inputs)
 
     def similarity(

@@ -18,7 +18,7 @@ from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.models.transformer import Execution
-from kgclip_jax.training.checkpoints import Checkpoints, Description, describe
+from kgclip_jax.training.checkpoints import Checkpoints, Description, describe, saved_steps
 from kgclip_jax.training.lora import abstract_params, merge
 from kgclip_jax.types import Tokenizer
 from kgclip_jax.workdir import Workdir
@@ -38,6 +38,8 @@ class Trained:
         step: training steps behind them; 0 where that is not known.
         execution: how the run computed it.
         element_tokenizer: of its knowledge encoder's word pieces, or None.
+        parser: the spaCy pipeline for the texts that its knowledge encoder reads, or None where it
+            has none or names no pipeline.
         described: whether the source says itself what it is; not so a file of weights alone.
     """
 
@@ -48,6 +50,7 @@ class Trained:
     step: int = 0
     execution: Execution = AUTOMATIC
     element_tokenizer: TokenizerSettings | None = None
+    parser: str | None = None
     described: bool = True
 
 
@@ -97,6 +100,7 @@ def _open(
         tokenizer,
         pretrained.params,
         element_tokenizer=pretrained.element_tokenizer,
+        parser=pretrained.parser,
         described=pretrained.described,
     )
 
@@ -110,10 +114,10 @@ def _tokenizer_of(pretrained: Pretrained) -> TokenizerSettings | None:
 def _open_run(workdir: Workdir, step: int | None, averaged: bool) -> Trained:
     experiment = config.experiment(workdir.read_config())
     settings, elements = own_tokenizers(experiment, workdir)
-    checkpoints = Checkpoints(workdir.checkpoints, _describe(experiment.model, settings, elements))
-    steps = checkpoints.steps()
+    steps = saved_steps(workdir.checkpoints)
     if not steps:
         raise CheckpointError(f"{workdir.checkpoints} has no checkpoint yet")
+    checkpoints = Checkpoints(workdir.checkpoints, _describe(experiment.model, settings, elements))
     chosen = steps[-1] if step is None else step
 
     def read() -> Params:
@@ -134,6 +138,7 @@ def _open_run(workdir: Workdir, step: int | None, averaged: bool) -> Trained:
         chosen,
         experiment.execution,
         elements,
+        None if experiment.model.knowledge is None else experiment.data.parser,
     )
 
 
@@ -213,6 +218,9 @@ def starting_point(
 def settings_of(source: str) -> dict[str, Any]:
     """Return the settings of an experiment that starts from a trained model, all as it has them.
 
+    Of "data" that is at most the parser, which a knowledge encoder was trained with: a config adds
+    its own settings to these.
+
     Raises:
         ConfigError: it has no tokenizer.
         ConversionError: see `open_trained`.
@@ -224,6 +232,7 @@ def settings_of(source: str) -> dict[str, Any]:
         "init_from": source,
         "model": schema.to_dict(trained.shape),
         "tokenizer": schema.to_dict(trained.tokenizer),
+        "data": {} if trained.parser is None else {"parser": trained.parser},
     }
     if trained.element_tokenizer is not None:
         settings["element_tokenizer"] = schema.to_dict(trained.element_tokenizer)

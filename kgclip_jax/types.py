@@ -200,8 +200,9 @@ class Pictures(Protocol):
 class Question(NamedTuple):
     """One number of a suite: the share of decisions that come out right.
 
-    A pair is (anchor, text); it is scored by the dot product of their embeddings. A decision is
-    right when each of its right pairs scores strictly higher than the wrong pair in the same place.
+    A pair is (anchor, text); it is scored by the dot product of their embeddings, or, where the
+    anchor is a text too, by their cosine. A decision is right when each of its right pairs scores
+    strictly higher than the wrong pair in the same place.
 
     Attributes:
         metric: what tables call the number.

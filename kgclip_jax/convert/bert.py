@@ -108,7 +108,8 @@ def _read_config(folder: Path) -> Config:
     file = folder / huggingface.FILE
     if not file.is_file():
         raise ConversionError(
-            f"config.knowledge_init_from: {folder} is no folder of a BERT; {file} is missing"
+            f"config.knowledge_init_from: {folder} is no folder of a BERT; {file} is missing. One "
+            "on the Hugging Face hub must be downloaded first: hf download NAME --local-dir=FOLDER"
         )
     with reading(str(file)):
         return schema.parse(Config, known(Config, read_json(file)))
@@ -151,7 +152,10 @@ def _check_same_pieces(folder: Path, tokenizer: TokenizerJson) -> None:
     if json.is_file():
         own = token_ids(read_tokenizer_json(json))
     elif lines.is_file():
-        pieces = lines.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        try:
+            pieces = lines.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        except UnicodeDecodeError as error:
+            raise ConversionError(f"{lines} is no text in UTF-8: {error}") from error
         own = {piece: number for number, piece in enumerate(pieces)}
     else:
         return

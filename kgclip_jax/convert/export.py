@@ -87,7 +87,7 @@ def export(
             write_safetensors(folder, weights, STEMS[format], max_bytes=_SHARD_BYTES[format])
         if extra:
             write_safetensors(folder, extra, Path(EXTRA_FILE).stem, max_bytes=None)
-        knowledge.write(folder, shape, tokenizer, element_tokenizer)
+        knowledge.write(folder, shape, tokenizer, element_tokenizer, card.parser)
         contents = Contents(
             format=format,
             shape=shape,

@@ -32,6 +32,9 @@ TOKENIZER = "element_tokenizer.json"
 PREFIX = "knowledge_encoder."
 """Of the names of its weights in the file of what a format cannot hold; torch's names follow."""
 
+EXACT = "exact graphs"
+"""Of emoji scenes, which know what is in them: nothing was parsed."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -40,6 +43,8 @@ class Settings:
     Attributes: as in `spec.KnowledgeEncoder` and its `spec.Transformer`, and
         embedding: features of the space that it adds to.
         end_id: the token that ends an element, those behind it do not count; None: all count.
+        graphs: where the scene graphs of its training captions come from: `EXACT`, or the spaCy
+            pipeline that parsed them.
     """
 
     width: int
@@ -56,6 +61,7 @@ class Settings:
     readout: Literal["first", "mean"]
     embedding: int
     end_id: int | None
+    graphs: str
 
     def shape(self) -> spec.KnowledgeEncoder:
         """The encoder, in our words."""
@@ -77,12 +83,13 @@ class Settings:
         )
 
 
-def describe(shape: spec.DualEncoder, tokenizer: TokenizerSettings) -> Settings:
+def describe(shape: spec.DualEncoder, tokenizer: TokenizerSettings, parser: str | None) -> Settings:
     """Describe the knowledge encoder of an architecture that has one.
 
     Args:
         shape: the architecture.
         tokenizer: of the text tower; elements of its tokens end where its texts do.
+        parser: the spaCy pipeline of its training captions; None for exact graphs.
     """
     knowledge = shape.knowledge
     if knowledge is None:
@@ -94,6 +101,7 @@ def describe(shape: spec.DualEncoder, tokenizer: TokenizerSettings) -> Settings:
         **values,
         embedding=shape.embedding,
         end_id=make_tokenizer(tokenizer, knowledge.element_length).end_id if ends else None,
+        graphs=EXACT if parser is None else parser,
     )
 
 
@@ -125,6 +133,7 @@ def write(
     shape: spec.DualEncoder,
     tokenizer: TokenizerSettings,
     element_tokenizer: TokenizerSettings | None,
+    parser: str | None,
 ) -> None:
     """Write the module, its settings and the tokenizer of word pieces, if the model has them.
 
@@ -134,7 +143,7 @@ def write(
     knowledge = shape.knowledge
     if knowledge is None:
         return
-    write_json(folder / FILE, dataclasses.asdict(describe(shape, tokenizer)))
+    write_json(folder / FILE, dataclasses.asdict(describe(shape, tokenizer, parser)))
     shutil.copyfile(Path(__file__).parent / "torch_modules" / MODULE, folder / MODULE)
     if knowledge.elements == "wordpiece":
         _write_tokenizer(element_tokenizer, folder / TOKENIZER, knowledge.element_length)
@@ -167,8 +176,20 @@ def read(folder: Path, shape: spec.DualEncoder, extra: Collection[str]) -> spec.
             f"of the export as well, or remove {FILE} to read the towers alone"
         )
     with reading(str(file)):
-        found = schema.parse(Settings, read_json(file), path="settings")
-        return dataclasses.replace(shape, knowledge=found.shape())
+        return dataclasses.replace(shape, knowledge=_read_settings(file).shape())
+
+
+def _read_settings(file: Path) -> Settings:
+    return schema.parse(Settings, read_json(file), path="settings")
+
+
+def read_parser(folder: Path, shape: spec.DualEncoder) -> str | None:
+    """Return the pipeline that parsed the captions of a knowledge encoder; None if none did."""
+    if shape.knowledge is None:
+        return None
+    with reading(str(folder / FILE)):
+        graphs = _read_settings(folder / FILE).graphs
+    return None if graphs == EXACT else graphs
 
 
 def read_tokenizer(folder: Path, shape: spec.DualEncoder) -> TokenizerJson | None:

@@ -1,5 +1,7 @@
 """What the model card says of a knowledge encoder, and how it is used in PyTorch."""
 
+from pathlib import Path
+
 from kgclip_jax.convert import knowledge
 from kgclip_jax.convert.family import Format
 from kgclip_jax.models import spec
@@ -16,6 +18,7 @@ embedding. The libraries that read this folder do not know it. It is a module of
   products with the unit embeddings of pictures. A text without triples keeps the embedding t.
 - A scene graph is a list of (subject, relation, object) triples: its relations, then its
   attributes as (object, "is", attribute). Of more than {triples} the first {triples} are read.
+- In training the scene graphs of captions were {graphs}.
 - The encoder has {depth} blocks of width {width}, and takes the output of {readout}.
 
 ```python
@@ -98,8 +101,18 @@ def tokenize(elements):
     return [row.ids for row in pieces.encode_batch(elements)]"""
 
 
-def section(name: str, format: Format, shape: spec.DualEncoder, extra_file: str) -> str | None:
-    """Describe the knowledge encoder of a folder `name`; None where the model has none."""
+def section(
+    name: str, format: Format, shape: spec.DualEncoder, extra_file: str, parser: str | None
+) -> str | None:
+    """Describe the knowledge encoder of an exported folder; None where the model has none.
+
+    Args:
+        name: of the folder.
+        format: whose libraries read it.
+        shape: the architecture.
+        extra_file: where the encoder's weights are.
+        parser: the spaCy pipeline of its training captions; None for exact graphs.
+    """
     encoder = shape.knowledge
     if encoder is None:
         return None
@@ -113,6 +126,10 @@ def section(name: str, format: Format, shape: spec.DualEncoder, extra_file: str)
         triples=encoder.triples,
         depth=encoder.transformer.depth,
         width=encoder.transformer.width,
+        graphs=knowledge.EXACT + ", known with the pictures"
+        if parser is None
+        else f"those of kgclip_jax's parser over the spaCy pipeline `{Path(parser).name}`; parse "
+        "your own texts with the same",
         readout="the first triple" if encoder.readout == "first" else "all triples on average",
         code=_code(name, format, shape, of_pieces),
     )

@@ -11,6 +11,7 @@ from kgclip_jax.convert.front_matter import UNKNOWN_LICENSE, check_license, fron
 from kgclip_jax.convert.hub import is_hub_id
 from kgclip_jax.convert.knowledge_card import section
 from kgclip_jax.evaluation.result import Result, from_json, grouped, metric_label, percent
+from kgclip_jax.knowledge.parsing.parser import MODEL
 from kgclip_jax.models import spec
 
 _CREDITS = {
@@ -51,6 +52,12 @@ class Card:
     def sources(self) -> Mapping[str, Mapping[str, Any]]:
         """Settings of the sources of training pairs, by name."""
         return self.config.get("data", {}).get("sources", {})
+
+    @property
+    def parser(self) -> str | None:
+        """The pipeline that parsed captions of training; None where all graphs were exact."""
+        parsed = any(source["kind"] != "emoji" for source in self.sources.values())
+        return self.config["data"].get("parser", MODEL) if parsed else None
 
     @property
     def starting_models(self) -> Sequence[str]:
@@ -94,7 +101,7 @@ def model_card(card: Card, contents: Contents) -> str:
         DataError: when the evaluation is of another version of this package.
     """
     results = from_json(card.evaluation["results"]) if card.evaluation and card.is_evaluated else []
-    encoder = section(card.name, contents.format, contents.shape, contents.extra_file)
+    encoder = section(card.name, contents.format, contents.shape, contents.extra_file, card.parser)
     sections = [
         f"# {card.name}\n\n{_summary(card, contents)}",
         f"## Use\n\n{_usage(card.name, contents)}",

@@ -65,6 +65,11 @@ class Pretrained:
         """
         return knowledge.read_tokenizer(self.file.parent, self.shape)
 
+    @property
+    def parser(self) -> str | None:
+        """The pipeline that parsed the captions of its knowledge encoder, if it names one."""
+        return knowledge.read_parser(self.file.parent, self.shape)
+
     def params(self) -> Params:
         """Read and convert the weights.
 

@@ -7,7 +7,7 @@ the triples that some benchmarks come with are not used: every text is treated a
 templates ("a photo of a dog") stay without, and are embedded as plain CLIP does.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.knowledge.scene_graph import SceneGraph
@@ -41,7 +41,16 @@ def with_graphs(
     if not bare:
         return sets
     graphs = dict(zip(bare, make_parser().parse(bare), strict=True))
-    return [_replaced(data, graphs) for data in sets]
+
+    def caption(text: Text) -> Caption:
+        return Caption(words_of(text), _graph(text) or graphs[words_of(text)])
+
+    return [_mapped(data, caption) for data in sets]
+
+
+def without_graphs(sets: Iterable[EvaluationSet]) -> list[EvaluationSet]:
+    """Return the sets with bare texts."""
+    return [_mapped(data, words_of) for data in sets]
 
 
 def _texts(data: EvaluationSet) -> Iterator[Text]:
@@ -54,17 +63,15 @@ def _texts(data: EvaluationSet) -> Iterator[Text]:
         yield from data.texts
 
 
-def _replaced(data: EvaluationSet, graphs: Mapping[str, SceneGraph]) -> EvaluationSet:
-    def caption(text: Text) -> Caption:
-        return Caption(words_of(text), _graph(text) or graphs[words_of(text)])
-
+def _mapped(data: EvaluationSet, change: Callable[[Text], Text]) -> EvaluationSet:
+    """Change every text but the class names."""
     if isinstance(data, RetrievalSet):
-        return data._replace(captions=[caption(text) for text in data.captions])
+        return data._replace(captions=[change(text) for text in data.captions])
     if isinstance(data, CompositionSet):
-        return data._replace(captions=[(caption(one), caption(two)) for one, two in data.captions])
+        return data._replace(captions=[(change(one), change(two)) for one, two in data.captions])
     if isinstance(data, ZeroShotSet):
         return data
-    return data._replace(texts=[caption(text) for text in data.texts])
+    return data._replace(texts=[change(text) for text in data.texts])
 
 
 def _graph(text: Text) -> SceneGraph | None:

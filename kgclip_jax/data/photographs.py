@@ -13,11 +13,12 @@ from kgclip_jax.data.images import (
     evaluation_transform,
     random_resized_crop,
 )
+from kgclip_jax.data.readers.visual_genome import picture_id
 from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import UNREADABLE_IMAGE, Skips
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.knowledge.graph_store import GraphStore
-from kgclip_jax.knowledge.scene_graph import SceneGraph, merged
+from kgclip_jax.knowledge.scene_graph import SceneGraph, together
 from kgclip_jax.types import Caption, RetrievalSet
 
 
@@ -37,6 +38,7 @@ class Photographs:
         size: int,
         scale: tuple[float, float] = (0.9, 1.0),
         graphs: GraphStore | None = None,
+        scene_graphs: GraphStore | None = None,
     ) -> None:
         """Make a source of records.
 
@@ -45,12 +47,14 @@ class Photographs:
             size: side of the pictures that `image` returns, in pixels.
             scale: range of the random crop's area as a share of the picture's, or of its box's.
             graphs: the scene graphs of the captions.
+            scene_graphs: those of whole pictures, by their ids in Visual Genome.
         """
         self.name = records.name
         self.records = records
         self.size = size
         self._scale = scale
         self._graphs = graphs
+        self._scene_graphs = scene_graphs
 
     def __len__(self) -> int:
         return len(self.records)
@@ -74,27 +78,27 @@ class Photographs:
         return Caption(text, self._graphs.graph(record.key, number, text))
 
     def graphs(self, index: int) -> list[SceneGraph]:
-        """Return what all captions of a record say together, and those that say more by themselves.
+        """Return what all captions of a record say, alone or together (see `scene_graph.together`).
 
-        Together, things of one name are one thing: where one caption has "a brown dog on a sofa"
-        and another "a dog with a ball", it may be true that a brown dog has a ball. What needs two
-        things of one name is true only if one caption alone says it. Nothing is known without a
-        store of graphs, and of a record that cannot be read.
+        The graph of the whole picture follows: people told its things apart, so that it is not
+        mixed with the captions. Nothing is known without a store of graphs, and of a record that
+        cannot be read.
 
         Raises:
-            DataError: the store of graphs has none of one of the captions.
+            DataError: a store of graphs has none of one of the captions, or of the picture.
         """
-        if self._graphs is None:
+        if self._graphs is None and self._scene_graphs is None:
             return []
         try:
             record = self.records.record(index)
         except BadRecord:
             return []
-        graphs = self._graphs.graphs(record.key, record.captions)
-        if len(graphs) == 1:
-            return graphs
-        # The others, without a name that occurs twice, say nothing that all together do not.
-        return [merged(graphs), *[graph for graph in graphs if _repeats_a_name(graph)]]
+        known = []
+        if self._graphs is not None:
+            known += together(self._graphs.graphs(record.key, record.captions))
+        if self._scene_graphs is not None:
+            known.append(self._scene_graphs.picture(picture_id(record.key)))
+        return known
 
     def image(
         self, index: int, rng: np.random.Generator
@@ -109,10 +113,6 @@ class Photographs:
             return random_resized_crop(encoded, self.size, rng, scale=self._scale, box=box)
         except BadRecord as error:
             raise BadRecord(f"{self.records.record(index).key}: {error}") from error
-
-
-def _repeats_a_name(graph: SceneGraph) -> bool:
-    return len({thing.name for thing in graph.objects}) < len(graph.objects)
 
 
 def retrieval_set(

@@ -39,8 +39,12 @@ class StoredPictures:
         folder: where the pictures lie, absolute or relative to `data.path`.
         crop_scale: least and largest share of the picture that a random crop covers.
         weight: share of the training pairs, relative to the other sources.
-        graphs: folder of the captions' scene graphs, written by `launch/prepare.py parse`, absolute
-            or relative to `data.path`; None where no objective needs them.
+        graphs: folder of the captions' scene graphs, written by `launch/prepare.py parse` or
+            `graphs`, absolute or relative to `data.path`; None where neither the model nor the
+            negatives need them.
+        scene_graphs: folder of Visual Genome's graphs of whole pictures, which `graphs` writes too,
+            for records whose keys have the ids of its pictures; a negative that they say is
+            refused.
     """
 
     kind: str
@@ -48,6 +52,7 @@ class StoredPictures:
     crop_scale: tuple[float, float] = (0.9, 1.0)
     weight: float = 1.0
     graphs: str | None = None
+    scene_graphs: str | None = None
 
     def __post_init__(self) -> None:
         low, high = self.crop_scale

@@ -12,7 +12,7 @@ from kgclip_jax.data.triples import TripleTokenizer
 from kgclip_jax.knowledge.negatives import Negative, NegativeSettings, make_negatives
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
-from kgclip_jax.types import Caption, NegativeTexts, Source, Tokenizer, Triples
+from kgclip_jax.types import Caption, NegativeTexts, Source, Text, Tokenizer, Triples
 
 Outcomes = Counter[tuple[str, str]]  # (kind of negative, "made" or the reason why there is none)
 
@@ -111,12 +111,12 @@ class TextMaker:
         if self.triples is None:
             return None
         count = len(negatives) // max(1, len(captions))
-        graphs = []
+        texts: list[Text] = []
         for row, caption in enumerate(captions):
             made = negatives[row * count : (row + 1) * count]
-            graphs += [caption.graph, *(negative.graph for negative in made)]
+            texts += [caption, *(Caption(negative.text, negative.graph) for negative in made)]
         return Triples(
-            *(array.reshape(len(captions), -1, *array.shape[1:]) for array in self.triples(graphs))
+            *(array.reshape(len(captions), -1, *array.shape[1:]) for array in self.triples(texts))
         )
 
     def _caption(self, draw: Draw) -> Caption:

@@ -1,6 +1,10 @@
-"""Scene graphs as token ids, for the knowledge encoder."""
+"""Scene graphs as token ids, for the knowledge encoder.
 
-from collections.abc import Sequence
+A triple is made of the words of its text, not of the names that its graph has for them: the encoder
+is told how words belong together, and nothing else that the text tower does not see.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,10 +12,9 @@ from jaxtyping import Int32
 
 from kgclip_jax.data.tokenization.settings import TokenizerSettings, make_tokenizer
 from kgclip_jax.errors import ConfigError
-from kgclip_jax.knowledge.scene_graph import SceneGraph
-from kgclip_jax.knowledge.triples import to_triples
+from kgclip_jax.knowledge.triples import Triple, to_triples
 from kgclip_jax.models import spec
-from kgclip_jax.types import Tokenizer, Triples
+from kgclip_jax.types import Text, Tokenizer, Triples
 
 _REMEMBERED = 100_000  # elements; there are few different ones
 
@@ -35,30 +38,38 @@ class TripleTokenizer:
     def __reduce__(self) -> tuple[type["TripleTokenizer"], tuple[Tokenizer, int, bool]]:
         return TripleTokenizer, (self.tokenizer, self.slots, self.whole)
 
-    def __call__(self, graphs: Sequence[SceneGraph | None]) -> Triples:
+    def __call__(self, texts: Sequence[Text]) -> Triples:
         """Return the triples of some texts, relations first; a text without a graph has none."""
-        texts = [[] if graph is None else to_triples(graph)[: self.slots] for graph in graphs]
-        self._learn({element for triples in texts for triple in triples for element in triple})
+        spoken = [self._triples(text) for text in texts]
+        known = self._tokens(
+            {element for triples in spoken for triple in triples for element in triple}
+        )
         shape = (len(texts), self.slots, 3, self.tokenizer.context_length)
         tokens, mask = np.full(shape, -1, np.int32), np.zeros(shape[:2], bool)
-        for row, triples in enumerate(texts):
+        for row, triples in enumerate(spoken):
             for slot, triple in enumerate(triples):
-                tokens[row, slot] = [self._known[element] for element in triple]
+                tokens[row, slot] = [known[element] for element in triple]
                 mask[row, slot] = True
         return Triples(tokens, mask)
 
-    def _learn(self, elements: set[str]) -> None:
-        new = sorted(elements - self._known.keys())
-        if not new:
-            return
-        if len(self._known) > _REMEMBERED:
-            self._known.clear()
-            new = sorted(elements)
-        tokens = self.tokenizer(new)
-        if not self.whole:
-            beyond = np.arange(tokens.shape[1]) >= self.tokenizer.lengths(tokens)[:, None]
-            tokens = np.where(beyond, np.int32(-1), tokens)
-        self._known.update(zip(new, tokens, strict=True))
+    def _triples(self, text: Text) -> list[Triple]:
+        if isinstance(text, str) or text.graph is None:
+            return []
+        return to_triples(text.graph, text.text)[: self.slots]
+
+    def _tokens(self, elements: set[str]) -> Mapping[str, Int32[np.ndarray, " e"]]:
+        """Return the tokens of at least these; threads may fill the memory side by side."""
+        known = self._known
+        if len(known) > _REMEMBERED:
+            self._known = known = {}
+        new = sorted(element for element in elements if element not in known)
+        if new:
+            tokens = self.tokenizer(new)
+            if not self.whole:
+                beyond = np.arange(tokens.shape[1]) >= self.tokenizer.lengths(tokens)[:, None]
+                tokens = np.where(beyond, np.int32(-1), tokens)
+            known.update(zip(new, tokens, strict=True))
+        return known
 
 
 def triple_tokenizer(

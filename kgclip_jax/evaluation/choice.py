@@ -81,10 +81,20 @@ def decide(
     anchors: Float[np.ndarray, "anchors d"],
     texts: Float[np.ndarray, "texts d"],
 ) -> Bool[np.ndarray, " decisions"]:
-    """Tell for each decision whether all its right pairs beat their wrong ones."""
+    """Tell for each decision whether all its right pairs beat their wrong ones.
+
+    Texts are compared with texts by cosine: those with scene graphs are not of unit length.
+    """
+    if question.anchors == "texts":
+        anchors, texts = _unit(anchors), _unit(texts)
     right = _pair_scores(question.right, anchors, texts)
     wrong = _pair_scores(question.wrong, anchors, texts)
     return np.all(beats(right, wrong), axis=1)
+
+
+def _unit(rows: Float[np.ndarray, "rows d"]) -> Float[np.ndarray, "rows d"]:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(lengths > 0, lengths, 1)
 
 
 def _pair_scores(

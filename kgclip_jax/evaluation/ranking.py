@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-# Cosines that differ by less count as equal. Float32 dot products of the same two vectors can
+# Scores that differ by less count as equal. Float32 dot products of the same two vectors can
 # differ in their last digits (about 1e-7) with their place in a matrix, so an exact comparison
 # would decide ties by accident.
 TIE_TOLERANCE = 1e-6

@@ -64,13 +64,12 @@ def read_run(root: str) -> Run:
         DataError: the run was not evaluated, or one of its files is damaged.
     """
     workdir = Workdir(Path(root))
-    config = workdir.read_config()
-    for key in ("seed", "batch_size", "data", "objectives"):
-        if key not in config:
-            raise ConfigError(f"{workdir.config} has no {key!r}: it is no config of a run")
+    config = _checked(workdir.read_config(), workdir.config)
     try:
         record = json.loads(workdir.evaluation.read_text())
         step, averaged, results = record["step"], record["averaged"], from_json(record["results"])
+        if type(step) is not int or type(averaged) is not bool:
+            raise TypeError(f"step {step!r}, averaged {averaged!r}")
     except FileNotFoundError as error:
         raise DataError(
             f"{workdir.evaluation} is missing; python launch/evaluate.py --workdir={root} makes it"
@@ -85,6 +84,27 @@ def read_run(root: str) -> Run:
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise DataError(f"{workdir.metrics} is damaged: {error}") from error
     return Run(root, config, step, averaged, results, metrics)
+
+
+def _checked(config: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
+    """Return a config if it has what is read of it here, in the right form."""
+    for key, kind in {
+        "seed": int,
+        "batch_size": int,
+        "data": Mapping,
+        "objectives": Mapping,
+    }.items():
+        if key not in config:
+            raise ConfigError(f"{file} has no {key!r}: it is no config of a run")
+        if not isinstance(config[key], kind):
+            what = "a whole number" if kind is int else "an object"
+            raise ConfigError(f"{file}: {key!r} must be {what}, not {config[key]!r}")
+    sources = config["data"].get("sources", {})
+    if not isinstance(sources, Mapping) or not all(
+        isinstance(source, Mapping) for source in sources.values()
+    ):
+        raise ConfigError(f"{file}: 'data.sources' must be an object of objects, not {sources!r}")
+    return config
 
 
 def training_seconds(run: Run) -> tuple[float, int]:

@@ -30,6 +30,9 @@ def graph_to_json(graph: SceneGraph) -> dict[str, Any]:
 def graph_from_json(value: Any, where: str) -> SceneGraph:
     """Return the graph that `graph_to_json` made a value of.
 
+    Types are compared one by one: `match` looks each list up as an abstract sequence, which takes
+    longer than all the rest.
+
     Args:
         value: what the JSON decoder gave.
         where: names the file and the record, for the error.
@@ -37,33 +40,34 @@ def graph_from_json(value: Any, where: str) -> SceneGraph:
     Raises:
         DataError: it is no graph, or a relation leads to an object that is not there.
     """
-    match value:
-        case {"objects": list(objects), "relations": list(relations)}:
-            things = tuple(_object(entry, where) for entry in objects)
-            links = tuple(_relation(entry, len(things), where) for entry in relations)
+    if type(value) is dict:
+        objects, relations = value.get("objects"), value.get("relations")
+        if type(objects) is list and type(relations) is list:
+            things = tuple([_object(entry, where) for entry in objects])
+            links = tuple([_relation(entry, len(things), where) for entry in relations])
             return SceneGraph(things, links)
     raise DataError(f"{where}: a scene graph has lists of objects and of relations")
 
 
 def _object(entry: Any, where: str) -> SceneObject:
-    match entry:
-        case [str(name), span, list(attributes)]:
-            return SceneObject(
-                name, tuple(_attribute(a, where) for a in attributes), _span(span, where)
-            )
+    if type(entry) is list and len(entry) == 3:
+        name, span, attributes = entry
+        if type(name) is str and type(attributes) is list:
+            properties = tuple([_attribute(attribute, where) for attribute in attributes])
+            return SceneObject(name, properties, _span(span, where))
     raise DataError(f"{where}: an object must be [name, span, attributes], not {entry!r}")
 
 
 def _attribute(entry: Any, where: str) -> Attribute:
-    match entry:
-        case [str(name), span]:
-            return Attribute(name, _span(span, where))
+    if type(entry) is list and len(entry) == 2 and type(entry[0]) is str:
+        return Attribute(entry[0], _span(entry[1], where))
     raise DataError(f"{where}: an attribute must be [name, span], not {entry!r}")
 
 
 def _relation(entry: Any, objects: int, where: str) -> Relation:
-    match entry:
-        case [int(subject), str(predicate), int(other), span]:
+    if type(entry) is list and len(entry) == 4:
+        subject, predicate, other, span = entry
+        if type(subject) is int and type(predicate) is str and type(other) is int:
             if 0 <= subject < objects and 0 <= other < objects:
                 return Relation(subject, predicate, other, _span(span, where))
             raise DataError(f"{where}: relation {entry!r} leads to none of the {objects} objects")
@@ -71,10 +75,11 @@ def _relation(entry: Any, objects: int, where: str) -> Relation:
 
 
 def _span(entry: Any, where: str) -> Span | None:
-    match entry:
-        case None:
-            return None
-        case [int(start), int(stop)] if 0 <= start <= stop:
+    if entry is None:
+        return None
+    if type(entry) is list and len(entry) == 2:
+        start, stop = entry
+        if type(start) is int and type(stop) is int and 0 <= start <= stop:
             return Span(start, stop)
     raise DataError(f"{where}: a span must be [start, stop] or null, not {entry!r}")
 

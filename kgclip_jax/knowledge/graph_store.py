@@ -1,12 +1,12 @@
-"""A folder of scene graphs, one for each caption of a data set, with random access.
+"""A folder of scene graphs of the captions of a data set, or of its pictures, with random access.
 
     graphs.json                  what is in it; written last
     graphs-00000-of-00012.jsonl  a line for each record:
         {"key": "1.jpg", "graphs": [{"caption": "9b1c...", "objects": ..., "relations": ...}, ...]}
     graphs.npy                   where each key is: a row of hashes, sorted, and three of places
 
-`launch/prepare.py parse` writes such folders. A caption is stored as a hash, by which a graph knows
-the text that its spans point into.
+`launch/prepare.py parse` writes such folders, and `graphs`. A caption is stored as a hash, by which
+a graph knows the text that its spans point into. The graph of a whole picture has no text.
 """
 
 import hashlib
@@ -16,8 +16,9 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt64
@@ -45,7 +46,8 @@ class Contents:
         captions: graphs in them.
         objects, attributes, relations: of all graphs.
         related: captions with a relation.
-        skipped: number of records and captions that were left out, by reason.
+        skipped: number of records, captions, relations ... that were left out, by reason.
+        of: what the graphs describe; one of a picture is counted as one caption.
     """
 
     settings: dict
@@ -57,6 +59,7 @@ class Contents:
     relations: int
     related: int
     skipped: dict[str, int]
+    of: Literal["captions", "pictures"] = "captions"
 
     def __post_init__(self) -> None:
         check(self.parts >= 1, "parts must be positive")
@@ -77,6 +80,11 @@ def pack(key: str, captions: Sequence[str], graphs: Sequence[SceneGraph]) -> str
     return json.dumps({"key": key, "graphs": entries}, separators=(",", ":")) + "\n"
 
 
+def pack_picture(key: str, graph: SceneGraph) -> str:
+    """Return the line of a picture as a whole, with its end."""
+    return pack(key, [_NO_TEXT], [graph])
+
+
 def complete(folder: Path, contents: Contents) -> None:
     """Index the parts of a folder, and write down what it holds; after that, it can be opened.
 
@@ -84,7 +92,8 @@ def complete(folder: Path, contents: Contents) -> None:
         DataError: a line is malformed, or a key comes twice.
         UserError: the disk refuses.
     """
-    places = np.array(list(_places(folder, contents.parts)), np.uint64).reshape(-1, 4).T
+    numbers = chain.from_iterable(_places(folder, contents.parts))
+    places = np.fromiter(numbers, np.uint64).reshape(-1, 4).T
     index = places[:, np.argsort(places[0], kind="stable")]
     for i in np.flatnonzero(index[0, 1:] == index[0, :-1]):
         _refuse_twins(folder, contents.parts, *index[1:, i : i + 2].T.tolist())
@@ -109,11 +118,11 @@ def read_contents(folder: Path) -> Contents:
         return parse(Contents, values, str(path))
     except OSError as error:
         raise DataError(
-            f"{path}: {error.strerror}; let `python launch/prepare.py parse` finish, it writes "
-            "this last"
+            f"{path}: {error.strerror}; let `python launch/prepare.py` finish (parse, or "
+            "graphs), it writes this last"
         ) from error
     except (ValueError, ConfigError) as error:
-        raise DataError(f"{path}: malformed ({error}); parse the captions again") from error
+        raise DataError(f"{path}: malformed ({error}); {_AGAIN}") from error
 
 
 class GraphStore:
@@ -151,25 +160,31 @@ class GraphStore:
             caption: its text.
 
         Raises:
-            DataError: there is no such record or caption, the caption was another one when it was
-                parsed, or its line is malformed.
+            DataError: there is no such record or caption, the caption was another one when its
+                graph was made, or its line is malformed.
         """
         where = f"{self.folder}: caption {number} of record {key!r}"
         graphs = self._record(key)
         if not 0 <= number < len(graphs):
-            raise DataError(f"{where}: only {len(graphs)} were parsed; {_AGAIN}")
-        if not isinstance(graphs[number], dict):
-            raise DataError(f"{where}: expected an object")
-        if graphs[number].get("caption") != _hash(caption).hex():
-            raise DataError(f"{where}: not the text that was parsed, but {caption!r}; {_AGAIN}")
-        return graph_from_json(graphs[number], where)
+            raise DataError(f"{where}: there are graphs of {len(graphs)} only; {_AGAIN}")
+        found = graphs[number]
+        if not isinstance(found, _Decoded):  # the first time that it is asked for
+            found = graphs[number] = _decode(found, where)
+        if found.caption != _hash(caption).hex():
+            raise DataError(f"{where}: its graph is not of the text {caption!r}; {_AGAIN}")
+        return found.graph
 
     def graphs(self, key: str, captions: Sequence[str]) -> list[SceneGraph]:
         """Return the graphs of all captions of a record. Raises DataError as `graph` does."""
         return [self.graph(key, number, caption) for number, caption in enumerate(captions)]
 
+    def picture(self, key: str) -> SceneGraph:
+        """Return the graph of a picture. Raises DataError as `graph` does."""
+        return self.graph(key, 0, _NO_TEXT)
+
     def _find(self, key: str) -> list[Any]:
-        wanted = _number(key)
+        # As a Python integer it would be no uint64, and NumPy would convert a copy of all hashes.
+        wanted = np.uint64(_number(key))
         hashes, *places = self._index
         for i in range(int(np.searchsorted(hashes, wanted)), len(hashes)):
             if hashes[i] != wanted:
@@ -186,7 +201,21 @@ class GraphStore:
         return _read_line(self._parts[part][start:stop], f"{path}, byte {start}")
 
 
-_AGAIN = "parse the captions again: python launch/prepare.py parse"
+class _Decoded(NamedTuple):
+    """A graph, and the hash of its caption."""
+
+    caption: str
+    graph: SceneGraph
+
+
+_NO_TEXT = ""  # no caption is blank
+_AGAIN = "make the graphs again: python launch/prepare.py parse, or graphs"
+
+
+def _decode(value: Any, where: str) -> _Decoded:
+    if not isinstance(value, dict) or not isinstance(value.get("caption"), str):
+        raise DataError(f"{where}: expected an object with the hash of a caption")
+    return _Decoded(value["caption"], graph_from_json(value, where))
 
 
 def _places(folder: Path, parts: int) -> Iterator[tuple[int, int, int, int]]:

@@ -1,6 +1,6 @@
 """Scene graphs: objects with attributes, and relations between them, tied to spans of a caption."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -64,6 +64,23 @@ def merged(graphs: Iterable[SceneGraph]) -> SceneGraph:
             [Relation(number[one], predicate, number[other]) for one, predicate, other in relations]
         ),
     )
+
+
+def together(graphs: Sequence[SceneGraph]) -> list[SceneGraph]:
+    """Return graphs that say what several ones of one picture say, alone or together.
+
+    Together, things of one name are one thing: where one caption has "a brown dog on a sofa" and
+    another "a dog with a ball", it may be true that a brown dog has a ball. What needs two things
+    of one name is true only if one graph alone says it.
+    """
+    if len(graphs) < 2:
+        return list(graphs)
+    # The others, without a name that occurs twice, say nothing that all together do not.
+    return [merged(graphs), *[graph for graph in graphs if _repeats_a_name(graph)]]
+
+
+def _repeats_a_name(graph: SceneGraph) -> bool:
+    return len({thing.name for thing in graph.objects}) < len(graph.objects)
 
 
 def entails(scene: SceneGraph, claim: SceneGraph) -> bool:

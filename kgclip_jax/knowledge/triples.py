@@ -15,13 +15,27 @@ Triple: TypeAlias = tuple[str, str, str]
 IS = "is"
 
 
-def to_triples(graph: SceneGraph) -> list[Triple]:
-    """Return the relations of a graph and then its attributes, each in their order."""
-    objects = graph.objects
+def to_triples(graph: SceneGraph, text: str | None = None) -> list[Triple]:
+    """Return the relations of a graph and then its attributes, each in their order.
+
+    Args:
+        graph: what a text says.
+        text: the text, for its own words instead of the graph's names ("tiny" for "small"), where
+            spans tell which they are. Capitals are lowered.
+    """
+
+    def words(name: str, span: Span | None) -> str:
+        return name if text is None or span is None else text[span.start : span.stop].lower()
+
+    objects = [words(thing.name, thing.span) for thing in graph.objects]
     relations = [
-        (objects[r.subject].name, r.predicate, objects[r.object].name) for r in graph.relations
+        (objects[r.subject], words(r.predicate, r.span), objects[r.object]) for r in graph.relations
     ]
-    return relations + [(thing.name, IS, a.name) for thing in objects for a in thing.attributes]
+    return relations + [
+        (name, IS, words(attribute.name, attribute.span))
+        for name, thing in zip(objects, graph.objects, strict=True)
+        for attribute in thing.attributes
+    ]
 
 
 def from_triples(text: str, triples: Iterable[Triple]) -> SceneGraph:

@@ -18,13 +18,12 @@ from kgclip_jax.types import Triples
 class WordPieces(nnx.Module):
     """BERT's embedding layer: words, positions, the one type of token there is here, and a norm."""
 
-    def __init__(self, shape: spec.KnowledgeEncoder, *, rngs: nnx.Rngs) -> None:
-        width = shape.transformer.width
-        table = jax.random.normal(rngs.params(), (shape.vocabulary or 0, width))
-        self.embedding = nnx.Param(0.02 * table)
-        positions = jax.random.normal(rngs.params(), (shape.element_length, width))
-        self.positions = nnx.Param(0.02 * positions)
-        self.norm = LayerNorm(width, eps=shape.transformer.norm_eps)
+    def __init__(
+        self, vocabulary: int, length: int, width: int, *, norm_eps: float, rngs: nnx.Rngs
+    ) -> None:
+        self.embedding = nnx.Param(0.02 * jax.random.normal(rngs.params(), (vocabulary, width)))
+        self.positions = nnx.Param(0.02 * jax.random.normal(rngs.params(), (length, width)))
+        self.norm = LayerNorm(width, eps=norm_eps)
 
     def __call__(self, tokens: Int[Array, "... e"]) -> Float[Array, "... e d"]:
         """Embed tokens. (The type's vector is part of the positions'.)"""
@@ -48,9 +47,13 @@ class KnowledgeEncoder(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ) -> None:
-        width = shape.transformer.width
-        if shape.elements == "wordpiece":
-            self.pieces = WordPieces(shape, rngs=rngs)
+        width, norm_eps = shape.transformer.width, shape.transformer.norm_eps
+        words, length = shape.vocabulary, shape.element_length
+        self.pieces = (
+            None
+            if words is None
+            else WordPieces(words, length, width, norm_eps=norm_eps, rngs=rngs)
+        )
         self.blocks = stack_blocks(shape.transformer, kind=PostNormBlock, rngs=rngs)
         self.projection = Linear(width, embedding, std=width**-0.5, rngs=rngs)
         self.shape = shape
@@ -81,7 +84,7 @@ class KnowledgeEncoder(nnx.Module):
         """Embed each subject, relation and object: the average of its tokens."""
         there = (tokens >= 0)[..., None]
         tokens = jnp.maximum(tokens, 0)
-        vectors = self.pieces(tokens) if self.shape.elements == "wordpiece" else table[tokens]
+        vectors = table[tokens] if self.pieces is None else self.pieces(tokens)
         return jnp.sum(vectors, axis=-2, where=there) / jnp.maximum(jnp.sum(there, axis=-2), 1)
 
     def _read_out(

@@ -14,7 +14,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 @dataclass(frozen=True)
 class Transformer:
-    """A stack of pre-norm blocks.
+    """A stack of blocks. Whose they are says where their norms stand: before each layer in towers.
 
     Attributes:
         width: features of the residual stream.
@@ -135,7 +135,8 @@ class KnowledgeEncoder:
         transformer: its blocks, which norm after each layer, as BERT's do.
         weight: of what it adds to a unit text embedding (the paper's lambda); 0 is plain CLIP.
         triples: most triples of a text that are read; the first ones.
-        element_length: tokens of a subject, relation or object, special tokens included.
+        element_length: tokens of a subject, relation or object, special tokens included; at least
+            3, a word between those of beginning and end.
         elements: "text" reads the text tower's tokens by its table, and averages those there are;
             "wordpiece" reads BERT's by a table, positions and a norm of its own, and averages all
             `element_length` of them, padding included, as the released code does.
@@ -155,8 +156,10 @@ class KnowledgeEncoder:
     def __post_init__(self) -> None:
         if self.weight < 0:
             raise ValueError("weight must not be negative")
-        if min(self.triples, self.element_length) < 1:
-            raise ValueError("triples and element_length must be at least 1")
+        if self.triples < 1:
+            raise ValueError("triples must be at least 1")
+        if self.element_length < 3:
+            raise ValueError("element_length must be at least 3, or special tokens leave no words")
         if (self.elements == "wordpiece") != (self.vocabulary is not None):
             raise ValueError("vocabulary is for elements 'wordpiece', which need it")
 

@@ -1,7 +1,7 @@
 """CE-CLIP's two terms for captions that are wrong on purpose (Zhang et al., CVPR 2024).
 
 Axis letters as in `types.py`: image i has embedding x_i, caption y_i, and wrong captions n_ik.
-s is the logit scale. Rows have unit length.
+s is the logit scale.
 """
 
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ def intra_modal_contrast(
     out of the choice, names the first negative as the right answer, and so pulls towards it.
 
     Args:
-        text: Caption embeddings.
-        negatives: Embeddings of wrong captions, made from caption i in row i.
+        text: Caption embeddings of unit length, so without what a knowledge encoder adds.
+        negatives: Embeddings of wrong captions, made from caption i in row i; likewise.
         negative_mask: False where a negative does not exist; its content is then irrelevant.
         logit_scale: Inverse temperature.
 
@@ -122,10 +122,16 @@ class CeClip:
         check(self.upper_bound > 0, "upper_bound must be positive")
 
     def __call__(self, embeddings: Embeddings) -> Losses:
-        """The weighted sum of both terms, and each alone."""
+        """The weighted sum of both terms, and each alone.
+
+        The ranking term scores texts as the model does, with their scene graphs. The intra-modal
+        term compares texts as the text tower alone embeds them: it takes y_i.y_i for 1, and is to
+        hold whatever a knowledge encoder adds.
+        """
         image, text, scale = embeddings.image, embeddings.text, embeddings.logit_scale
         negatives, mask = embeddings.required_negatives()
-        intra, _ = intra_modal_contrast(text, negatives, mask, scale)
+        plain = embeddings.without_graphs()
+        intra, _ = intra_modal_contrast(plain.text, plain.required_negatives()[0], mask, scale)
         ranking, metrics = ranked_hinge(
             image, text, negatives, mask, scale, upper_bound=self.upper_bound
         )

@@ -37,9 +37,9 @@ def describe(
     return description
 
 
-def any_saved(directory: Path) -> bool:
-    """Whether there is a checkpoint to continue from."""
-    return directory.is_dir() and bool(ocp.utils.checkpoint_steps(directory))
+def saved_steps(directory: Path) -> list[int]:
+    """Steps that can be restored, oldest first; none where there is no such directory."""
+    return sorted(ocp.utils.checkpoint_steps(directory)) if directory.is_dir() else []
 
 
 class Checkpoints:
@@ -63,10 +63,6 @@ class Checkpoints:
         with _clear_errors(f"cannot keep checkpoints in {directory}"):
             self._directory.mkdir(parents=True, exist_ok=True)
             self._manager = ocp.CheckpointManager(self._directory, options=options)
-
-    def steps(self) -> list[int]:
-        """Steps that can be restored, oldest first."""
-        return sorted(self._manager.all_steps())
 
     def save(self, step: int, state: TrainState, progress: Mapping[str, Any]) -> None:
         """Save in the background; an error of the save before this one is raised here.
@@ -145,15 +141,18 @@ class Checkpoints:
         try:
             yield
         except _ERRORS as error:
-            steps = self.steps()
+            steps = saved_steps(self._directory)
             kept = f"the checkpoint of step {steps[-1]} is whole" if steps else "there is none yet"
             raise CheckpointError(
                 f"cannot write a checkpoint to {self._directory} ({kept}): {error}"
             ) from error
 
     def _check_description(self, step: int) -> None:
-        if step not in self._manager.all_steps():
-            known = ", ".join(map(str, self.steps())) or "none"
+        with self._saving():
+            self._manager.wait_until_finished()
+        steps = saved_steps(self._directory)
+        if step not in steps:
+            known = ", ".join(map(str, steps)) or "none"
             raise CheckpointError(f"{self._directory} has no step {step}; it has: {known}")
         args = ocp.args.Composite(description=ocp.args.JsonRestore())
         with _clear_errors(f"cannot read checkpoint {self._directory / str(step)}"):

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 import jax
 
 from kgclip_jax import config
-from kgclip_jax.data.parsed_texts import with_graphs
+from kgclip_jax.data.parsed_texts import with_graphs, without_graphs
 from kgclip_jax.data.tokenization.settings import make_tokenizer
 from kgclip_jax.data.triples import triple_tokenizer
 from kgclip_jax.errors import ConfigError
@@ -25,30 +26,49 @@ from kgclip_jax.workdir import Workdir, write_json
 
 EXAMPLES = 6
 
+Graphs = Literal["own", "parsed", "none"]
+
 
 def record_evaluation(
-    workdir: Workdir, step: int, results: Sequence[Result], *, averaged: bool = False
+    workdir: Workdir,
+    step: int,
+    results: Sequence[Result],
+    *,
+    averaged: bool = False,
+    graphs: Graphs = "own",
 ) -> None:
-    """Write evaluation.json: the step, whether parameters were averaged, the table's rows."""
-    record = {"step": step, "averaged": averaged, "results": to_json(results)}
-    write_json(workdir.evaluation, record)
+    """Write evaluation.json: the step, whether parameters were averaged, the table's rows.
+
+    An evaluation with other graphs than the run's own goes to evaluation_parsed.json or
+    evaluation_none.json instead.
+    """
+    path = workdir.evaluation
+    if graphs != "own":
+        path = path.with_stem(f"{path.stem}_{graphs}")
+    write_json(path, {"step": step, "averaged": averaged, "results": to_json(results)})
 
 
-def evaluate_workdir(workdir: Workdir, *, step: int | None, averaged: bool) -> list[Result]:
-    """Evaluate a checkpoint of a run, write evaluation.json, and return its rows.
+def evaluate_workdir(
+    workdir: Workdir, *, step: int | None, averaged: bool, graphs: Graphs = "own"
+) -> list[Result]:
+    """Evaluate a checkpoint of a run, write down its rows (see `record_evaluation`), return them.
 
     Args:
         workdir: of the run.
         step: of the checkpoint; the newest by default.
         averaged: use the moving average of the parameters.
+        graphs: which scene graphs a knowledge encoder gets for the held-out texts.
 
     Raises:
         UserError: when there is no such run or checkpoint, or nothing to evaluate on.
     """
     experiment = config.experiment(workdir.read_config())
+    if graphs != "own" and experiment.model.knowledge is None:
+        raise ConfigError(f"--graphs={graphs}: the model of {workdir.root} reads no scene graphs")
+    sets = held_out_sets(experiment, graphs)
     encoder = load(workdir.root, step=step, averaged=averaged)
-    results = evaluate(encoder, held_out_sets(experiment))
-    record_evaluation(workdir, encoder.step, results, averaged=averaged)
+    results = evaluate(encoder, sets)
+    record_evaluation(workdir, encoder.step, results, averaged=averaged, graphs=graphs)
     return results
 
 
@@ -79,10 +99,11 @@ def evaluate_pretrained(experiment: config.Experiment) -> list[Result]:
     return evaluate(encoder, held_out_sets(experiment))
 
 
-def held_out_sets(experiment: config.Experiment) -> list[EvaluationSet]:
+def held_out_sets(experiment: config.Experiment, graphs: Graphs = "own") -> list[EvaluationSet]:
     """Build all held-out sets of an experiment, which may have none.
 
-    Their texts get scene graphs where the model has a knowledge encoder.
+    Where the model has a knowledge encoder, their texts get scene graphs: those that they know
+    ("own"; others are parsed), parsed ones for all ("parsed"), or none.
 
     Raises:
         UserError: a set is missing or malformed, or texts must be parsed and spaCy is not there.
@@ -90,7 +111,11 @@ def held_out_sets(experiment: config.Experiment) -> list[EvaluationSet]:
     sets = evaluation_sets(experiment.data, experiment.model.vision, experiment.evaluation)
     if experiment.model.knowledge is None:
         return sets
-    return with_graphs(sets, partial(Parser, experiment.data.parser))
+    if graphs != "own":
+        sets = without_graphs(sets)
+    if graphs != "none":
+        sets = with_graphs(sets, partial(Parser, experiment.data.parser))
+    return sets
 
 
 def write_run_report(workdir: Workdir, encoder: Encoder, sets: Sequence[EvaluationSet]) -> None:

@@ -18,7 +18,7 @@ from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.loading import own_tokenizers
 from kgclip_jax.sources import training_sources
 from kgclip_jax.training import sharding
-from kgclip_jax.training.checkpoints import Checkpoints, any_saved, describe
+from kgclip_jax.training.checkpoints import Checkpoints, describe, saved_steps
 from kgclip_jax.training.display import Display
 from kgclip_jax.training.hooks import Every, Hook, SaveCheckpoints
 from kgclip_jax.training.loop import Interruption, train
@@ -61,7 +61,7 @@ class Run:
         self.experiment = experiment
         self.workdir = workdir
         self.console = console
-        self.continues = any_saved(workdir.checkpoints)
+        self.continues = bool(saved_steps(workdir.checkpoints))
         if self.continues:
             config.check_resumable(workdir.read_config(), experiment)
         self.setup: Setup = set_up(experiment)
@@ -119,7 +119,7 @@ class Run:
             self.workdir.keep_tokenizer(self.experiment.element_tokenizer, "element_tokenizer")
 
     def _restore_or_initialise(self) -> tuple[TrainState, dict[str, Any]]:
-        steps = self.checkpoints.steps()
+        steps = saved_steps(self.workdir.checkpoints)
         if not steps:
             return self._fresh_state(), {"data_position": 0, "bad_records": {}}
         if steps[-1] > self.experiment.total_steps:

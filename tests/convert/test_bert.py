@@ -176,6 +176,11 @@ def test_another_bert_is_refused(folder, tokenizer, tmp_path, change, message):
     assert str(refusal.value).startswith(str(tmp_path))
 
 
+def test_a_bert_on_the_hub_must_be_downloaded_first(tokenizer):
+    with pytest.raises(ConversionError, match=r"google-bert/b is no folder .*: hf download NAME "):
+        open_bert("google-bert/b", SHAPE, tokenizer)
+
+
 def test_what_is_not_there_is_named(folder, tokenizer, tmp_path):
     with pytest.raises(ConversionError, match=r"knowledge_init_from: .*config\.json is missing"):
         open_bert(tmp_path / "nowhere", SHAPE, tokenizer)
@@ -213,6 +218,9 @@ def test_other_word_pieces_are_refused(folder, tokenizer, tmp_path):
     other = rewritten(folder, tmp_path / "other", lambda name: name)
     (other / "vocab.txt").write_text("\n".join(WORDS) + "\n")
     open_bert(other, SHAPE, tokenizer)
+    (other / "vocab.txt").write_bytes("h\xe9".encode("latin-1"))
+    with pytest.raises(ConversionError, match=r"other/vocab\.txt is no text in UTF-8: .*0xe9"):
+        open_bert(other, SHAPE, tokenizer)
     (other / "vocab.txt").write_text("\n".join(reversed(WORDS)))
     with pytest.raises(ConversionError, match=r"has other word pieces than config\.element_tok"):
         open_bert(other, SHAPE, tokenizer)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import kgclip_jax
+from kgclip_jax import loading
 from kgclip_jax.convert.export import EXTRA_FILE, export, with_position_table
 from kgclip_jax.convert.exported_files import check_free
 from kgclip_jax.convert.knowledge import FILE, MODULE, TOKENIZER
@@ -112,7 +113,7 @@ def exported(tmp_path_factory):
 def in_torch(exported, tmp_path_factory):
     """What torch makes of the texts, by the examples of the cards, in a process without JAX."""
     texts = tmp_path_factory.mktemp("texts") / "texts.json"
-    graphs = [to_triples(caption.graph) for caption in CAPTIONS]
+    graphs = [to_triples(caption.graph, caption.text) for caption in CAPTIONS]
     texts.write_text(json.dumps([[*WORDED], graphs]))
     folders = [folder for folder, *_ in exported.values()]
     process = subprocess.run(
@@ -194,11 +195,32 @@ def test_without_a_knowledge_encoder_nothing_of_it_is_there(tmp_path):
 def test_the_example_of_open_clip_s_siglip_finds_its_table():
     shape = with_knowledge(preset("SigLIP-B-16"))
     assert ", table=model.text.token_embedding.weight)" in section(
-        "mine", "open_clip", shape, "extra"
+        "mine", "open_clip", shape, "extra", None
     )
     model = open_clip_siglip().model
     assert model.text.token_embedding.weight.shape == (300, 24)
     assert not hasattr(model, "token_embedding")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "parser", "graphs", "told"),
+    [
+        (["emoji"], None, "exact graphs", "were exact graphs, known with the pictures."),
+        (["emoji", "photographs"], "en_mine", "en_mine", "over the spaCy pipeline `en_mine`;"),
+        (["karpathy"], "/me/en_mine", "/me/en_mine", "over the spaCy pipeline `en_mine`;"),
+    ],
+)
+def test_where_the_graphs_of_training_came_from_is_told(tmp_path, kinds, parser, graphs, told):
+    sources = {kind: {"kind": kind} for kind in kinds}
+    data = {"sources": sources, "parser": parser or "en_unused"}
+    shape = with_knowledge(QUICKSTART)
+    folder, card = tmp_path / "mine", replace(CARD, config={"data": data})
+    export(make_params(shape), shape, ClipBpe(), folder, format="huggingface", card=card)
+    assert json.loads((folder / FILE).read_text())["graphs"] == graphs
+    assert open_pretrained(folder).parser == parser
+    assert told in (folder / "README.md").read_text()
+    settings = loading.settings_of(str(folder))
+    assert settings["data"] == ({} if parser is None else {"parser": parser})
 
 
 @pytest.fixture

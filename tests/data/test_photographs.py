@@ -8,7 +8,14 @@ from kgclip_jax.data.photographs import Photographs, retrieval_set
 from kgclip_jax.data.readers.folders import open_folder
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import BadRecord, DataError
-from kgclip_jax.knowledge.graph_store import Contents, GraphStore, complete, pack, part_file
+from kgclip_jax.knowledge.graph_store import (
+    Contents,
+    GraphStore,
+    complete,
+    pack,
+    pack_picture,
+    part_file,
+)
 from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
 from kgclip_jax.knowledge.negatives.truth import Truth
 from kgclip_jax.knowledge.vocabulary import Vocabulary
@@ -181,11 +188,39 @@ class TestGraphs:
         assert described(None).graphs(0) == []
         assert described(store).graphs(2) == []
 
+    def test_the_graph_of_the_picture_is_known_beside_those_of_the_captions(self, tmp_path):
+        """People told its things apart: its black dog is none of the captions'."""
+        scene = worded("a {black|0} {dog|#0} {on|0>1} a {bed|#1}").graph
+        folder = tmp_path / "scenes"
+        folder.mkdir()
+        (folder / part_file(0, 1)).write_text(pack_picture("7", scene))
+        complete(folder, Contents({}, 1, 1, 1, 2, 1, 1, 1, {}, "pictures"))
+        scenes, records = GraphStore(folder), InMemory(plain(1, KEYS["many.jpg"], "7/1382"))
+        alone = Photographs(records, size=SIZE, scene_graphs=scenes)
+        assert alone.graphs(0) == [scene]
+        assert alone.caption(0, generator(0, "caption")).graph is None
+        records = InMemory(plain(1, KEYS["one.jpg"], "7/1382"))
+        captions = tmp_path / "captions"
+        captions.mkdir()
+        line = pack("7/1382", KEYS["one.jpg"], [GRAPHS[TWO]])
+        (captions / part_file(0, 1)).write_text(line)
+        complete(captions, Contents({}, 1, 1, 1, 0, 0, 0, 0, {}))
+        both = Photographs(records, size=SIZE, graphs=GraphStore(captions), scene_graphs=scenes)
+        assert both.graphs(0) == [GRAPHS[TWO], scene]
+        truth = Truth(*both.graphs(0))
+        assert truth.holds(worded("a {black|0} {dog|#0} {on|0>1} a {bed|#1}").graph)
+        assert not truth.holds(worded("a {black|0} {dog|#0} {on|0>1} a {sofa|#1}").graph)
+        other = Photographs(InMemory(plain(1, "a", "8.jpg")), size=SIZE, scene_graphs=scenes)
+        with pytest.raises(DataError, match="scenes: no record '8'"):
+            other.graphs(0)
+
     def test_a_caption_that_was_not_parsed_is_an_error(self, store):
         photographs = Photographs(
             InMemory(plain(1, (DOG, "new"), "many.jpg")), size=4, graphs=store
         )
-        with pytest.raises(DataError, match=r"caption 1 of record 'many\.jpg': not the text"):
+        with pytest.raises(
+            DataError, match=r"caption 1 of record 'many\.jpg': its graph is not of the text"
+        ):
             photographs.graphs(0)
 
 

@@ -12,13 +12,14 @@ from kgclip_jax.data.triples import TripleTokenizer, triple_tokenizer
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.models.spec import KnowledgeEncoder, Transformer
+from kgclip_jax.types import Caption
 from tests.knowledge.worded import worded
 
 START, END = 49406, 49407
 IDS = {"dog": 1929, "cat": 2368, "above": 4348, "is": 533, "small": 2442, "red": 736}  # CLIP's own
 
-DOG = worded("a {small|0} {red|0} {dog|#0} {above|0>1} a {cat|#1}").graph
-CAT = worded("a {red|0} {cat|#0}").graph
+DOG = worded("a {small|0} {red|0} {dog|#0} {above|0>1} a {cat|#1}")
+CAT = worded("a {red|0} {cat|#0}")
 RELATION, SMALL, RED = ("dog", "above", "cat"), ("dog", "is", "small"), ("dog", "is", "red")
 
 
@@ -38,13 +39,19 @@ def words(rows):
 
 
 def test_relations_come_first_and_the_rest_is_empty():
-    tokens, mask = tokenizer()([DOG, None, CAT, SceneGraph(())])
+    tokens, mask = tokenizer()([DOG, "no graph", CAT, Caption("nothing", SceneGraph(()))])
     assert (tokens.shape, tokens.dtype) == ((4, 6, 3, 5), np.int32)
     assert mask.sum(axis=1).tolist() == [3, 0, 1, 0]
     assert words(tokens[0, :3]) == [RELATION, SMALL, RED]
     assert words(tokens[2, :1]) == [("cat", "is", "red")]
     assert np.all(mask[:, :-1] >= mask[:, 1:])  # real ones in front
     assert np.all(tokens[~mask] == -1)
+
+
+def test_triples_are_of_the_words_of_the_text():
+    caption = worded("A {Small=tiny|0} {Dog=hound|#0} {above=over|0>1} a {cat|#1}")
+    tokens, mask = tokenizer()([caption])
+    assert words(tokens[0][mask[0]]) == [RELATION, SMALL]
 
 
 @pytest.mark.parametrize(("slots", "kept"), [(1, [RELATION]), (2, [RELATION, SMALL])])
@@ -55,8 +62,8 @@ def test_what_exceeds_the_slots_is_cut(slots, kept):
 
 
 def test_long_elements_are_cut_to_their_length_and_end_all_the_same():
-    graph = worded("a {fire truck with a ladder|#0} {on|0>1} a {hill|#1}").graph
-    tokens, mask = tokenizer(length=4)([graph])
+    caption = worded("a {fire truck with a ladder|#0} {on|0>1} a {hill|#1}")
+    tokens, mask = tokenizer(length=4)([caption])
     assert mask.sum() == 1
     start, first, second, end = tokens[0, 0, 0].tolist()
     assert (start, end) == (START, END)
@@ -97,7 +104,7 @@ def test_each_element_is_tokenised_once(monkeypatch):
     np.testing.assert_array_equal(make([DOG, CAT]).tokens, first.tokens)
     assert len(counting.asked) == 6
     monkeypatch.setattr(module, "_REMEMBERED", 5)  # full: it forgets, and asks again
-    more = make([worded("a {dog|#0} {near|0>1} a {cat|#1}").graph])
+    more = make([worded("a {dog|#0} {near|0>1} a {cat|#1}")])
     assert sorted(counting.asked[6:]) == ["cat", "dog", "near"]
     np.testing.assert_array_equal(make([DOG]).tokens[0], first.tokens[0])
     assert words(more.tokens[0, :1, ::2]) == [("dog", "cat")]

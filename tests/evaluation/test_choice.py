@@ -91,6 +91,14 @@ def test_texts_can_be_compared_with_texts(make, encoder):
     assert values(rows) == {("caption", False): 1 / 2}
 
 
+def test_the_length_of_a_text_says_nothing_of_its_likeness_to_another(make, encoder):
+    # cos(a, b) = .94, cos(b, c) = .82, cos(a, c) = .59; c is long, so its dot products are larger.
+    encoder.texts["c"] = 10 * encoder.texts["c"]
+    right, wrong = [[(0, 1)], [(1, 0)], [(1, 2)]], [[(0, 2)], [(1, 2)], [(0, 2)]]
+    asked = question(right, wrong, anchors="texts", blind_to=None)
+    assert values(evaluate_choices(encoder, make(asked))) == {("caption", False): 1}
+
+
 def test_macro_means_and_clusters(make, encoder):
     right = [[(0, 0)], [(0, 0)], [(0, 0)], [(1, 1)]]
     wrong = [[(0, 1)], [(0, 1)], [(0, 1)], [(1, 2)]]  # three right, one wrong

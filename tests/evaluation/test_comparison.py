@@ -21,7 +21,7 @@ from kgclip_jax.evaluation.comparison import (
 )
 from kgclip_jax.evaluation.comparison_table import change_text, render_budgets, render_comparison
 from kgclip_jax.evaluation.result import Result
-from kgclip_jax.evaluation.runs import Run, columns_of, training_seconds
+from kgclip_jax.evaluation.runs import Run, columns_of, read_run, training_seconds
 
 SEEING = Result("composition", "swaps", "text", 0.6, 0.56, 0.65, 400, 0.5)
 BLIND = replace(SEEING, value=0.5, low=0.5, high=0.5, blind=True)
@@ -185,6 +185,38 @@ def test_other_questions_are_named(other, message):
 @pytest.mark.parametrize("change", [{"weight": 2.0}, {"world": {"concepts": 32, "scenes": 9}}])
 def test_other_training_data_are_compared(change):
     assert len(compare([make_run("a"), with_source(**change)]).columns) == 2
+
+
+GOOD = {
+    "config.json": {"seed": 0, "batch_size": 8, "data": {"sources": {}}, "objectives": {}},
+    "evaluation.json": {"step": 10, "averaged": False, "results": []},
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "error", "message"),
+    [
+        ("config.json", {"data": []}, ConfigError, r"'data' must be an object, not \[\]"),
+        ("config.json", {"data": {"sources": [1]}}, ConfigError, "must be an object of objects"),
+        ("config.json", {"data": {"sources": {"a": 1}}}, ConfigError, "an object of objects"),
+        ("config.json", {"seed": "one"}, ConfigError, "'seed' must be a whole number, not 'one'"),
+        ("config.json", None, ConfigError, "holds no object, so no config of a run"),
+        ("evaluation.json", {"step": "ten"}, DataError, r"damaged \(step 'ten', averaged False"),
+        ("evaluation.json", {"step": None}, DataError, r"damaged \(step None"),
+        ("evaluation.json", {"averaged": 1}, DataError, r"damaged \(step 10, averaged 1"),
+        ("evaluation.json", None, DataError, "damaged"),
+        ("metrics.jsonl", {"step": "ten"}, DataError, "damaged"),
+        ("metrics.jsonl", None, DataError, "damaged"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, file, change, error, message):
+    for name, content in GOOD.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    assert read_run(str(tmp_path)).step == 10
+    content = [] if change is None else GOOD.get(file, {}) | change
+    (tmp_path / file).write_text(json.dumps(content) + "\n")
+    with pytest.raises(error, match=f"{file}.*{message}"):
+        read_run(str(tmp_path))
 
 
 def test_training_time_is_pairs_over_speed():

@@ -11,6 +11,7 @@ from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld
 from kgclip_jax.data.readers.folders import open_folder
 from kgclip_jax.errors import ConfigError, UserError
 from kgclip_jax.knowledge.parsing import Parser
+from kgclip_jax.knowledge.parsing.parser import MODEL, RULES, installed_version
 from kgclip_jax.knowledge.parsing.spacy_trees import SpacyTrees
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
 from kgclip_jax.random import generator
@@ -115,6 +116,18 @@ def test_flickr_captions_have_more_relations_than_another_parser_finds(
     captions = [text for i in range(0, 1000, 5) for text in records.record(i).captions]
     related = sum(bool(graph.relations) for graph in parser.parse(captions))
     assert related > 0.92 * len(captions)  # SceneGraphParser 0.1.0: 0.906 of all
+
+
+def test_the_version_is_known_without_loading_the_pipeline(parser: Parser, tmp_path) -> None:
+    assert installed_version(MODEL) == parser.version
+    assert parser.version.endswith(f"rules {RULES}")
+    assert installed_version("en_nowhere") is None
+    assert installed_version(str(tmp_path)) is None
+
+
+def test_without_spacy_no_version_is_known(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    assert installed_version(MODEL) is None
 
 
 class TestMistakes:

@@ -10,6 +10,7 @@ from kgclip_jax.knowledge.scene_graph import (
     Span,
     entails,
     merged,
+    together,
 )
 
 
@@ -57,3 +58,12 @@ def test_things_of_one_name_are_one_in_a_merged_graph() -> None:
     pack = SceneGraph((thing("dog"), thing("dog")), (Relation(0, "chase", 1),))
     assert merged([pack]) == SceneGraph((thing("dog"),))
     assert merged([]) == SceneGraph(())
+
+
+def test_several_graphs_are_known_together_and_alone_where_that_says_more() -> None:
+    pack = SceneGraph((thing("dog", "red"), thing("dog")), (Relation(0, "chase", 1),))
+    plain = SceneGraph((thing("dog", "old"),))
+    assert together([pack, plain]) == [merged([pack, plain]), pack]
+    assert together([plain, plain]) == [merged([plain])]
+    assert together([pack]) == [pack]  # not as one dog
+    assert together([]) == []

@@ -128,3 +128,15 @@ def test_only_a_knowledge_encoder_needs_a_parser(ask, finished, reads_graphs):
     assert process.returncode == 2
     (line,) = process.stderr.splitlines()
     assert line.startswith("error: no spaCy pipeline 'en_nowhere' is installed; pip install -r req")
+
+
+def test_other_graphs_give_other_numbers_in_files_of_their_own(commands, finished, reads_graphs):
+    workdir, _ = reads_graphs
+    own = (workdir / "evaluation.json").read_text()
+    assert commands.evaluate(workdir, "--graphs=none").returncode == 0
+    assert (workdir / "evaluation.json").read_text() == own
+    without = json.loads((workdir / "evaluation_none.json").read_text())
+    assert without["results"] != json.loads(own)["results"]
+    process = commands.evaluate(finished[0], "--graphs=none")
+    assert process.returncode == 2
+    assert "reads no scene graphs" in process.stderr

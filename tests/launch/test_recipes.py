@@ -1,6 +1,7 @@
 """The recipes of published methods, from their commands: parse captions, train, evaluate."""
 
 import json
+import re
 import runpy
 import shutil
 from pathlib import Path
@@ -131,6 +132,15 @@ def test_structure_clip_starts_from_bert(train, made_by_torch, bert):
 def test_negclip_trains_on_parsed_captions(train, made_by_torch):
     workdir, output = train("negclip", ",semantic", **{"optimizer.schedule.warmup_steps": 0})
     assert_trained(workdir, output, made_by_torch, "contrastive")
+
+
+def test_negclip_with_random_swaps_needs_no_graphs(train, coco, made_by_torch, tmp_path):
+    bare = shutil.copytree(coco, tmp_path / "bare", ignore=shutil.ignore_patterns("graphs"))
+    changes = {"optimizer.schedule.warmup_steps": 0, "data.path": bare}
+    workdir, output = train("negclip", **changes)
+    assert_trained(workdir, output, made_by_torch, "contrastive")
+    assert workdir.read_config()["data"]["sources"]["coco"]["graphs"] is None
+    assert re.search(r"swap_words.*made", output)
 
 
 def get_config(recipe):

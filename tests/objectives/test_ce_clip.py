@@ -1,9 +1,11 @@
 """CE-CLIP's terms: contract, and what they must pull and push."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from kgclip_jax.objectives.ce_clip import intra_modal_contrast, ranked_hinge
+from kgclip_jax.objectives.ce_clip import CeClip, intra_modal_contrast, ranked_hinge
+from kgclip_jax.types import Embeddings, PlainTexts
 from tests.objectives.loss_contract import LossContract, unit_rows
 
 UPPER_BOUND = 0.8
@@ -107,3 +109,26 @@ def test_without_negatives_both_are_zero():
         )
         assert loss == 0
         np.testing.assert_array_equal(gradient, np.zeros_like(inputs["text"]))
+
+
+def test_texts_are_compared_without_what_their_graphs_add_and_ranked_with_it():
+    inputs = Cases().make_inputs(8)
+    rng = np.random.default_rng(1)
+    text, negatives = (
+        array + 0.2 * rng.standard_normal(array.shape).astype(np.float32)
+        for array in (inputs["text"], inputs["negatives"])
+    )
+    embeddings = Embeddings(
+        image=inputs["image"],
+        text=text,
+        logit_scale=inputs["logit_scale"],
+        logit_bias=np.float32(0),
+        negatives=negatives,
+        negative_mask=inputs["negative_mask"],
+        plain=PlainTexts(inputs["text"], inputs["negatives"]),
+    )
+    embeddings = jax.tree.map(jnp.asarray, embeddings)
+    _, metrics = CeClip(upper_bound=UPPER_BOUND)(embeddings)
+    np.testing.assert_allclose(metrics["intra_modal_loss"], intra_modal_oracle(inputs), rtol=1e-5)
+    fused = inputs | {"text": text, "negatives": negatives}
+    np.testing.assert_allclose(metrics["ranking_loss"], ranked_oracle(fused), rtol=1e-5)

@@ -10,7 +10,7 @@ import pytest
 
 from kgclip_jax.errors import CheckpointError
 from kgclip_jax.models.presets import preset
-from kgclip_jax.training.checkpoints import Checkpoints, any_saved, describe
+from kgclip_jax.training.checkpoints import Checkpoints, describe, saved_steps
 from kgclip_jax.training.step import TrainState
 
 DESCRIPTION = describe(preset("tiny"), "fingerprint")
@@ -96,12 +96,12 @@ def test_a_saved_state_is_not_touched_by_the_steps_that_reuse_its_memory(open_ch
     assert_equal(restored, expected)
 
 
-def test_only_the_newest_are_kept(open_checkpoints):
+def test_only_the_newest_are_kept(open_checkpoints, tmp_path):
     checkpoints = open_checkpoints(keep=2)
     for step in (2, 4, 6, 8):
         checkpoints.save(step, make_state(step), {})
     checkpoints.close()
-    assert open_checkpoints().steps() == [6, 8]
+    assert saved_steps(tmp_path / "checkpoints") == [6, 8]
 
 
 def test_saving_a_step_twice_is_saving_it_once(open_checkpoints):
@@ -117,7 +117,8 @@ def test_what_a_killed_run_left_half_written_is_removed_by_the_next_run_only(
 ):
     partial = tmp_path / "checkpoints" / "7.orbax-checkpoint-tmp"
     partial.mkdir(parents=True)
-    assert open_checkpoints().steps() == []
+    open_checkpoints().close()
+    assert saved_steps(tmp_path / "checkpoints") == []
     assert partial.exists()
     checkpoints = open_checkpoints(keep=3)
     checkpoints.save(7, make_state(7), {})
@@ -175,16 +176,17 @@ def test_other_word_pieces_are_another_model(open_checkpoints):
     assert "element_tokenizer" not in DESCRIPTION
 
 
-def test_whether_there_is_a_checkpoint_is_known_without_opening_any(open_checkpoints, tmp_path):
+def test_which_checkpoints_there_are_is_known_without_opening_any(open_checkpoints, tmp_path):
     folder = tmp_path / "checkpoints"
-    assert not any_saved(folder)
+    assert saved_steps(folder) == []
     assert not folder.exists()
     (folder / "7.orbax-checkpoint-tmp").mkdir(parents=True)
-    assert not any_saved(folder)
+    assert saved_steps(folder) == []
     checkpoints = open_checkpoints()
-    checkpoints.save(8, make_state(8), {})
+    for step in (8, 10):
+        checkpoints.save(step, make_state(step), {})
     checkpoints.close()
-    assert any_saved(folder)
+    assert saved_steps(folder) == [8, 10]
 
 
 def test_a_damaged_checkpoint_is_named(open_checkpoints, tmp_path):
@@ -214,7 +216,7 @@ def test_a_save_that_fails_in_the_background_is_told_at_the_next_step(
         take_steps()
 
 
-def test_a_failed_save_leaves_the_one_before_it_whole(open_checkpoints, request):
+def test_a_failed_save_leaves_the_one_before_it_whole(open_checkpoints, request, tmp_path):
     checkpoints = open_checkpoints()
     first = make_large_leaf(1)
     checkpoints.save(1, first, {})
@@ -224,7 +226,7 @@ def test_a_failed_save_leaves_the_one_before_it_whole(open_checkpoints, request)
     with pytest.raises(CheckpointError, match="the checkpoint of step 1 is whole"):
         checkpoints.close()
     assert_equal(restored, first)
-    assert open_checkpoints().steps() == [1]
+    assert saved_steps(tmp_path / "checkpoints") == [1]
     assert_equal(open_checkpoints().restore(1, abstract_of(first))[0], first)
 
 

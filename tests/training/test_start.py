@@ -222,6 +222,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_starts_from_its_sourc
 
 def test_a_run_says_all_that_a_config_needs_to_go_on_from_it(experiment, run_source):
     settings = loading.settings_of(run_source)
+    assert settings["data"] == {"parser": experiment.data.parser}
     own = open_trained(run_source).element_tokenizer
     assert own.file == f"{run_source}/element_tokenizer.json"
     assert settings["element_tokenizer"] == schema.to_dict(own)

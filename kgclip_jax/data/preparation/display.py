@@ -15,11 +15,11 @@ class Display:
     Args:
         console: where to show them.
         done: records of parts that an earlier launch finished.
-        total: all records.
+        total: all records; None where nobody has counted them.
         unit: how the records are called, in the plural: "pictures".
     """
 
-    def __init__(self, console: Console, done: int, total: int, unit: str) -> None:
+    def __init__(self, console: Console, done: int, total: int | None, unit: str) -> None:
         self._console = console
         self._unit = unit
         self._total = total
@@ -56,5 +56,6 @@ class Display:
         rate = f"{(self._done - self._start) / (now - self._began or 1):,.0f} {self._unit}/s"
         self._progress.update(self._task, completed=self._done, rate=rate)
         if not self._console.is_terminal and now - self._last_line > SECONDS_BETWEEN_LINES:
-            self._console.print(f"{self._done} of {self._total} {self._unit}  {rate}")
+            total = "" if self._total is None else f" of {self._total}"
+            self._console.print(f"{self._done}{total} {self._unit}  {rate}")
             self._last_line = now

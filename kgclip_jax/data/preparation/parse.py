@@ -4,20 +4,20 @@ OUTPUT/graphs.json, graphs.npy, graphs-*.jsonl    see `kgclip_jax.knowledge.grap
 OUTPUT/reports/                                   see `kgclip_jax.data.preparation.parts`
 """
 
-import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from kgclip_jax.data.preparation.parts import REPORTS, Engine, LeftOut, Parts, share
-from kgclip_jax.data.preparation.prepare import default_shards, fingerprint
+from kgclip_jax.data.preparation.graph_counts import UNREADABLE_RECORD, Counts
+from kgclip_jax.data.preparation.parts import REPORTS, Engine, LeftOut, Parts, read_finished
+from kgclip_jax.data.preparation.plans import RecordsPlan, plan_values
 from kgclip_jax.data.records import Record, Records
-from kgclip_jax.errors import BadRecord, ConfigError
+from kgclip_jax.errors import BadRecord
 from kgclip_jax.knowledge.graph_store import (
     CONTENTS,
     Contents,
@@ -27,77 +27,21 @@ from kgclip_jax.knowledge.graph_store import (
     read_contents,
 )
 from kgclip_jax.knowledge.parsing import Parser
-from kgclip_jax.knowledge.scene_graph import SceneGraph
-from kgclip_jax.schema import check, parse, to_dict
+from kgclip_jax.schema import parse, to_dict
 from kgclip_jax.workdir import write_atomically, write_json
-
-UNREADABLE_RECORD = "unreadable record"
 
 
 @dataclass(frozen=True)
-class ParsePlan:
+class ParsePlan(RecordsPlan):
     """Everything that the graphs depend on.
 
     Attributes:
-        source: settings of the records' source, as plain values.
-        fingerprint: hash of the keys, captions and boxes of all records.
-        records: their number.
-        shards: number of files, which hold the graphs of equal numbers of consecutive records.
         model: name or folder of the spaCy pipeline.
         parser: version of the parser.
     """
 
-    source: dict
-    fingerprint: str
-    records: int
-    shards: int
     model: str
     parser: str
-
-    def __post_init__(self) -> None:
-        check(1 <= self.shards <= self.records, f"shards must be within 1 and {self.records}")
-
-    def range(self, number: int) -> range:
-        """Return the indices of the records of a file."""
-        return share(self.records, self.shards, number)
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What is in some graphs.
-
-    Attributes:
-        records: number of records.
-        captions: number of graphs.
-        objects: in all graphs.
-        attributes: in all graphs.
-        relations: in all graphs.
-        related: graphs with a relation.
-    """
-
-    records: int = 0
-    captions: int = 0
-    objects: int = 0
-    attributes: int = 0
-    relations: int = 0
-    related: int = 0
-
-    @classmethod
-    def of_record(cls, graphs: Sequence[SceneGraph]) -> "Counts":
-        """Count the graphs of a record."""
-        things = [thing for graph in graphs for thing in graph.objects]
-        return cls(
-            records=1,
-            captions=len(graphs),
-            objects=len(things),
-            attributes=sum(len(thing.attributes) for thing in things),
-            relations=sum(len(graph.relations) for graph in graphs),
-            related=sum(bool(graph.relations) for graph in graphs),
-        )
-
-    def __add__(self, other: "Counts") -> "Counts":
-        names = [entry.name for entry in fields(self)]
-        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 @dataclass(frozen=True)
@@ -124,15 +68,8 @@ def make_parse_plan(
         ConfigError: the model is not there, or a number is out of its range.
         UserError: spaCy is not installed.
     """
-    values = {
-        "source": dict(source),
-        "fingerprint": fingerprint(records),
-        "records": len(records),
-        "shards": default_shards(len(records)) if parts is None else parts,
-        "model": model,
-        "parser": _parser(model).version,
-    }
-    return parse(ParsePlan, values, "plan")
+    values = plan_values(records, source, parts)
+    return parse(ParsePlan, values | {"model": model, "parser": _parser(model).version}, "plan")
 
 
 @dataclass(frozen=True)
@@ -187,12 +124,8 @@ class GraphWriter:
 
 def read_parse_report(output: Path, plan: ParsePlan, number: int) -> ParseReport | None:
     """Return the report of a file that is finished and still there, or else None."""
-    try:
-        report = parse(ParseReport, json.loads(_report_file(output, number).read_bytes()))
-        size = (output / part_file(number, plan.shards)).stat().st_size
-    except (FileNotFoundError, ValueError, ConfigError):
-        return None
-    return report if size == report.bytes else None
+    part = output / part_file(number, plan.shards)
+    return read_finished(_report_file(output, number), partial(parse, ParseReport), part)
 
 
 def parse_captions(
@@ -234,18 +167,6 @@ def parse_captions(
     )
     complete(output, contents)
     return contents
-
-
-def describe(output: Path, contents: Contents) -> str:
-    """Say in a line what a folder of graphs holds, and what it lacks."""
-    related = contents.related / max(contents.captions, 1)
-    left_out = ", ".join(f"{count} x {reason}" for reason, count in contents.skipped.items())
-    return (
-        f"{output}: {contents.captions:,} captions of {contents.records:,} records: "
-        f"{contents.objects:,} objects, {contents.attributes:,} attributes, "
-        f"{contents.relations:,} relations; {related:.1%} with a relation"
-        + (f"; left out: {left_out}" if left_out else "")
-    )
 
 
 @cache

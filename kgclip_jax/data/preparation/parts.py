@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 from rich.console import Console
 
 from kgclip_jax.data.preparation.display import Display
+from kgclip_jax.data.preparation.plans import RecordsPlan
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.schema import differences, to_dict
@@ -40,27 +41,13 @@ class Report(Protocol):
     """What became of the records of a part."""
 
     @property
+    def bytes(self) -> int:
+        """Size of the part's file."""
+        ...
+
+    @property
     def left_out(self) -> Sequence[LeftOut]:
         """Records that could not be used."""
-        ...
-
-
-@runtime_checkable
-class Plan(Protocol):
-    """A frozen dataclass of everything that the content of the parts depends on."""
-
-    @property
-    def records(self) -> int:
-        """Their number."""
-        ...
-
-    @property
-    def shards(self) -> int:
-        """Number of parts."""
-        ...
-
-    def range(self, number: int) -> range:
-        """Return the indices of a part's records."""
         ...
 
 
@@ -70,9 +57,20 @@ R = TypeVar("R", bound=Report)
 Engine: TypeAlias = Callable[[Sequence[int], Callable[[int], None]], Generator[R, None, None]]
 
 
-def share(records: int, parts: int, number: int) -> range:
-    """Return the indices of a part's records: consecutive, and as many as in the other parts."""
-    return range(records * number // parts, records * (number + 1) // parts)
+def read_finished(report: Path, load: Callable[[Any], R], part: Path) -> R | None:
+    """Return the report of a part that is finished and still there, or else None.
+
+    Args:
+        report: its file.
+        load: makes it of what the JSON decoder gave.
+        part: the file of the part.
+    """
+    try:
+        found = load(json.loads(report.read_bytes()))
+        size = part.stat().st_size
+    except (FileNotFoundError, ValueError, ConfigError):
+        return None
+    return found if size == found.bytes else None
 
 
 class Parts(Generic[R]):
@@ -91,8 +89,10 @@ class Parts(Generic[R]):
         UserError: the disk refuses.
     """
 
-    def __init__(self, output: Path, plan: Plan, read_report: Callable[[int], R | None]) -> None:
-        _begin(output, plan)
+    def __init__(
+        self, output: Path, plan: RecordsPlan, read_report: Callable[[int], R | None]
+    ) -> None:
+        begin(output, plan)
         self._output = output
         self._plan = plan
         self._read_report = read_report
@@ -130,7 +130,17 @@ class Parts(Generic[R]):
         return [report for report in reports if report is not None]
 
 
-def _begin(output: Path, plan: Plan) -> None:
+def begin(output: Path, plan: object) -> None:
+    """Make a folder ready; it may have been begun before under the same plan.
+
+    Args:
+        output: the folder.
+        plan: a dataclass of everything that its content depends on.
+
+    Raises:
+        ConfigError: the folder was begun under another plan, or holds something else.
+        UserError: the disk refuses.
+    """
     file = output / REPORTS / "plan.json"
     with writing(output):
         if file.exists():

@@ -6,8 +6,6 @@ OUTPUT/reports/plan.json
 OUTPUT/reports/shard-*.json what is finished, and which pictures could not be used
 """
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,32 +23,13 @@ from kgclip_jax.data.preparation.manifest import (
     write_manifest,
 )
 from kgclip_jax.data.preparation.parts import Engine, Parts
+from kgclip_jax.data.preparation.plans import plan_values
 from kgclip_jax.data.preparation.shards import Plan, Report, read_report, sha256
 from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import UNREADABLE_IMAGE
-from kgclip_jax.errors import BadRecord, DataError
+from kgclip_jax.errors import DataError
 from kgclip_jax.schema import parse, to_dict
 from kgclip_jax.workdir import writing
-
-RECORDS_OF_A_SHARD = 1000
-MOST_SHARDS = 1024
-
-
-def fingerprint(records: Records) -> str:
-    """Return a hash of the keys, captions and boxes of all records, in their order."""
-    digest = hashlib.sha256()
-    for index in range(len(records)):
-        try:
-            key, captions, box = records.record(index)
-            digest.update(json.dumps([key, list(captions), box]).encode())
-        except BadRecord:
-            digest.update(b"unreadable")
-    return digest.hexdigest()
-
-
-def default_shards(records: int) -> int:
-    """Return how many shards a data set gets: one a thousand records, up to 1,024 in all."""
-    return min(MOST_SHARDS, -(-records // RECORDS_OF_A_SHARD))
 
 
 def make_plan(
@@ -73,15 +52,8 @@ def make_plan(
     Raises:
         ConfigError: a number is out of its range.
     """
-    values = {
-        "source": dict(source),
-        "fingerprint": fingerprint(records),
-        "records": len(records),
-        "shards": default_shards(len(records)) if shards is None else shards,
-        "short_side": short_side,
-        "quality": quality,
-    }
-    return parse(Plan, values, "plan")
+    values = plan_values(records, source, shards)
+    return parse(Plan, values | {"short_side": short_side, "quality": quality}, "plan")
 
 
 def prepare(

@@ -8,22 +8,23 @@ renamed, and only then reported, so that a report means a whole shard, whatever 
 """
 
 import hashlib
-import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from array_record.python.array_record_module import ArrayRecordWriter
 
 from kgclip_jax.data.preparation.manifest import Shard
-from kgclip_jax.data.preparation.parts import REPORTS, LeftOut, share
+from kgclip_jax.data.preparation.parts import REPORTS, LeftOut, read_finished
+from kgclip_jax.data.preparation.plans import RecordsPlan
 from kgclip_jax.data.preparation.shrink import shrink_picture
 from kgclip_jax.data.readers.array_records import pack
 from kgclip_jax.data.records import Records
-from kgclip_jax.errors import BadRecord, ConfigError, UserError
+from kgclip_jax.errors import BadRecord, UserError
 from kgclip_jax.schema import check, parse, to_dict
 from kgclip_jax.workdir import write_json
 
@@ -32,37 +33,25 @@ _HASHED_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(RecordsPlan):
     """Everything that the content of the shards depends on.
 
     Attributes:
-        source: settings of the records' source, as plain values.
-        fingerprint: hash of the keys, captions and boxes of all records.
-        records: their number.
-        shards: number of files, which hold equal numbers of consecutive records.
         short_side: pictures are scaled down to this shorter side, in pixels; 0 keeps every size.
         quality: of pictures that are compressed again, as JPEG.
     """
 
-    source: dict
-    fingerprint: str
-    records: int
-    shards: int
     short_side: int
     quality: int
 
     def __post_init__(self) -> None:
-        check(1 <= self.shards <= self.records, f"shards must be within 1 and {self.records}")
+        super().__post_init__()
         check(self.short_side >= 0, "short_side must be a number of pixels, or 0 for any")
         check(1 <= self.quality <= 100, "quality must be within 1 and 100")
 
     def file(self, number: int) -> str:
         """Return the name of a shard's file."""
         return f"shard-{number:05d}-of-{self.shards:05d}.arrayrecord"
-
-    def range(self, number: int) -> range:
-        """Return the indices of a shard's records."""
-        return share(self.records, self.shards, number)
 
 
 @dataclass(frozen=True)
@@ -71,6 +60,11 @@ class Report:
 
     shard: Shard
     left_out: tuple[LeftOut, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Size of the file."""
+        return self.shard.bytes
 
 
 @dataclass(frozen=True)
@@ -138,12 +132,8 @@ class ShardWriter:
 
 def read_report(output: Path, plan: Plan, number: int) -> Report | None:
     """Return the report of a shard that is finished and still there, or else None."""
-    try:
-        report = parse(Report, json.loads(_report_file(output, number).read_bytes()))
-        size = (output / plan.file(number)).stat().st_size
-    except (FileNotFoundError, ValueError, ConfigError):
-        return None
-    return report if size == report.shard.bytes else None
+    part = output / plan.file(number)
+    return read_finished(_report_file(output, number), partial(parse, Report), part)
 
 
 def sha256(path: Path) -> str:

@@ -53,7 +53,7 @@ def identity(source: StoredSource) -> dict[str, Any]:
 
 def _identifies(setting: str) -> bool:
     """Whether a setting is about more than how, or how much, to train and evaluate."""
-    training_only = setting in ("weight", "crop_scale", "graphs")
+    training_only = setting in ("weight", "crop_scale", "graphs", "scene_graphs")
     return not training_only and not setting.startswith("evaluation_")
 
 

@@ -10,6 +10,7 @@ or, with attributes among the triples as ("dog", "is", "red"),
 
 Pairs are (attribute, object), as the released training code takes them. The false captions of these
 files are not read: where a caption allows no swap, they hold that of an earlier one.
+`launch/prepare.py graphs` makes scene graphs of the triples.
 """
 
 from collections.abc import Iterator
@@ -18,15 +19,15 @@ from typing import Any, NamedTuple
 
 from kgclip_jax.data.json_files import check_object, stream_list
 from kgclip_jax.errors import DataError
-from kgclip_jax.knowledge.triples import IS, Triple, from_triples
-from kgclip_jax.types import Caption
+from kgclip_jax.knowledge.triples import IS, Triple
 
 
 class ImageCaption(NamedTuple):
-    """A caption with its scene graph, and the picture file it belongs to."""
+    """A caption with the triples of its scene graph, and the picture file it belongs to."""
 
     image: str
-    caption: Caption
+    text: str
+    triples: tuple[Triple, ...]
 
 
 def structure_clip_captions(path: Path) -> Iterator[ImageCaption]:
@@ -47,7 +48,7 @@ def structure_clip_captions(path: Path) -> Iterator[ImageCaption]:
             triples = _triples(path, f"{key}.triples", entry.get("triples"))
             pairs = _word_lists(path, f"{key}.pairs", entry.get("pairs"), 2)
             triples += [(thing, IS, attribute) for attribute, thing in pairs]
-        yield ImageCaption(image, Caption(text, from_triples(text, triples)))
+        yield ImageCaption(image, text, tuple(triples))
 
 
 def _triples(path: Path, key: str, entries: Any) -> list[Triple]:

@@ -11,6 +11,7 @@ Older files say `id` for `image_id` and `region_id`. The 5.4 million regions tak
 and a minute to read.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ REGIONS = "region_descriptions.json"
 
 EMPTY_BOX = "box outside of its image"
 
+_KEY = re.compile(r"(?P<picture>\d+)/\d+|(?:.*/)?(?P<file>\d+)(?:\.\w+)?")
 _REGION = {"phrase": str, "x": int, "y": int, "width": int, "height": int}
 
 
@@ -56,6 +58,25 @@ def open_regions(folder: Path, *, bad_share: float = 0.05) -> PictureFiles:
         listing=folder / REGIONS,
         bad_share=bad_share,
     )
+
+
+def picture_id(key: str) -> str:
+    """Return the id of the picture of Visual Genome that the key of a record names.
+
+    Args:
+        key: that of a region, "1/1382", or the name of a picture, "1.jpg" or "VG_100K_2/1.jpg", its
+            extension left out or not.
+
+    Raises:
+        DataError: it is neither.
+    """
+    match = _KEY.fullmatch(key)
+    if match is None:
+        raise DataError(
+            f"the record {key!r} is no picture of Visual Genome: its key has no number of one; "
+            "leave out `scene_graphs` of its source"
+        )
+    return match["picture"] or match["file"]
 
 
 def _images(path: Path) -> dict[int, _Image]:

@@ -16,7 +16,9 @@ or the two files that it was made from:
                               "attributes": ["green"]}, ...]}, ...]
 
 Objects have `names`, of which the first counts, or a `name`; old files say `id` for `image_id`.
-Names, predicates and attributes are lower-cased. The files are read as streams, 400 to 750 MB each.
+Names, predicates and attributes are lower-cased, and otherwise stay as people wrote them: "wearing"
+or "sitting on", where our parser says "wear" and "sit on". The files are read as streams, 400 to
+750 MB each; `launch/prepare.py graphs` stores the graphs, for random access.
 """
 
 from collections.abc import Iterator
@@ -55,16 +57,34 @@ class _Picture(NamedTuple):
     links: list[_Link]
 
 
+def graph_files(folder: Path) -> tuple[Path, ...]:
+    """Return the file of a folder that holds its graphs, or the two files that do together.
+
+    Raises:
+        DataError: there is neither.
+    """
+    whole = folder / GRAPHS
+    parts = folder / RELATIONSHIPS, folder / ATTRIBUTES
+    if whole.is_file():
+        return (whole,)
+    if all(part.is_file() for part in parts):
+        return parts
+    raise DataError(
+        f"{folder} has neither {GRAPHS} nor {RELATIONSHIPS} and {ATTRIBUTES}: get them from "
+        "https://homes.cs.washington.edu/~ranjay/visualgenome"
+    )
+
+
 def visual_genome_graphs(
-    folder: Path, *, bad_share: float = 0.05
+    folder: Path, skips: Skips, *, bad_share: float = 0.05
 ) -> Iterator[tuple[int, SceneGraph]]:
     """Read the scene graph of every picture.
 
     Args:
         folder: holds `scene_graphs.json`, or `relationships.json` and `attributes.json`.
-        bad_share: largest share of nameless objects, of relations between objects that are not
-            there, and of relations without a predicate; those are left out, with one log line in
-            the end.
+        skips: counts nameless objects, relations between objects that are not there, and relations
+            without a predicate; those are left out, with one log line in the end.
+        bad_share: largest share of each that may be left out.
 
     Yields:
         The id of a picture, and what is in it; no graph has spans.
@@ -73,15 +93,8 @@ def visual_genome_graphs(
         DataError: a file is missing or malformed (the message names the record), a picture comes
             twice, or, in the end, too much was left out.
     """
-    whole = folder / GRAPHS
-    parts = folder / RELATIONSHIPS, folder / ATTRIBUTES
-    if not whole.is_file() and not all(part.is_file() for part in parts):
-        raise DataError(
-            f"{folder} has neither {GRAPHS} nor {RELATIONSHIPS} and {ATTRIBUTES}: get them from "
-            "https://homes.cs.washington.edu/~ranjay/visualgenome"
-        )
-    pictures = _whole(whole) if whole.is_file() else _joined(*parts)
-    skips = Skips()
+    files = graph_files(folder)
+    pictures = _whole(*files) if len(files) == 1 else _joined(*files)
     things = links = 0
     for identity, picture in pictures:
         things += len(picture.things)

@@ -1,16 +1,16 @@
 """Scene-graph negatives of the captions of any pictures: which of two texts is the caption?
 
 Each caption is parsed, and for each kind of negative one false text is made of it, by the rules
-that training uses (`kgclip_jax.knowledge.negatives`); what another caption of the same picture says
-is true, is not asked. Captions that allow no negative of a kind are left out, so the kinds differ
-in n. Chance is 1/2 for a scorer without knowledge, and the blind row says how much the texts alone
-give away: people seldom write "a ball with a brown dog".
+that training uses (`kgclip_jax.knowledge.negatives`); what the other captions of the same picture
+say, alone or together, is true and not asked. Captions that allow no negative of a kind are left
+out, so the kinds differ in n. Chance is 1/2 for a scorer without knowledge, and the blind row says
+how much the texts alone give away: people seldom write "a ball with a brown dog".
 
 A model that was trained with such negatives knows how they are made. Compare it on the suites of
 others too (`configs/composition.py`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 
@@ -18,7 +18,7 @@ from kgclip_jax.data.records import Records
 from kgclip_jax.data.suites.assembly import Assembly, Decision, ask
 from kgclip_jax.data.suites.stored_captions import captions_of
 from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
-from kgclip_jax.knowledge.scene_graph import SceneGraph, merged
+from kgclip_jax.knowledge.scene_graph import SceneGraph, together
 from kgclip_jax.random import generator
 from kgclip_jax.types import Caption, Question
 
@@ -66,15 +66,14 @@ def swaps(
 
 def _known(
     pictures: Iterable[int], captions: Iterable[Caption]
-) -> Mapping[int, tuple[SceneGraph, ...]]:
-    """Return what all captions of each picture say: each by itself, and all together."""
+) -> Mapping[int, Sequence[SceneGraph]]:
+    """Return what all captions of each picture say, alone or together."""
     pairs = [
         (picture, caption.graph)
         for picture, caption in zip(pictures, captions, strict=True)
         if caption.graph is not None
     ]
-    known = {}
-    for picture, group in groupby(pairs, key=itemgetter(0)):
-        graphs = [graph for _, graph in group]
-        known[picture] = (merged(graphs), *graphs)
-    return known
+    return {
+        picture: together([graph for _, graph in group])
+        for picture, group in groupby(pairs, key=itemgetter(0))
+    }

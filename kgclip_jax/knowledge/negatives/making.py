@@ -11,8 +11,9 @@ from kgclip_jax.knowledge.negatives.negative import Negative
 from kgclip_jax.knowledge.negatives.replacements import Palette
 from kgclip_jax.knowledge.negatives.settings import (
     LACKS,
-    REARRANGEMENTS,
     REPLACEMENTS,
+    SHUFFLES,
+    SWAPS,
     NegativeSettings,
 )
 from kgclip_jax.knowledge.negatives.truth import Truth
@@ -42,7 +43,8 @@ def make_negatives(
     according to the caption's own graph or another that is known.
 
     Args:
-        caption: a text and its graph. Spans of different parts must not overlap.
+        caption: a text and its graph, without which only words can be shuffled. Spans of different
+            parts must not overlap.
         rng: all randomness comes from here.
         settings: which kinds, and how many.
         vocabulary: for the kinds that replace words.
@@ -73,7 +75,8 @@ def make_negatives(
                 counts[negative.kind, MADE] += 1
                 break
         else:
-            reasons.setdefault(kind, LACKS[kind] if caption.graph else NO_GRAPH)
+            blind = caption.graph is None and kind not in SHUFFLES
+            reasons.setdefault(kind, NO_GRAPH if blind else LACKS[kind])
             counts[kind, reasons[kind]] += 1
             del drafts[kind]
     missing = settings.count - len(negatives)
@@ -105,12 +108,14 @@ def _drafts(
     caption: Caption, dice: Dice, settings: NegativeSettings, vocabulary: Vocabulary | None
 ) -> dict[str, Iterator[Negative]]:
     text, graph = caption
-    if graph is None:
-        return {kind: iter(()) for kind in settings.kinds}
-    drafts = {}
+    drafts: dict[str, Iterator[Negative]] = {}
     for kind in settings.kinds:
-        if kind in REARRANGEMENTS:
-            drafts[kind] = REARRANGEMENTS[kind](text, graph, dice)
+        if kind in SHUFFLES:
+            drafts[kind] = SHUFFLES[kind](text, graph, dice)
+        elif graph is None:
+            drafts[kind] = iter(())
+        elif kind in SWAPS:
+            drafts[kind] = SWAPS[kind](text, graph, dice)
         elif vocabulary is None:
             raise ConfigError(f"negatives of the kind {kind} need a vocabulary")
         else:

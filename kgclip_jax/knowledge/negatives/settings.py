@@ -1,7 +1,10 @@
 """Which negatives to make, and how many."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from kgclip_jax.dice import Dice
+from kgclip_jax.knowledge.negatives.negative import Negative
 from kgclip_jax.knowledge.negatives.replacements import (
     replace_attribute,
     replace_object,
@@ -14,14 +17,16 @@ from kgclip_jax.knowledge.negatives.swaps import (
     swap_objects,
     swap_relation,
 )
+from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.schema import check, suggestion
 
-REARRANGEMENTS = {
-    rule.__name__: rule
-    for rule in (
-        *(swap_objects, swap_attributes, swap_relation, structure_clip),
-        *(shuffle, swap_words),
-    )
+SWAPS = {
+    rule.__name__: rule for rule in (swap_objects, swap_attributes, swap_relation, structure_clip)
+}
+SHUFFLES = {rule.__name__: rule for rule in (shuffle, swap_words)}
+REARRANGEMENTS: dict[str, Callable[[str, SceneGraph, Dice], Iterator[Negative]]] = {
+    **SWAPS,
+    **SHUFFLES,
 }
 REPLACEMENTS = {
     rule.__name__: rule for rule in (replace_object, replace_attribute, replace_relation)
@@ -64,6 +69,16 @@ class NegativeSettings:
             check(weight > 0, f"kinds: the weight of {kind} must be positive")
         check(self.count >= 1, "count must be at least 1")
         check(0 <= self.sibling_share <= 1, "sibling_share must be a share between 0 and 1")
+
+    @property
+    def of_graphs(self) -> list[str]:
+        """The kinds that read the scene graph of a caption."""
+        return [kind for kind in self.kinds if kind not in SHUFFLES]
+
+    @property
+    def without_graphs(self) -> list[str]:
+        """The kinds whose negatives have no scene graph, because nobody knows what they say."""
+        return [kind for kind in self.kinds if kind in SHUFFLES]
 
     @property
     def needs_vocabulary(self) -> bool:

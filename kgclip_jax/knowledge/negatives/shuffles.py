@@ -5,8 +5,9 @@
                   themselves; all other words; the words within each trigram; the trigrams
     swap_words    two words change places ("random swaps" in Structure-CLIP's ablation)
 
-Nouns are the words of a graph's objects, adjectives those of its attributes. What the new text
-means is not known, so its graph is None, and nothing keeps it from being true.
+Nouns are the words of a graph's objects, adjectives those of its attributes; a caption without a
+graph is shuffled in the two ways that need none. What the new text means is not known, so its graph
+is None, and nothing keeps it from being true.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,13 +20,13 @@ from kgclip_jax.knowledge.scene_graph import SceneGraph
 _TRIES = 4  # a shuffle may well give the same order again
 
 
-def shuffle(text: str, graph: SceneGraph, dice: Dice) -> Iterator[Negative]:
-    """Shuffle the words in one of the four ways."""
+def shuffle(text: str, graph: SceneGraph | None, dice: Dice) -> Iterator[Negative]:
+    """Shuffle the words in one of the four ways, or of the last two where there is no graph."""
     words = text.split()
     count = len(words)
     for _ in range(_TRIES if words else 0):
-        way = dice.below(4)
-        if way < 2:
+        way = dice.below(4) if graph is not None else 2 + dice.below(2)
+        if graph is not None and way < 2:
             nouns, adjectives = _marked(text, words, graph)
             others = sorted({*range(count)} - {*nouns, *adjectives})
             order = shuffle_within(count, [others] if way else [nouns, adjectives], dice)
@@ -36,7 +37,7 @@ def shuffle(text: str, graph: SceneGraph, dice: Dice) -> Iterator[Negative]:
         yield from _reordered(words, order, "shuffle")
 
 
-def swap_words(text: str, graph: SceneGraph, dice: Dice) -> Iterator[Negative]:
+def swap_words(text: str, graph: SceneGraph | None, dice: Dice) -> Iterator[Negative]:
     """Exchange two words at random."""
     del graph  # it works on any text
     words = text.split()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from kgclip_jax.knowledge.parsing import spacy_trees
 from kgclip_jax.knowledge.parsing.attributes import properties
 from kgclip_jax.knowledge.parsing.lemmas import Lemmas
 from kgclip_jax.knowledge.parsing.nouns import is_thing, name
@@ -31,13 +32,23 @@ class Parser:
     @property
     def version(self) -> str:
         """Names the pipeline and the rules; equal versions give equal graphs."""
-        return f"{self._trees.version}, rules {RULES}"
+        return _version(self._trees.version)
 
     def parse(self, captions: Iterable[str]) -> Iterator[SceneGraph]:
         """Yield the graph of each caption. Any text will do; some say nothing that can be seen."""
         lemmas = self._trees.lemmas
         for tree in self._trees(captions):
             yield read_graph(tree, lemmas)
+
+
+def installed_version(model: str) -> str | None:
+    """Return the version of `Parser(model)`, without loading it; None where it is not installed."""
+    trees = spacy_trees.installed_version(model)
+    return None if trees is None else _version(trees)
+
+
+def _version(trees: str) -> str:
+    return f"{trees}, rules {RULES}"
 
 
 def read_graph(tree: Tree, lemmas: Lemmas) -> SceneGraph:

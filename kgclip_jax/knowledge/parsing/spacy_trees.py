@@ -1,8 +1,9 @@
 """Captions to dependency trees, by spaCy."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from kgclip_jax.errors import ConfigError, UserError
@@ -55,8 +56,7 @@ class SpacyTrees:
         if missing:
             raise ConfigError(f"the spaCy pipeline {model!r} has no {', '.join(sorted(missing))}")
         remember_words(self._component("tok2vec").model)
-        meta = self._nlp.meta
-        self.version = f"{meta['lang']}_{meta['name']} {meta['version']}, spaCy {spacy.__version__}"
+        self.version = _version(self._nlp.meta)
         self._symbols: dict[int, str] = {}
 
     @cached_property
@@ -100,6 +100,27 @@ class SpacyTrees:
         if symbol is None:
             symbol = self._symbols[number] = self._nlp.vocab.strings[number % 2**64]
         return symbol
+
+
+def installed_version(model: str) -> str | None:
+    """Return what `SpacyTrees(model).version` would be, without loading the pipeline.
+
+    None where spaCy or the pipeline is not installed.
+    """
+    try:
+        import spacy.util
+
+        folder = Path(model) if Path(model).is_dir() else spacy.util.get_package_path(model)
+        return _version(spacy.util.load_meta(folder / "meta.json"))
+    except (ImportError, OSError):
+        return None
+
+
+def _version(meta: Mapping[str, Any]) -> str:
+    """Name a pipeline, of `meta.json`, and the library that runs it."""
+    import spacy
+
+    return f"{meta['lang']}_{meta['name']} {meta['version']}, spaCy {spacy.__version__}"
 
 
 def _plain(table: Any) -> dict[str, list[str]]:

@@ -40,7 +40,7 @@ def made(encoder, folder):
     params = make_params(shape)
     weights, _ = to_theirs(knowledge.rules(shape), params, shape)
     write_safetensors(folder, weights, "kgclip_jax_extra")
-    settings = dataclasses.asdict(knowledge.describe(shape, ClipBpe()))
+    settings = dataclasses.asdict(knowledge.describe(shape, ClipBpe(), None))
     (folder / knowledge.FILE).write_text(json.dumps(settings))
     return shape, params, KnowledgeEncoder.from_folder(folder)
 

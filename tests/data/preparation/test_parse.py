@@ -6,13 +6,9 @@ import pickle
 import pytest
 from rich.console import Console
 
+from kgclip_jax.data.preparation.graph_counts import describe
 from kgclip_jax.data.preparation.local import write_locally
-from kgclip_jax.data.preparation.parse import (
-    GraphWriter,
-    describe,
-    make_parse_plan,
-    parse_captions,
-)
+from kgclip_jax.data.preparation.parse import GraphWriter, make_parse_plan, parse_captions
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import BadRecord, ConfigError, DataError
 from kgclip_jax.knowledge.graph_store import GraphStore
@@ -105,7 +101,7 @@ def test_after_a_stop_only_what_is_missing_is_parsed(parsed, tmp_path):
     output = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
         run(album(), output, stop_after=3)
-    with pytest.raises(DataError, match=r"let `python launch/prepare\.py parse` finish"):
+    with pytest.raises(DataError, match=r"let `python launch/prepare\.py` finish"):
         GraphStore(output)
     (output / "reports" / "graphs-00001.json").unlink()  # as if killed between the two
     _, written, printed = run(album(), output)

@@ -11,7 +11,8 @@ from kgclip_jax.data.images import Box
 from kgclip_jax.data.preparation.beam import write_on_beam
 from kgclip_jax.data.preparation.local import write_locally
 from kgclip_jax.data.preparation.manifest import read_manifest
-from kgclip_jax.data.preparation.prepare import default_shards, describe, make_plan, prepare, verify
+from kgclip_jax.data.preparation.plans import default_shards
+from kgclip_jax.data.preparation.prepare import describe, make_plan, prepare, verify
 from kgclip_jax.data.preparation.shards import ShardWriter
 from kgclip_jax.data.readers.array_records import ArrayRecords
 from kgclip_jax.data.readers.folders import open_folder

@@ -5,7 +5,9 @@ import pytest
 from kgclip_jax.data.readers.structure_clip import structure_clip_captions
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
+from kgclip_jax.knowledge.triples import from_triples
 from kgclip_jax.random import generator
+from kgclip_jax.types import Caption
 from tests.knowledge.worded import worded
 
 CAPTION = worded("A {red|0} {dog|#0} {on|0>1} an {old|1} {sofa|#1}")
@@ -29,8 +31,9 @@ UNIFIED = {
 def test_both_layouts_give_the_same_graph(tmp_path, entry):
     path = tmp_path / "train.json"
     path.write_text(json.dumps([entry]))
-    ((image, caption),) = structure_clip_captions(path)
-    assert image == "train2014/1.jpg"
+    ((image, text, triples),) = structure_clip_captions(path)
+    assert (image, text) == ("train2014/1.jpg", CAPTION.text)
+    caption = Caption(text, from_triples(text, triples))
     assert caption == CAPTION
     (negative,) = make_negatives(caption, generator(0, "test"), NegativeSettings())
     assert negative.text == "An old dog on a red sofa"

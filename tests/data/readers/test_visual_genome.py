@@ -5,7 +5,7 @@ import pytest
 
 from kgclip_jax.data.images import Box, image_size
 from kgclip_jax.data.photographs import Photographs, retrieval_set
-from kgclip_jax.data.readers.visual_genome import open_regions
+from kgclip_jax.data.readers.visual_genome import open_regions, picture_id
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import DataError
 from kgclip_jax.random import generator
@@ -54,6 +54,17 @@ def test_old_files_say_id(tmp_path):
     images = [{"id": 1, "url": URL.format("", 1), "width": 40, "height": 30}]
     records = open_regions(write(tmp_path, {1: [old]}, images))
     assert records.record(0).key == "1/7"
+
+
+@pytest.mark.parametrize("key", ["17/1382", "17.jpg", "17", "VG_100K_2/17.jpg", "a/3/17.png"])
+def test_keys_name_their_picture(key):
+    assert picture_id(key) == "17"
+
+
+@pytest.mark.parametrize("key", ["dog.jpg", "17/b", "17/dog.jpg", "17a.jpg", "", "17.jpg/"])
+def test_keys_without_a_picture_are_refused(key):
+    with pytest.raises(DataError, match=f"the record '{key}' is no picture of Visual Genome"):
+        picture_id(key)
 
 
 def test_boxes_are_cut_to_their_picture(tmp_path):

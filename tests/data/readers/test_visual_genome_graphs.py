@@ -3,6 +3,7 @@ import json
 import pytest
 
 from kgclip_jax.data.readers.visual_genome_graphs import visual_genome_graphs
+from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject
 
@@ -32,7 +33,7 @@ def picture(things=(TREE, HILL), links=(ON,), identity=1):
 def test_names_are_lower_case_and_attributes_come_once(tmp_path):
     old = {"id": 2, "objects": [HILL], "relationships": []}
     write(tmp_path, picture(), old)
-    assert list(visual_genome_graphs(tmp_path)) == [
+    assert list(visual_genome_graphs(tmp_path, Skips())) == [
         (1, GRAPH),
         (2, SceneGraph((SceneObject("small hill"),))),
     ]
@@ -41,7 +42,7 @@ def test_names_are_lower_case_and_attributes_come_once(tmp_path):
 def test_an_object_that_comes_twice_is_one(tmp_path):
     again = {"object_id": 9, "names": ["mound"], "attributes": ["wet"]}
     write(tmp_path, picture((TREE, HILL, again)))
-    ((_, graph),) = visual_genome_graphs(tmp_path)
+    ((_, graph),) = visual_genome_graphs(tmp_path, Skips())
     assert graph.objects[1:] == (SceneObject("small hill", (Attribute("wet"),)),)
 
 
@@ -67,7 +68,7 @@ def test_two_files_are_joined_in_any_order(tmp_path, order):
         3: {"image_id": 3, "attributes": [HILL]},
     }
     write(tmp_path, *[described[number] for number in order], file="attributes.json")
-    graphs = dict(visual_genome_graphs(tmp_path))
+    graphs = dict(visual_genome_graphs(tmp_path, Skips()))
     assert graphs == {
         1: GRAPH,
         2: SceneGraph((SceneObject("cat"),)),
@@ -81,8 +82,10 @@ def test_what_is_left_out_is_counted(tmp_path, caplog):
     links = [ON | {"object_id": 77}, ON | {"subject_id": 7}, ON | {"predicate": " "}, ON]
     write(tmp_path, picture((TREE, nameless, HILL), links))
     with pytest.raises(DataError, match=r"missing object: 2 of 4.*0\.4.*: 1/8-77, 1/7-9$"):
-        list(visual_genome_graphs(tmp_path, bad_share=0.4))
-    assert list(visual_genome_graphs(tmp_path, bad_share=0.5)) == [(1, GRAPH)]
+        list(visual_genome_graphs(tmp_path, Skips(), bad_share=0.4))
+    skips = Skips()
+    assert list(visual_genome_graphs(tmp_path, skips, bad_share=0.5)) == [(1, GRAPH)]
+    assert skips.counts["relation to a missing object"] == 2
     assert "'object without a name': 1" in caplog.text
     assert "'relation to a missing object': 2" in caplog.text
     assert "'relation without a predicate': 1" in caplog.text
@@ -104,7 +107,7 @@ def test_what_is_left_out_is_counted(tmp_path, caplog):
 )
 def test_malformed_graphs_are_named(tmp_path, entries, message):
     with pytest.raises(DataError, match=rf"scene_graphs\.json: .*{message}"):
-        list(visual_genome_graphs(write(tmp_path, *entries)))
+        list(visual_genome_graphs(write(tmp_path, *entries), Skips()))
 
 
 def test_malformed_relationships_are_named(tmp_path):
@@ -113,10 +116,10 @@ def test_malformed_relationships_are_named(tmp_path):
     with pytest.raises(
         DataError, match=r"ionships\.json: \[0\]\.relationships\[0\]\.object\.names"
     ):
-        list(visual_genome_graphs(tmp_path))
+        list(visual_genome_graphs(tmp_path, Skips()))
 
 
 def test_missing_files_are_named(tmp_path):
     write(tmp_path, file="attributes.json")
     with pytest.raises(DataError, match=r"neither scene_graphs\.json nor relationships\.json and"):
-        list(visual_genome_graphs(tmp_path))
+        list(visual_genome_graphs(tmp_path, Skips()))

@@ -12,7 +12,7 @@ from kgclip_jax.data.emoji.vocabulary import ASIDE, BETWEEN, SYNONYMS
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.negatives import MADE, Negative, NegativeSettings, make_negatives
-from kgclip_jax.knowledge.negatives.settings import LACKS, REARRANGEMENTS, REPLACEMENTS
+from kgclip_jax.knowledge.negatives.settings import LACKS, REARRANGEMENTS, REPLACEMENTS, SHUFFLES
 from kgclip_jax.knowledge.scene_graph import Attribute, SceneGraph, SceneObject, entails
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
@@ -77,8 +77,22 @@ def test_captions_without_negatives_are_masked(kind: str) -> None:
     vocabulary = Vocabulary([])
     silent = Caption("dogs")
     (negative,) = make(silent, {kind: 1.0})
-    assert negative == Negative("", None, "", f"{kind}: the caption has no scene graph")
+    why = LACKS[kind] if kind in SHUFFLES else "the caption has no scene graph"
+    assert negative == Negative("", None, "", f"{kind}: {why}")
     assert reason("", kind, vocabulary=vocabulary) == LACKS[kind]
+
+
+@pytest.mark.parametrize("kind", sorted(SHUFFLES))
+def test_words_are_shuffled_without_a_graph(kind: str) -> None:
+    words = "a small dog runs on the grass"
+    counts: Counter[tuple[str, str]] = Counter()
+    for seed in range(20):
+        (negative,) = make(Caption(words), {kind: 1.0}, seed=seed, counts=counts)
+        assert negative.valid
+        assert negative.graph is None
+        assert sorted(negative.text.split()) == sorted(words.split())
+        assert negative.text != words
+    assert counts == {(kind, MADE): 20}
 
 
 def test_equal_texts_are_refused() -> None:

@@ -57,6 +57,20 @@ def test_the_four_ways_all_occur() -> None:
     assert blocks
 
 
+def test_without_a_graph_trigrams_alone_are_shuffled() -> None:
+    words = list("abcdefg")
+    ways = set()
+    for seed in range(200):
+        for negative in shuffle(" ".join(words), None, Dice(generator(seed, "test"))):
+            found = negative.text.split()
+            within = all(set(found[n : n + 3]) == set(words[n : n + 3]) for n in (0, 3, 6))
+            starts = [found.index(letter) for letter in "ad"]
+            blocks = all(found[n : n + 3] in (words[:3], words[3:6]) for n in starts)
+            assert within or blocks
+            ways.add((within, blocks))
+    assert ways >= {(True, False), (False, True)}
+
+
 @given(captions(), st.integers(0, 9))
 def test_two_words_change_places(caption: Caption, seed: int) -> None:
     old = caption.text.lower().split()

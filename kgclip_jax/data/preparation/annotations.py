@@ -1,0 +1,224 @@
+"""Scene graphs from files of annotations: a folder for `GraphStore`, made in one go.
+
+OUTPUT/graphs.json, graphs.npy, graphs-*.jsonl    see `kgclip_jax.knowledge.graph_store`
+OUTPUT/reports/plan.json                          what they are made of
+
+Structure-CLIP's file gives graphs of captions: those of a source, found by their picture and text.
+Visual Genome's files give graphs of whole pictures.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, NamedTuple, get_args
+
+from rich.console import Console
+
+from kgclip_jax.data.preparation.display import Display
+from kgclip_jax.data.preparation.graph_counts import UNREADABLE_RECORD, Counts
+from kgclip_jax.data.preparation.parts import begin
+from kgclip_jax.data.preparation.plans import fingerprint
+from kgclip_jax.data.preparation.shards import sha256
+from kgclip_jax.data.readers.structure_clip import structure_clip_captions
+from kgclip_jax.data.readers.visual_genome_graphs import graph_files, visual_genome_graphs
+from kgclip_jax.data.records import Records
+from kgclip_jax.data.skips import Skips
+from kgclip_jax.errors import BadRecord, ConfigError, DataError
+from kgclip_jax.knowledge.graph_store import (
+    CONTENTS,
+    Contents,
+    complete,
+    pack,
+    pack_picture,
+    part_file,
+    read_contents,
+)
+from kgclip_jax.knowledge.triples import Triple, from_triples
+from kgclip_jax.schema import suggestion, to_dict
+from kgclip_jax.workdir import writing
+
+NO_ENTRY = "caption without an entry"
+
+Kind = Literal["structure_clip", "visual_genome"]
+
+
+class Annotations(NamedTuple):
+    """A kind of annotations, and the file, or the folder of files, that holds them."""
+
+    kind: Kind
+    path: Path
+
+
+@dataclass(frozen=True)
+class AnnotationPlan:
+    """Everything that the graphs depend on.
+
+    Attributes:
+        annotations: kind of the files.
+        sha256: hash of each file, by its name.
+        source: settings of the records' source, as plain values; empty for graphs of pictures.
+        fingerprint: hash of the keys, captions and boxes of all records; empty likewise.
+    """
+
+    annotations: Kind
+    sha256: dict[str, str]
+    source: dict
+    fingerprint: str = ""
+
+
+class _Line(NamedTuple):
+    """What is stored of a record or picture, and what it adds to the counts."""
+
+    text: str
+    counts: Counts
+
+
+def named_annotations(name: str) -> Annotations:
+    """Return the annotations that `KIND:PATH` names on a command line.
+
+    Raises:
+        ConfigError: the kind is unknown, or there is no path.
+    """
+    kind, _, path = name.partition(":")
+    for known in get_args(Kind):
+        if kind == known and path:
+            return Annotations(known, Path(path))
+    if kind in get_args(Kind):
+        raise ConfigError(f"annotations are named as KIND:PATH, not {name!r}")
+    raise ConfigError(f"no annotations are of the kind {kind!r}{suggestion(kind, get_args(Kind))}")
+
+
+def store_captions(
+    records: Records,
+    source: Mapping[str, Any],
+    file: Path,
+    output: Path,
+    *,
+    bad_share: float,
+    console: Console,
+) -> Contents:
+    """Store the graphs that Structure-CLIP's file has of the captions of a source.
+
+    A caption belongs to the entry of the same words whose picture has the same name, without its
+    folders and extension; the first of several counts. Without one it gets an empty graph.
+
+    Args:
+        records: the collection.
+        source: its settings, as plain values.
+        file: see `readers.structure_clip`.
+        output: folder of the graphs; new, empty, or made before of the same.
+        bad_share: largest share of captions without an entry, and of records that cannot be read.
+        console: where progress is shown.
+
+    Raises:
+        ConfigError: the folder holds something else.
+        DataError: the file is malformed, too much is missing, or two records have one key.
+        UserError: the disk refuses.
+    """
+    hashes = {file.name: _hash(file)}
+    plan = AnnotationPlan("structure_clip", hashes, dict(source), fingerprint(records))
+    if (finished := _begin(output, plan)) is not None:
+        return finished
+    skips = Skips()
+    lines = _caption_lines(records, _entries(file), skips)
+    counts = _write(output, lines, len(records), "records", console)
+    totals = {NO_ENTRY: counts.captions, UNREADABLE_RECORD: len(records)}
+    skips.check(records.name, str(file), totals, bad_share)
+    return _finish(output, plan, counts, Counter(records.skipped) + Counter(skips.counts))
+
+
+def store_pictures(folder: Path, output: Path, *, bad_share: float, console: Console) -> Contents:
+    """Store Visual Genome's graphs of whole pictures, by the ids of the pictures.
+
+    Args:
+        folder: see `readers.visual_genome_graphs`.
+        output: folder of the graphs; new, empty, or made before of the same.
+        bad_share: see there too.
+        console: where progress is shown.
+
+    Raises:
+        ConfigError: the folder holds something else.
+        DataError: a file is missing or malformed, or too much was left out.
+        UserError: the disk refuses.
+    """
+    hashes = {file.name: _hash(file) for file in graph_files(folder)}
+    plan = AnnotationPlan("visual_genome", hashes, {})
+    if (finished := _begin(output, plan)) is not None:
+        return finished
+    skips = Skips()
+    lines = (
+        _Line(pack_picture(str(identity), graph), Counts.of_record([graph]))
+        for identity, graph in visual_genome_graphs(folder, skips, bad_share=bad_share)
+    )
+    counts = _write(output, lines, None, "pictures", console)
+    return _finish(output, plan, counts, Counter(skips.counts))
+
+
+def _begin(output: Path, plan: AnnotationPlan) -> Contents | None:
+    """Make a folder ready; return what it holds if it is finished already."""
+    begin(output, plan)
+    return read_contents(output) if (output / CONTENTS).exists() else None
+
+
+def _write(
+    output: Path, lines: Iterable[_Line], total: int | None, unit: str, console: Console
+) -> Counts:
+    path = output / part_file(0, 1)
+    sums = Counts()
+    with writing(path), path.open("w") as file, Display(console, 0, total, unit) as display:
+        for line in lines:
+            file.write(line.text)
+            sums += line.counts
+            display.advance(1)
+    return sums
+
+
+def _finish(
+    output: Path, plan: AnnotationPlan, counts: Counts, skipped: Mapping[str, int]
+) -> Contents:
+    of: Literal["captions", "pictures"] = (
+        "pictures" if plan.annotations == "visual_genome" else "captions"
+    )
+    contents = Contents(
+        settings=to_dict(plan), parts=1, skipped=dict(skipped), of=of, **asdict(counts)
+    )
+    complete(output, contents)
+    return contents
+
+
+def _entries(file: Path) -> dict[tuple[str, str], tuple[Triple, ...]]:
+    """Return the triples of each caption, by its picture and words."""
+    entries: dict[tuple[str, str], tuple[Triple, ...]] = {}
+    for entry in structure_clip_captions(file):
+        entries.setdefault(_place(entry.image, entry.text), entry.triples)
+    return entries
+
+
+def _caption_lines(
+    records: Records, entries: Mapping[tuple[str, str], Iterable[Triple]], skips: Skips
+) -> Iterator[_Line]:
+    for index in range(len(records)):
+        try:
+            record = records.record(index)
+        except BadRecord as error:
+            skips.add(UNREADABLE_RECORD, f"record {index} ({error})")
+            continue
+        graphs = []
+        for number, text in enumerate(record.captions):
+            triples = entries.get(_place(record.key, text))
+            if triples is None:
+                skips.add(NO_ENTRY, f"{record.key}, caption {number}")
+            graphs.append(from_triples(text, triples or ()))
+        yield _Line(pack(record.key, record.captions, graphs), Counts.of_record(graphs))
+
+
+def _place(picture: str, text: str) -> tuple[str, str]:
+    return PurePosixPath(picture).stem, " ".join(text.split())
+
+
+def _hash(file: Path) -> str:
+    try:
+        return sha256(file)
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}") from error
