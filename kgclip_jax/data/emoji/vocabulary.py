@@ -79,6 +79,6 @@ ONE_MORE = ("; also {t}", "; there is also {t}")
 
 # Words of the longest sentence of each kind, without the things themselves.
 LONGEST_UNRELATED = 4
-LONGEST_RELATED = 6
+LONGEST_RELATED = 7
 LONGEST_ONE_MORE = 3
 LONGEST_BACKGROUND = 4

@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 from kgclip_jax.data.emoji.captions import Habits, describe
 from kgclip_jax.data.emoji.concepts import catalogue
 from kgclip_jax.data.emoji.scenes import draw_scene, scene_graph
-from kgclip_jax.data.emoji.vocabulary import ASIDE, BETWEEN, CONVERSE, SYNONYMS
+from kgclip_jax.data.emoji.vocabulary import (
+    ASIDE,
+    BACKGROUNDS,
+    BETWEEN,
+    CONVERSE,
+    LONGEST_BACKGROUND,
+    LONGEST_ONE_MORE,
+    LONGEST_RELATED,
+    LONGEST_UNRELATED,
+    ONE_MORE,
+    RELATED,
+    SYNONYMS,
+    UNRELATED,
+)
 from kgclip_jax.data.emoji.world import MIN_WORDS, EmojiWorld, splits
 from kgclip_jax.dice import Dice
 from kgclip_jax.knowledge.english import article
@@ -159,3 +172,22 @@ def test_sentences_are_english() -> None:
         assert forms.fullmatch(form), caption.text
         found.add(form)
     assert len(found) > 30
+
+
+def test_the_longest_sentences_are_counted() -> None:
+    def words(template: str, relation: str = "") -> int:
+        without_things = template.replace(",", "").format(s="", o="", t="", r=relation, a=relation)
+        return len(without_things.split())
+
+    related = [
+        words(template, relation)
+        for template in RELATED
+        for forms in (ASIDE if "{a}" in template else BETWEEN).values()
+        for relation in forms
+    ]
+    assert max(related) == LONGEST_RELATED
+    unrelated = [words(template) for templates in UNRELATED.values() for template in templates]
+    assert max(unrelated) == LONGEST_UNRELATED
+    assert max(words(template.replace(";", "")) for template in ONE_MORE) == LONGEST_ONE_MORE
+    grounds = [template.format(b="a pink background") for template in BACKGROUNDS]
+    assert max(len(ground.split()) for ground in grounds) == LONGEST_BACKGROUND
