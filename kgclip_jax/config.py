@@ -94,7 +94,7 @@ class Experiment:
         total_steps: length of training, and of the learning-rate schedule.
         batch_size: pairs in a step, over all devices.
         seed: of parameters, order of records, captions and crops.
-        execution: precision, recomputation and loop unrolling.
+        execution: precision, recomputation, loop unrolling and microbatches.
         mesh: the arrangement of devices.
         checkpoints: when to save.
         log_every: steps between lines of metrics.
@@ -254,6 +254,7 @@ SAFE_TO_CHANGE = (
     "mesh",
     "execution.remat",
     "execution.unroll",
+    "execution.microbatches",
 )
 
 

@@ -172,6 +172,7 @@ def test_a_run_goes_on_with_the_same_settings_and_with_safe_changes():
             data__path="/elsewhere",
             mesh__fsdp=2,
             execution__remat="full",
+            execution__microbatches=2,
         ),
     )
 

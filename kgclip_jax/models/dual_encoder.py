@@ -6,12 +6,13 @@ nested dict, which keeps dispatch cheap and checkpoints, shardings and conversio
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int32, UInt8
+from jaxtyping import Array, Float, Int32, Shaped, UInt8
 
 from kgclip_jax.models import spec
 from kgclip_jax.models.knowledge import KnowledgeEncoder
@@ -93,6 +94,18 @@ def _rows(triples: Triples | None) -> Triples | None:
     return Triples(tokens.reshape(-1, *tokens.shape[2:]), mask.reshape(-1, mask.shape[-1]))
 
 
+def _dealt(count: int, rows: Shaped[Array, "b ..."]) -> Shaped[Array, "count part ..."]:
+    """Deal rows out like cards, so that each part has rows of every device."""
+    return jnp.moveaxis(rows.reshape(-1, count, *rows.shape[1:]), 1, 0)
+
+
+def _gathered(parts: Shaped[Array, "count *part"]) -> Shaped[Array, "..."]:
+    """Undo `_dealt`; what is no row is the same in all parts."""
+    if parts.ndim == 1:
+        return parts[0]
+    return jnp.moveaxis(parts, 0, 1).reshape(-1, *parts.shape[2:])
+
+
 def normalise(x: Float[Array, "b d"]) -> Float[Array, "b d"]:
     """Rows of unit length; a zero row stays zero and has a finite gradient."""
     return x * jax.lax.rsqrt(jnp.square(x).sum(-1, keepdims=True) + 1e-12)
@@ -121,8 +134,13 @@ class Model:
         return nnx.merge(nnx.graphdef(nnx.eval_shape(self._build)), params)
 
     def embed(self, params: Params, batch: Batch) -> Embeddings:
-        """Both towers over a batch."""
-        return self.bind(params)(batch)
+        """Both towers over a batch, in the microbatches of `execution`."""
+        count = self.execution.microbatches
+        if count == 1:
+            return self.bind(params)(batch)
+        embed = jax.checkpoint(lambda part: self.bind(params)(part), prevent_cse=False)
+        parts = jax.lax.map(embed, jax.tree.map(partial(_dealt, count), batch))
+        return jax.tree.map(_gathered, parts)
 
     def encode_image(
         self, params: Params, images: UInt8[Array, "b height width 3"]

@@ -1,7 +1,7 @@
 """The transformer block that both towers share, stacked along a leading layer axis."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import jax
@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from kgclip_jax.models import spec
 from kgclip_jax.models.attention import SelfAttention, Visible
 from kgclip_jax.models.layers import LayerNorm, Mlp
+from kgclip_jax.schema import check
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,24 @@ class Execution:
         unroll: blocks per iteration of the loop over blocks, the depth or more for no loop; 0 is no
             loop on CPUs, which run that faster, and a loop of single blocks on accelerators, which
             compile that sooner and lose nothing by it.
+        microbatches: parts of a training batch that go through the towers one after another, and
+            again in the backward pass (Gao et al. 2021, GradCache): memory of one part, for a third
+            more computation. Objectives see the whole batch.
     """
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     remat: Literal["none", "dots", "full"] = "none"
     unroll: int = 0
+    microbatches: int = 1
+
+    def __post_init__(self) -> None:
+        check(self.microbatches >= 1, "microbatches must be at least 1")
 
     def on(self, platform: str) -> "Execution":
         """Settle what is automatic for a JAX platform ("cpu", "gpu", "tpu")."""
         cpu = platform == "cpu"
         dtype = self.dtype if self.dtype != "auto" else "float32" if cpu else "bfloat16"
-        return Execution(dtype, self.remat, self.unroll or (UNROLLED if cpu else 1))
+        return replace(self, dtype=dtype, unroll=self.unroll or (UNROLLED if cpu else 1))
 
 
 UNROLLED = 1_000  # more blocks than any tower has

@@ -58,7 +58,7 @@ def set_up(experiment: config.Experiment, devices: list[jax.Device] | None = Non
         ConfigError: when mesh, batch size, schedule, parameter groups or tuning do not fit.
     """
     mesh = sharding.make_mesh(experiment.mesh, devices)
-    sharding.check_batch_size(experiment.batch_size, mesh)
+    sharding.check_batch_size(experiment.batch_size, mesh, experiment.execution.microbatches)
     platform = mesh.devices.flat[0].platform
     model = Model(experiment.model, experiment.execution.on(platform))
     settings, tuning = experiment.optimizer, experiment.tuning

@@ -122,11 +122,16 @@ def batch_sharding(mesh: jax.sharding.Mesh) -> NamedSharding:
     return NamedSharding(mesh, BATCH)
 
 
-def check_batch_size(batch_size: int, mesh: jax.sharding.Mesh) -> None:
-    """Raise ConfigError unless each device can be given the same number of rows."""
+def check_batch_size(batch_size: int, mesh: jax.sharding.Mesh, microbatches: int = 1) -> None:
+    """Raise ConfigError unless each device can be given the same number of rows at a time."""
     parts = mesh.shape["data"] * mesh.shape["fsdp"]
     if batch_size % parts:
         raise ConfigError(
             f"config.batch_size {batch_size} is not divisible by the {parts} devices "
             "of the mesh axes data and fsdp"
+        )
+    if batch_size // parts % microbatches:
+        raise ConfigError(
+            f"config.batch_size {batch_size}: the {batch_size // parts} rows of a device cannot be "
+            f"divided into config.execution.microbatches {microbatches}"
         )

@@ -11,6 +11,7 @@ from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.settings import Data, EmojiSource
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
+from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.training.settings import Group, Optimizer
@@ -69,6 +70,19 @@ def test_eight_devices_train_as_one(mesh, one_device):
         jax.tree.leaves(state.params), jax.tree.leaves(expected.params), strict=True
     ):
         assert np.abs(mine - reference).mean() < 1e-6
+
+
+def test_microbatches_take_less_memory():
+    rows = jax.tree.map(lambda x: jax.ShapeDtypeStruct((512, *x.shape[1:]), x.dtype), make_batch(0))
+
+    def temporary_bytes(microbatches):
+        execution = Execution(microbatches=microbatches)
+        settings = replace(EXPERIMENT, batch_size=512, execution=execution)
+        setup = set_up(settings, jax.devices()[:1])
+        compiled = setup.step.lower(setup.abstract, rows).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert temporary_bytes(8) < temporary_bytes(1) / 3
 
 
 def test_the_loss_falls(one_device):

@@ -13,6 +13,7 @@ from kgclip_jax.data.tokenization.settings import TokenizerJson
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.models import spec
 from kgclip_jax.models.presets import preset
+from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.structure_clip import StructureClip
 from kgclip_jax.training.paths import leaves_by_path
 from kgclip_jax.training.settings import Optimizer, TowerTuning, Tuning
@@ -76,18 +77,34 @@ def train(setup):
 def test_eight_devices_train_as_one(mode, knowledge):
     alone = set_up(experiment(mode, knowledge), jax.devices()[:1])
     together = set_up(experiment(mode, knowledge, mesh=config.Mesh(2, 2, 2)))
-    (expected, expected_history), (state, history) = train(alone), train(together)
+    assert_trained_alike(train(together), train(alone))
+
+
+def assert_trained_alike(actual, expected):
+    (state, history), (expected_state, expected_history) = actual, expected
     for metrics, reference in zip(history, expected_history, strict=True):
         assert metrics.keys() == reference.keys()
         for name, value in reference.items():
             assert metrics[name] == pytest.approx(value, rel=1e-5, abs=1e-7), name
     # Moments are linear in the gradients, and so compared strictly; see test_setup.
-    mine, reference = (leaves_by_path(each.optimizer) for each in (state, expected))
+    mine, reference = (leaves_by_path(each.optimizer) for each in (state, expected_state))
     assert any("mu/knowledge/blocks" in path for path in reference)
     for path, leaf in reference.items():
         np.testing.assert_allclose(
             mine[path], leaf, atol=1e-5 * max(1e-6, np.abs(leaf).max()), err_msg=path
         )
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize(
+    ("mode", "knowledge"), [("paper", WORDPIECE), ("code", TEXT)], ids=["paper", "code"]
+)
+def test_microbatches_train_as_the_whole_batch(mode, knowledge, devices):
+    whole = set_up(experiment(mode, knowledge), jax.devices()[:1])
+    mesh, execution = config.Mesh(data=devices), Execution("float32", microbatches=4)
+    changes = dict(mesh=mesh, execution=execution)
+    parts = set_up(experiment(mode, knowledge, **changes), jax.devices()[:devices])
+    assert_trained_alike(train(parts), train(whole))
 
 
 def test_the_encoder_is_trained_beside_a_frozen_text_tower_whose_table_it_reads():

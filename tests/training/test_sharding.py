@@ -69,5 +69,8 @@ def test_large_parameters_are_spread_over_fsdp_and_tensor():
 def test_a_batch_that_devices_cannot_share_is_refused():
     mesh = make_mesh(config.Mesh(4, 2))
     check_batch_size(16, mesh)
+    check_batch_size(16, mesh, microbatches=2)
     with pytest.raises(ConfigError, match="12 is not divisible by the 8"):
         check_batch_size(12, mesh)
+    with pytest.raises(ConfigError, match="the 2 rows of a device .*microbatches 4"):
+        check_batch_size(16, mesh, microbatches=4)
