@@ -18,12 +18,16 @@ embedding. The libraries that read this folder do not know it. It is a module of
   products with the unit embeddings of pictures. A text without triples keeps the embedding t.
 - A scene graph is a list of (subject, relation, object) triples: its relations, then its
   attributes as (object, "is", attribute). Of more than {triples} the first {triples} are read.
-- In training the scene graphs of captions were {graphs}.
+{converses}- In training the scene graphs of captions were {graphs}.
 - The encoder has {depth} blocks of width {width}, and takes the output of {readout}.
 
 ```python
 {code}
 ```"""
+
+_CONVERSES = """\
+- Relations with a converse are read one way round: (ball, below, bed) as (bed, above, ball).
+"""
 
 _CODE = """\
 import sys
@@ -124,6 +128,7 @@ def section(
         tokenizer=f"; `{knowledge.TOKENIZER}` splits its words" if of_pieces else "",
         weight=encoder.weight,
         triples=encoder.triples,
+        converses=_CONVERSES if encoder.converses else "",
         depth=encoder.transformer.depth,
         width=encoder.transformer.width,
         graphs=knowledge.EXACT + ", known with the pictures"

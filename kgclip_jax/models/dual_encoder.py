@@ -99,7 +99,7 @@ def _dealt(count: int, rows: Shaped[Array, "b ..."]) -> Shaped[Array, "count par
     return jnp.moveaxis(rows.reshape(-1, count, *rows.shape[1:]), 1, 0)
 
 
-def _gathered(parts: Shaped[Array, "count *part"]) -> Shaped[Array, "..."]:
+def _gathered(parts: Shaped[Array, "count ..."]) -> Shaped[Array, "..."]:
     """Undo `_dealt`; what is no row is the same in all parts."""
     if parts.ndim == 1:
         return parts[0]

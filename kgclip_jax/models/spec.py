@@ -143,6 +143,8 @@ class KnowledgeEncoder:
         vocabulary: wordpiece only: number of token ids (BERT 30522).
         readout: "first" takes the output of the first triple (the released code), "mean" the
             average of all.
+        converses: relations that can be told from either side ("left of", "right of") are read one
+            way round, in one wording; the paper reads them as they are.
     """
 
     transformer: Transformer
@@ -152,6 +154,7 @@ class KnowledgeEncoder:
     elements: Literal["text", "wordpiece"] = "text"
     vocabulary: int | None = None
     readout: Literal["first", "mean"] = "first"
+    converses: bool = False
 
     def __post_init__(self) -> None:
         if self.weight < 0:

@@ -40,6 +40,7 @@ BLOCKS = spec.Transformer(128, 2, 4, 96, activation="gelu_erf", norm_eps=1e-5)
 WORDED = {
     "a dog left of a sofa": [("dog", "left of", "sofa")],
     "a sofa left of a dog": [("sofa", "left of", "dog")],
+    "a sofa to the right of a dog": [("sofa", "to the right of", "dog")],
     "two cats": [],
     "ein Löwe 🦁 is an antidisestablishmentarian lion": [
         ("Löwe 🦁", "is", "antidisestablishmentarian lion of the very far north"),
@@ -80,7 +81,7 @@ def write(folder, shape, format="huggingface", tokenizer=None, **options):
     )
 
 
-MEAN = {"readout": "mean", "element_length": 6}
+MEAN = {"readout": "mean", "element_length": 6, "converses": True}
 KINDS = ["huggingface", "open_clip", "openai", "siglip", "huggingface pieces", "open_clip pieces"]
 
 
@@ -267,6 +268,7 @@ def test_a_missing_and_a_misshapen_weight_are_named(folder):
         ({"depth": "six"}, "settings.depth must be a int, not 'six'"),
         ({"readout": "last"}, "settings.readout must be one of first, mean"),
         ({"dropout": 0.1}, "settings.dropout is no setting"),
+        ({"converses": [[["on"], ["off"]]]}, "converses are others than those of this version"),
         ({"heads": 5}, "width 48 is not divisible by heads 5"),
         ({"elements": "text", "vocabulary": None}, "its width 48 must be 128"),
     ],

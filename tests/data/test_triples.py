@@ -23,8 +23,8 @@ CAT = worded("a {red|0} {cat|#0}")
 RELATION, SMALL, RED = ("dog", "above", "cat"), ("dog", "is", "small"), ("dog", "is", "red")
 
 
-def tokenizer(slots=6, length=5, whole=False):
-    return TripleTokenizer(ClipTokenizer(length), slots, whole)
+def tokenizer(slots=6, length=5, whole=False, converses=False):
+    return TripleTokenizer(ClipTokenizer(length), slots, whole, converses)
 
 
 def words(rows):
@@ -51,6 +51,12 @@ def test_relations_come_first_and_the_rest_is_empty():
 def test_triples_are_of_the_words_of_the_text():
     caption = worded("A {Small=tiny|0} {Dog=hound|#0} {above=over|0>1} a {cat|#1}")
     tokens, mask = tokenizer()([caption])
+    assert words(tokens[0][mask[0]]) == [RELATION, SMALL]
+
+
+def test_relations_with_a_converse_may_be_told_one_way_round():
+    under = worded("a {cat|#0} {below=under|0>1} a {small|1} {dog|#1}")
+    tokens, mask = tokenizer(converses=True)([under])
     assert words(tokens[0][mask[0]]) == [RELATION, SMALL]
 
 

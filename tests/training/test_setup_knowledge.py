@@ -102,7 +102,7 @@ def assert_trained_alike(actual, expected):
 def test_microbatches_train_as_the_whole_batch(mode, knowledge, devices):
     whole = set_up(experiment(mode, knowledge), jax.devices()[:1])
     mesh, execution = config.Mesh(data=devices), Execution("float32", microbatches=4)
-    changes = dict(mesh=mesh, execution=execution)
+    changes = {"mesh": mesh, "execution": execution}
     parts = set_up(experiment(mode, knowledge, **changes), jax.devices()[:devices])
     assert_trained_alike(train(parts), train(whole))
 

@@ -72,5 +72,5 @@ def test_a_batch_that_devices_cannot_share_is_refused():
     check_batch_size(16, mesh, microbatches=2)
     with pytest.raises(ConfigError, match="12 is not divisible by the 8"):
         check_batch_size(12, mesh)
-    with pytest.raises(ConfigError, match="the 2 rows of a device .*microbatches 4"):
+    with pytest.raises(ConfigError, match=r"the 2 rows of a device .*microbatches 4"):
         check_batch_size(16, mesh, microbatches=4)

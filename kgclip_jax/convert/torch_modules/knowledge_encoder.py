@@ -47,6 +47,12 @@ class KnowledgeEncoder(nn.Module):
         self.element_length = settings["element_length"]
         self.end_id = settings["end_id"]
         self.readout = settings["readout"]
+        self.standing = {
+            way: (ways[0], turned)
+            for ways, contrary in settings["converses"]
+            for turned, group in ((False, ways), (True, contrary))
+            for way in group
+        }
         self.has_own_table = settings["elements"] == "wordpiece"
         if self.has_own_table:
             self.table = nn.Embedding(settings["vocabulary"], width)
@@ -111,7 +117,7 @@ class KnowledgeEncoder(nn.Module):
                 `triples` are not read.
             tokenize: from n strings to n rows of `element_length` ids, cut and padded.
         """
-        chosen = [list(graph)[: self.triples] for graph in graphs]
+        chosen = [[self._told(triple) for triple in graph][: self.triples] for graph in graphs]
         elements = sorted({word for graph in chosen for triple in graph for word in triple})
         ids = dict(zip(elements, self._ids(elements, tokenize), strict=True)) if elements else {}
         tokens = torch.full((len(chosen), self.triples, 3, self.element_length), -1)
@@ -122,6 +128,12 @@ class KnowledgeEncoder(nn.Module):
                 mask[row, slot] = True
         device = self.projection.weight.device
         return tokens.to(device), mask.to(device)
+
+    def _told(self, triple: Triple) -> Triple:
+        """Tell a relation with a converse one way round: what is below something has it above."""
+        head, relation, tail = triple
+        name, turned = self.standing.get(relation, (relation, False))
+        return (tail, name, head) if turned else (head, name, tail)
 
     def _ids(
         self, elements: list[str], tokenize: Callable[[list[str]], Tensor | list[list[int]]]
