@@ -69,11 +69,8 @@ def get_config(arguments: str = "small") -> ConfigDict:
     if variant == "negclip":
         config.objectives.contrastive.negatives = True
     if variant == "structure":
-        config.objectives = dict(
-            structure_clip=dict(mode="paper", margin=0.2, negative_weight=10.0)
-        )
+        config.objectives = dict(structure_clip=dict(mode="paper", margin=0.1, negative_weight=5.0))
         text = config.model.text.transformer
-        config.model.knowledge = dict(
-            transformer=dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
-        )
+        blocks = dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
+        config.model.knowledge = dict(transformer=blocks, converses=True)
     return complete(config)

@@ -55,6 +55,7 @@ from kgclip_jax.config import complete
 def get_config():
     config = ConfigDict(quickstart.get_config("structure").to_dict())
     blocks = dict(width=16, depth=1, heads=2, mlp_width=32)
+    config.init_from = None
     config.model.text.transformer.update(blocks)  # whose table the knowledge encoder reads
     config.model.knowledge = dict(transformer=blocks)
     config.data.sources.emoji.world.update(concepts=12, unseen_concepts=4, scenes=100)

@@ -21,6 +21,7 @@ from kgclip_jax.config import complete
 
 def get_config():
     values = runpy.run_path("configs/quickstart.py")["get_config"]("structure").to_dict()
+    values["init_from"] = None
     values["model"]["knowledge"] = dict(
         transformer=dict(width=16, depth=1, heads=2, mlp_width=24, norm_eps=1e-12),
         elements="wordpiece",

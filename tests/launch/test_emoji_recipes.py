@@ -1,0 +1,73 @@
+"""The recipes on emoji scenes: their rows differ in what they are about, and in nothing else."""
+
+import runpy
+
+import pytest
+
+from kgclip_jax import config, schema
+from kgclip_jax.errors import ConfigError
+
+ROWS = ("clip", "random", "semantic", "encoder", "all")
+
+
+def experiment(name, arguments):
+    settings = runpy.run_path(f"configs/{name}.py")["get_config"](arguments)
+    return config.experiment(settings.to_dict())
+
+
+def differing(one, other):
+    """The settings that two experiments do not share, by the parts of their names."""
+    pair = (schema.to_dict(each) for each in (one, other))
+    return {".".join(key.split(".")[:2]) for key, _, _ in schema.differences(*pair)}
+
+
+@pytest.mark.parametrize("row", ROWS[1:])
+def test_a_row_of_the_ablation_differs_from_clip_in_what_it_adds_and_in_steps(row):
+    changed = {"total_steps"}
+    if row != "encoder":
+        changed |= {"objectives.contrastive", "objectives.structure_clip", "data.negatives"}
+    if row in ("encoder", "all"):
+        changed.add("model.knowledge")
+    clip, other = (experiment("emoji_structure", f"{each},2") for each in ("clip", row))
+    assert differing(clip, other) == changed
+    assert other.total_steps < clip.total_steps
+    assert other.seed == 2
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_rows_of_the_ablation_go_on_from_the_base(row):
+    base, other = experiment("emoji_structure", "base"), experiment("emoji_structure", f"{row},1")
+    assert base.init_from is None
+    assert other.init_from == "runs/emoji_structure-base"
+    assert base.data.sources == other.data.sources
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("encoders,0", "no row 'encoders'; did you mean encoder"),
+        ("clip", "a seed must follow the row, as in clip,0"),
+        ("clip,first", "a seed must follow the row"),
+    ],
+)
+def test_rows_that_are_none_are_refused(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        experiment("emoji_structure", arguments)
+
+
+def test_the_quickstart_goes_on_with_and_without_structure():
+    clip, longer, structure = (
+        experiment("quickstart", each) for each in ("clip", "longer", "structure")
+    )
+    assert clip.init_from is None
+    assert longer.init_from == structure.init_from == "runs/quickstart"
+    assert differing(clip, longer) == {"total_steps", "init_from"}
+    assert differing(longer, structure) == {
+        "total_steps",
+        "data.negatives",
+        "model.knowledge",
+        "objectives.contrastive",
+        "objectives.structure_clip",
+    }
+    with pytest.raises(ConfigError, match="no variant 'structured'; did you mean structure"):
+        experiment("quickstart", "structured")
