@@ -53,7 +53,9 @@ def get_config(arguments: str) -> ConfigDict:
     config = _plain(int(seed), STEPS[row])
     config.init_from = "runs/emoji_structure-base"
     if row in ("random", "semantic", "all"):
-        config.objectives = dict(structure_clip=dict(mode="paper", margin=0.1, negative_weight=5.0))
+        config.objectives = dict(
+            structure_clip=dict(mode="paper", margin=0.05, negative_weight=10.0)
+        )
         config.data.negatives = dict(kinds=RANDOM if row == "random" else SEMANTIC)
     if row in ("encoder", "all"):
         text = config.model.text.transformer

@@ -69,7 +69,9 @@ def get_config(arguments: str = "small") -> ConfigDict:
     if variant == "negclip":
         config.objectives.contrastive.negatives = True
     if variant == "structure":
-        config.objectives = dict(structure_clip=dict(mode="paper", margin=0.1, negative_weight=5.0))
+        config.objectives = dict(
+            structure_clip=dict(mode="paper", margin=0.05, negative_weight=10.0)
+        )
         text = config.model.text.transformer
         blocks = dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
         config.model.knowledge = dict(transformer=blocks, converses=True)

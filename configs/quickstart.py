@@ -56,9 +56,9 @@ def get_config(variant: str = "clip") -> ConfigDict:
 def _add_structure(config: ConfigDict) -> None:
     """Negatives made of scene graphs, and the encoder that reads these graphs."""
     config.data.negatives = dict(
-        kinds=dict(swap_objects=1.0, swap_attributes=1.0, swap_relation=3.0)
+        kinds=dict(swap_objects=1.0, swap_attributes=6.0, swap_relation=4.0)
     )
-    config.objectives = dict(structure_clip=dict(mode="paper", margin=0.1, negative_weight=4.0))
+    config.objectives = dict(structure_clip=dict(mode="paper", margin=0.05, negative_weight=10.0))
     text = config.model.text.transformer
     blocks = dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
     config.model.knowledge = dict(transformer=blocks, converses=True)
