@@ -74,5 +74,5 @@ def get_config(arguments: str = "small") -> ConfigDict:
         )
         text = config.model.text.transformer
         blocks = dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
-        config.model.knowledge = dict(transformer=blocks, converses=True)
+        config.model.knowledge = dict(transformer=blocks)
     return complete(config)

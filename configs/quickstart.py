@@ -15,6 +15,7 @@ concepts at it. What scene graphs add, from there and in equal time:
 from ml_collections import ConfigDict
 
 from kgclip_jax.config import complete
+from kgclip_jax.data.emoji.vocabulary import CONVERSE_PHRASES
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import suggestion, to_dict
@@ -46,6 +47,7 @@ def get_config(variant: str = "clip") -> ConfigDict:
     )
     if variant != "clip":
         config.init_from = "runs/quickstart"
+        config.seed = 1  # or it would see the same scenes again
     if variant == "structure":
         _add_structure(config)
     config.batch_size = 128
@@ -56,9 +58,10 @@ def get_config(variant: str = "clip") -> ConfigDict:
 def _add_structure(config: ConfigDict) -> None:
     """Negatives made of scene graphs, and the encoder that reads these graphs."""
     config.data.negatives = dict(
+        # The rarer, the more often wanted.
         kinds=dict(swap_objects=1.0, swap_attributes=6.0, swap_relation=4.0)
     )
     config.objectives = dict(structure_clip=dict(mode="paper", margin=0.05, negative_weight=10.0))
     text = config.model.text.transformer
     blocks = dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
-    config.model.knowledge = dict(transformer=blocks, converses=True)
+    config.model.knowledge = dict(transformer=blocks, converses=CONVERSE_PHRASES)

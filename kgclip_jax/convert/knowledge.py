@@ -23,7 +23,7 @@ from kgclip_jax.data.tokenization.settings import (
     make_tokenizer,
 )
 from kgclip_jax.errors import ConversionError
-from kgclip_jax.knowledge.converses import CONVERSES, Converses
+from kgclip_jax.knowledge.converses import Converses
 from kgclip_jax.models import spec
 from kgclip_jax.workdir import write_json
 
@@ -43,7 +43,6 @@ class Settings:
 
     Attributes: as in `spec.KnowledgeEncoder` and its `spec.Transformer`, and
         embedding: features of the space that it adds to.
-        converses: `knowledge.converses.CONVERSES`, or nothing for relations read as they are.
         end_id: the token that ends an element, those behind it do not count; None: all count.
         graphs: where the scene graphs of its training captions come from: `EXACT`, or the spaCy
             pipeline that parsed them.
@@ -61,14 +60,10 @@ class Settings:
     elements: Literal["text", "wordpiece"]
     vocabulary: int | None
     readout: Literal["first", "mean"]
-    converses: Converses
     embedding: int
     end_id: int | None
     graphs: str
-
-    def __post_init__(self) -> None:
-        if self.converses not in ((), CONVERSES):
-            raise ValueError("converses are others than those of this version of kgclip_jax")
+    converses: Converses = ()
 
     def shape(self) -> spec.KnowledgeEncoder:
         """The encoder, in our words."""
@@ -87,7 +82,7 @@ class Settings:
             elements=self.elements,
             vocabulary=self.vocabulary,
             readout=self.readout,
-            converses=bool(self.converses),
+            converses=self.converses,
         )
 
 
@@ -106,7 +101,7 @@ def describe(shape: spec.DualEncoder, tokenizer: TokenizerSettings, parser: str 
     ends = knowledge.elements == "text"
     return Settings(
         **values.pop("transformer"),
-        **(values | {"converses": CONVERSES if knowledge.converses else ()}),
+        **values,
         embedding=shape.embedding,
         end_id=make_tokenizer(tokenizer, knowledge.element_length).end_id if ends else None,
         graphs=EXACT if parser is None else parser,

@@ -26,7 +26,8 @@ embedding. The libraries that read this folder do not know it. It is a module of
 ```"""
 
 _CONVERSES = """\
-- Relations with a converse are read one way round: (ball, below, bed) as (bed, above, ball).
+- Relations that `converses` of `{file}` lists are read by their canonical names,
+  converses turned round; `tokens_of` does so.
 """
 
 _CODE = """\
@@ -128,7 +129,7 @@ def section(
         tokenizer=f"; `{knowledge.TOKENIZER}` splits its words" if of_pieces else "",
         weight=encoder.weight,
         triples=encoder.triples,
-        converses=_CONVERSES if encoder.converses else "",
+        converses=_CONVERSES.format(file=knowledge.FILE) if encoder.converses else "",
         depth=encoder.transformer.depth,
         width=encoder.transformer.width,
         graphs=knowledge.EXACT + ", known with the pictures"

@@ -1,7 +1,7 @@
 """Scene graphs as token ids, for the knowledge encoder.
 
 A triple is made of the words of its text, not of the names that its graph has for them: the encoder
-is told how words belong together and, where `converses` are on, which relations are the same.
+is told how words belong together and, by `converses`, which relations are the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from jaxtyping import Int32
 
 from kgclip_jax.data.tokenization.settings import TokenizerSettings, make_tokenizer
 from kgclip_jax.errors import ConfigError
-from kgclip_jax.knowledge.converses import one_way_round
+from kgclip_jax.knowledge.converses import Converses, canonical
 from kgclip_jax.knowledge.triples import Triple, to_triples
 from kgclip_jax.models import spec
 from kgclip_jax.types import Text, Tokenizer, Triples
@@ -29,16 +29,16 @@ class TripleTokenizer:
         slots: triples of a text.
         whole: whether the padding of a short element counts as its tokens (as BERT's does for
             Structure-CLIP's released code).
-        converses: whether relations are told one way round, in one wording.
+        converses: relations that are told by canonical names, see `knowledge.converses`.
     """
 
     tokenizer: Tokenizer
     slots: int
     whole: bool
-    converses: bool = False
+    converses: Converses = ()
     _known: dict[str, Int32[np.ndarray, " e"]] = field(default_factory=dict, repr=False)
 
-    def __reduce__(self) -> tuple[type["TripleTokenizer"], tuple[Tokenizer, int, bool, bool]]:
+    def __reduce__(self) -> tuple[type["TripleTokenizer"], tuple[Tokenizer, int, bool, Converses]]:
         return TripleTokenizer, (self.tokenizer, self.slots, self.whole, self.converses)
 
     def __call__(self, texts: Sequence[Text]) -> Triples:
@@ -59,7 +59,7 @@ class TripleTokenizer:
         if isinstance(text, str) or text.graph is None:
             return []
         triples = to_triples(text.graph, text.text)[: self.slots]
-        return one_way_round(triples) if self.converses else triples
+        return canonical(triples, self.converses)
 
     def _tokens(self, elements: set[str]) -> Mapping[str, Int32[np.ndarray, " e"]]:
         """Return the tokens of at least these; threads may fill the memory side by side."""
@@ -100,5 +100,9 @@ def triple_tokenizer(
             f"config.model.knowledge.vocabulary {knowledge.vocabulary} is smaller than the element "
             f"tokenizer's {tokenizer.vocabulary_size}"
         )
-    whole = knowledge.elements == "wordpiece"
-    return TripleTokenizer(tokenizer, knowledge.triples, whole, knowledge.converses)
+    return TripleTokenizer(
+        tokenizer,
+        knowledge.triples,
+        whole=knowledge.elements == "wordpiece",
+        converses=knowledge.converses,
+    )

@@ -143,8 +143,10 @@ class KnowledgeEncoder:
         vocabulary: wordpiece only: number of token ids (BERT 30522).
         readout: "first" takes the output of the first triple (the released code), "mean" the
             average of all.
-        converses: relations that can be told from either side ("left of", "right of") are read one
-            way round, in one wording; the paper reads them as they are.
+        converses: pairs of phrases for a relation, its canonical name first, and for its converse:
+            (("left of",), ("right of", "on its right")). Relations told in these phrases are read
+            by their canonical name, converses turned round. Others, and without any pairs, as in
+            the paper, all, are read as they are.
     """
 
     transformer: Transformer
@@ -154,7 +156,7 @@ class KnowledgeEncoder:
     elements: Literal["text", "wordpiece"] = "text"
     vocabulary: int | None = None
     readout: Literal["first", "mean"] = "first"
-    converses: bool = False
+    converses: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         if self.weight < 0:
@@ -163,6 +165,10 @@ class KnowledgeEncoder:
             raise ValueError("triples must be at least 1")
         if self.element_length < 3:
             raise ValueError("element_length must be at least 3, or special tokens leave no words")
+        phrases = [phrase for pair in self.converses for group in pair for phrase in group]
+        twice = sorted({phrase for phrase in phrases if phrases.count(phrase) > 1})
+        if twice or not all(group for pair in self.converses for group in pair):
+            raise ValueError(f"converses must be pairs of phrases, each once; twice: {twice}")
         if (self.elements == "wordpiece") != (self.vocabulary is not None):
             raise ValueError("vocabulary is for elements 'wordpiece', which need it")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -81,7 +82,8 @@ def write(folder, shape, format="huggingface", tokenizer=None, **options):
     )
 
 
-MEAN = {"readout": "mean", "element_length": 6, "converses": True}
+BESIDE = ((("left of",), ("right of", "to the right of")),)
+MEAN = {"readout": "mean", "element_length": 6, "converses": BESIDE}
 KINDS = ["huggingface", "open_clip", "openai", "siglip", "huggingface pieces", "open_clip pieces"]
 
 
@@ -224,6 +226,16 @@ def test_where_the_graphs_of_training_came_from_is_told(tmp_path, kinds, parser,
     assert settings["data"] == ({} if parser is None else {"parser": parser})
 
 
+def test_canonical_names_are_told_and_a_folder_from_before_them_is_read(exported, tmp_path):
+    folder, shape = shutil.copytree(exported["siglip"][0], tmp_path / "mine"), exported["siglip"][1]
+    assert "by their canonical names" in (folder / "README.md").read_text()
+    settings = json.loads((folder / FILE).read_text())
+    assert settings.pop("converses")
+    (folder / FILE).write_text(json.dumps(settings))
+    before = open_pretrained(folder).shape.knowledge
+    assert before == replace(shape.knowledge, converses=())
+
+
 @pytest.fixture
 def folder(tmp_path):
     """An export with word pieces."""
@@ -268,7 +280,7 @@ def test_a_missing_and_a_misshapen_weight_are_named(folder):
         ({"depth": "six"}, "settings.depth must be a int, not 'six'"),
         ({"readout": "last"}, "settings.readout must be one of first, mean"),
         ({"dropout": 0.1}, "settings.dropout is no setting"),
-        ({"converses": [[["on"], ["off"]]]}, "converses are others than those of this version"),
+        ({"converses": [[["on"], ["on"]]]}, "converses must be pairs of phrases, each once"),
         ({"heads": 5}, "width 48 is not divisible by heads 5"),
         ({"elements": "text", "vocabulary": None}, "its width 48 must be 128"),
     ],

@@ -23,7 +23,7 @@ CAT = worded("a {red|0} {cat|#0}")
 RELATION, SMALL, RED = ("dog", "above", "cat"), ("dog", "is", "small"), ("dog", "is", "red")
 
 
-def tokenizer(slots=6, length=5, whole=False, converses=False):
+def tokenizer(slots=6, length=5, whole=False, converses=()):
     return TripleTokenizer(ClipTokenizer(length), slots, whole, converses)
 
 
@@ -54,9 +54,10 @@ def test_triples_are_of_the_words_of_the_text():
     assert words(tokens[0][mask[0]]) == [RELATION, SMALL]
 
 
-def test_relations_with_a_converse_may_be_told_one_way_round():
+def test_relations_may_be_told_by_their_canonical_names():
     under = worded("a {cat|#0} {below=under|0>1} a {small|1} {dog|#1}")
-    tokens, mask = tokenizer(converses=True)([under])
+    make = pickle.loads(pickle.dumps(tokenizer(converses=((("above",), ("below", "under")),))))
+    tokens, mask = make([under])
     assert words(tokens[0][mask[0]]) == [RELATION, SMALL]
 
 

@@ -7,7 +7,7 @@ import pytest
 from kgclip_jax import config, schema
 from kgclip_jax.errors import ConfigError
 
-ROWS = ("clip", "random", "semantic", "encoder", "all")
+ROWS = ("clip", "random", "semantic", "encoder", "paper", "all")
 
 
 def experiment(name, arguments):
@@ -26,7 +26,7 @@ def test_a_row_of_the_ablation_differs_from_clip_in_what_it_adds_and_in_steps(ro
     changed = {"total_steps"}
     if row != "encoder":
         changed |= {"objectives.contrastive", "objectives.structure_clip", "data.negatives"}
-    if row in ("encoder", "all"):
+    if row in ("encoder", "paper", "all"):
         changed.add("model.knowledge")
     clip, other = (experiment("emoji_structure", f"{each},2") for each in ("clip", row))
     assert differing(clip, other) == changed
@@ -38,6 +38,7 @@ def test_a_row_of_the_ablation_differs_from_clip_in_what_it_adds_and_in_steps(ro
 def test_rows_of_the_ablation_go_on_from_the_base(row):
     base, other = experiment("emoji_structure", "base"), experiment("emoji_structure", f"{row},1")
     assert base.init_from is None
+    assert base.seed != other.seed
     assert other.init_from == "runs/emoji_structure-base"
     assert base.data.sources == other.data.sources
 
@@ -45,9 +46,11 @@ def test_rows_of_the_ablation_go_on_from_the_base(row):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("encoders,0", "no row 'encoders'; did you mean encoder"),
-        ("clip", "a seed must follow the row, as in clip,0"),
+        ("encoders,1", "no row 'encoders'; did you mean encoder"),
+        ("base,1", "no row 'base'; did you mean base"),
+        ("clip", "a seed must follow the row, as in clip,1"),
         ("clip,first", "a seed must follow the row"),
+        ("clip,0", "that of the base, 0, would show again what it has seen"),
     ],
 )
 def test_rows_that_are_none_are_refused(arguments, message):
@@ -61,7 +64,7 @@ def test_the_quickstart_goes_on_with_and_without_structure():
     )
     assert clip.init_from is None
     assert longer.init_from == structure.init_from == "runs/quickstart"
-    assert differing(clip, longer) == {"total_steps", "init_from"}
+    assert differing(clip, longer) == {"total_steps", "init_from", "seed"}
     assert differing(longer, structure) == {
         "total_steps",
         "data.negatives",

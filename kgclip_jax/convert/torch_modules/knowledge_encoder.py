@@ -47,11 +47,11 @@ class KnowledgeEncoder(nn.Module):
         self.element_length = settings["element_length"]
         self.end_id = settings["end_id"]
         self.readout = settings["readout"]
-        self.standing = {
-            way: (ways[0], turned)
-            for ways, contrary in settings["converses"]
-            for turned, group in ((False, ways), (True, contrary))
-            for way in group
+        self.canonical_names = {
+            phrase: (phrases[0], inverse)
+            for phrases, inverse_phrases in settings.get("converses", ())
+            for inverse, group in ((False, phrases), (True, inverse_phrases))
+            for phrase in group
         }
         self.has_own_table = settings["elements"] == "wordpiece"
         if self.has_own_table:
@@ -114,10 +114,10 @@ class KnowledgeEncoder(nn.Module):
         Args:
             graphs: for each text its (subject, relation, object) triples, relations first, then
                 attributes as (object, "is", attribute). It may have none; those beyond the first
-                `triples` are not read.
+                `triples` are not read. Relations get their canonical names here.
             tokenize: from n strings to n rows of `element_length` ids, cut and padded.
         """
-        chosen = [[self._told(triple) for triple in graph][: self.triples] for graph in graphs]
+        chosen = [[self._canonical(triple) for triple in graph][: self.triples] for graph in graphs]
         elements = sorted({word for graph in chosen for triple in graph for word in triple})
         ids = dict(zip(elements, self._ids(elements, tokenize), strict=True)) if elements else {}
         tokens = torch.full((len(chosen), self.triples, 3, self.element_length), -1)
@@ -129,11 +129,11 @@ class KnowledgeEncoder(nn.Module):
         device = self.projection.weight.device
         return tokens.to(device), mask.to(device)
 
-    def _told(self, triple: Triple) -> Triple:
-        """Tell a relation with a converse one way round: what is below something has it above."""
+    def _canonical(self, triple: Triple) -> Triple:
+        """Give a relation its canonical name, and turn it round if it was told as its converse."""
         head, relation, tail = triple
-        name, turned = self.standing.get(relation, (relation, False))
-        return (tail, name, head) if turned else (head, name, tail)
+        name, inverse = self.canonical_names.get(relation, (relation, False))
+        return (tail, name, head) if inverse else (head, name, tail)
 
     def _ids(
         self, elements: list[str], tokenize: Callable[[list[str]], Tensor | list[list[int]]]

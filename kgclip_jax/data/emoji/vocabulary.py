@@ -58,6 +58,16 @@ ASIDE: Mapping[str, tuple[str, ...]] = {
     "behind": ("behind it", "partly behind it"),
 }
 
+# Pairs of all phrases for a relation, its plainest first, and all for its converse.
+CONVERSE_PHRASES = tuple(
+    (BETWEEN[relation] + ASIDE[relation], BETWEEN[converse] + ASIDE[converse])
+    for relation, converse in (
+        ("left of", "right of"),
+        ("above", "below"),
+        ("in front of", "behind"),
+    )
+)
+
 # Slots: {s} the subject, {o} the object, {t} one thing more, {r} a relation between, {a} one aside
 # (then {s} stands after {o} in the sentence), {b} the background.
 UNRELATED: Mapping[int, tuple[str, ...]] = {
