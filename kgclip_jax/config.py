@@ -262,15 +262,21 @@ def check_resumable(saved: Mapping[str, Any], new: Experiment) -> None:
     """Refuse to continue a run under settings that would make it another run.
 
     Args:
-        saved: the run's `config.json`.
+        saved: the run's `config.json`; a setting that is younger than it had its default.
         new: the settings of this launch.
 
     Raises:
         ConfigError: with one line for each changed key outside `SAFE_TO_CHANGE`.
     """
+    try:
+        before = schema.to_dict(experiment(saved))
+    except ConfigError as error:
+        raise ConfigError(
+            f"this workdir holds a run of another version: {error}. Use another --workdir"
+        ) from error
     changed = [
         f"  {key}: {old!r} -> {now!r}"
-        for key, old, now in schema.differences(saved, schema.to_dict(new))
+        for key, old, now in schema.differences(before, schema.to_dict(new))
         if not any(key == safe or key.startswith(f"{safe}.") for safe in SAFE_TO_CHANGE)
     ]
     if changed:

@@ -177,12 +177,23 @@ def test_a_run_goes_on_with_the_same_settings_and_with_safe_changes():
     )
 
 
+def test_settings_that_are_younger_than_a_run_had_their_defaults():
+    saved = schema.to_dict(changed())
+    del saved["data"]["bad_share"]
+    config.check_resumable(saved, changed())
+    with pytest.raises(ConfigError, match=r"data.bad_share: 0.05 -> 0.5"):
+        config.check_resumable(saved, changed(data__bad_share=0.5))
+    saved["frobnicate"] = True
+    with pytest.raises(ConfigError, match=r"run of another version: config.frobnicate is no"):
+        config.check_resumable(saved, changed())
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
         ({"batch_size": 64}, "  batch_size: 128 -> 64"),
         ({"seed": 1}, "  seed: 0 -> 1"),
-        ({"data__text_buckets": (8,)}, r"  data.text_buckets: \[16, 24\] -> \(8,\)"),
+        ({"data__text_buckets": (8,)}, r"  data.text_buckets: \(16, 24\) -> \(8,\)"),
         ({"optimizer__ema_decay": 0.5}, "  optimizer.ema_decay: None -> 0.5"),
         ({"model__vision__pooling": "mean"}, "  model.vision.pooling: 'class' -> 'mean'"),
     ],

@@ -94,13 +94,13 @@ def _rows(triples: Triples | None) -> Triples | None:
     return Triples(tokens.reshape(-1, *tokens.shape[2:]), mask.reshape(-1, mask.shape[-1]))
 
 
-def _dealt(count: int, rows: Shaped[Array, "b ..."]) -> Shaped[Array, "count part ..."]:
+def _split(count: int, rows: Shaped[Array, "b ..."]) -> Shaped[Array, "count part ..."]:
     """Deal rows out like cards, so that each part has rows of every device."""
     return jnp.moveaxis(rows.reshape(-1, count, *rows.shape[1:]), 1, 0)
 
 
-def _gathered(parts: Shaped[Array, "count ..."]) -> Shaped[Array, "..."]:
-    """Undo `_dealt`; what is no row is the same in all parts."""
+def _merged(parts: Shaped[Array, "count ..."]) -> Shaped[Array, "..."]:
+    """Undo `_split`; what is no row is the same in all parts."""
     if parts.ndim == 1:
         return parts[0]
     return jnp.moveaxis(parts, 0, 1).reshape(-1, *parts.shape[2:])
@@ -134,13 +134,17 @@ class Model:
         return nnx.merge(nnx.graphdef(nnx.eval_shape(self._build)), params)
 
     def embed(self, params: Params, batch: Batch) -> Embeddings:
-        """Both towers over a batch, in the microbatches of `execution`."""
+        """Both towers over a batch, in the microbatches of `execution`.
+
+        Raises:
+            ValueError: the rows cannot be divided into so many.
+        """
         count = self.execution.microbatches
         if count == 1:
             return self.bind(params)(batch)
         embed = jax.checkpoint(lambda part: self.bind(params)(part), prevent_cse=False)
-        parts = jax.lax.map(embed, jax.tree.map(partial(_dealt, count), batch))
-        return jax.tree.map(_gathered, parts)
+        parts = jax.lax.map(embed, jax.tree.map(partial(_split, count), batch))
+        return jax.tree.map(_merged, parts)
 
     def encode_image(
         self, params: Params, images: UInt8[Array, "b height width 3"]

@@ -27,8 +27,9 @@ class Execution:
             loop on CPUs, which run that faster, and a loop of single blocks on accelerators, which
             compile that sooner and lose nothing by it.
         microbatches: parts of a training batch that go through the towers one after another, and
-            again in the backward pass (Gao et al. 2021, GradCache): memory of one part, for a third
-            more computation. Objectives see the whole batch.
+            again in the backward pass (Gao et al. 2021, GradCache): the activations of one part at
+            a time, for one more forward pass. Objectives see the embeddings of the whole batch;
+            what bounds their memory is their own `chunk_size`.
     """
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -13,7 +13,7 @@ from typing import Any
 import orbax.checkpoint as ocp
 
 from kgclip_jax import schema
-from kgclip_jax.errors import CheckpointError
+from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params
 from kgclip_jax.training.step import TrainState
@@ -157,13 +157,22 @@ class Checkpoints:
         args = ocp.args.Composite(description=ocp.args.JsonRestore())
         with _clear_errors(f"cannot read checkpoint {self._directory / str(step)}"):
             saved = self._manager.restore(step, args=args)["description"]
+        where = self._directory / str(step)
         lines = [
             f"  {key}: {old!r} in the checkpoint, {new!r} here"
-            for key, old, new in schema.differences(saved, self._description)
+            for key, old, new in schema.differences(_up_to_date(saved, where), self._description)
         ]
         if lines:
-            where = self._directory / str(step)
             raise CheckpointError(f"{where} holds another model:\n" + "\n".join(lines))
+
+
+def _up_to_date(saved: Description, where: Path) -> Description:
+    """Add what is younger than a checkpoint and had its default in it."""
+    try:
+        model = schema.parse(spec.DualEncoder, saved["model"], path="model")
+    except ConfigError as error:
+        raise CheckpointError(f"{where} holds a model of another version: {error}") from error
+    return saved | {"model": schema.to_dict(model)}
 
 
 # What a failing disk or a damaged file makes Orbax raise.

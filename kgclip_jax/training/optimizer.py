@@ -131,7 +131,7 @@ def stop_frozen(plan: Mapping[str, Treatment], params: Params) -> Params:
     """Cut the gradient of frozen parameters and of frozen blocks of stacked ones.
 
     The backward pass of a frozen parameter is not even computed. That of a frozen block is not when
-    the blocks are unrolled; a loop over blocks computes it and drops it.
+    the blocks are unrolled; a loop over blocks or microbatches computes it and drops it.
     """
     return where_trained(plan, params, jax.lax.stop_gradient(params))
 

@@ -98,12 +98,24 @@ def test_a_bidirectional_text_tower_refuses_cut_texts():
         model.encode_text(initialise(model), batch.tokens[:, :8])
 
 
+def test_microbatches_keep_rows_in_their_order():
+    parts = Model(TINY, Execution("float32", unroll=1, microbatches=2))
+    params, batch = initialise(parts), make_batch(TINY)
+    expected, found = (jax.jit(model.embed)(params, batch) for model in (Model(TINY), parts))
+    np.testing.assert_allclose(found.image, expected.image, atol=1e-6)
+    np.testing.assert_allclose(found.text, expected.text, atol=1e-6)
+    assert found.logit_scale == expected.logit_scale
+    with pytest.raises(ValueError, match="microbatches must be at least 1"):
+        Execution(microbatches=0)
+
+
 @pytest.mark.parametrize(
     "execution",
     [
         Execution("float32", unroll=2),
         Execution("float32", remat="dots", unroll=1),
         Execution("float32", remat="full", unroll=2),
+        Execution("float32", remat="full", unroll=1, microbatches=2),
     ],
 )
 def test_the_way_of_computing_does_not_change_results(execution):

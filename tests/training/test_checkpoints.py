@@ -153,6 +153,26 @@ def test_an_unknown_step_is_an_error_that_lists_the_known_ones(open_checkpoints)
         checkpoints.restore_params(4, abstract_of(make_state().params))
 
 
+def test_what_is_younger_than_a_checkpoint_had_its_default(open_checkpoints):
+    description = describe(preset("tiny"), "fingerprint")
+    del description["model"]["knowledge"]
+    older = open_checkpoints(description)
+    older.save(1, make_state(), {})
+    older.close()
+    state, _ = open_checkpoints().restore(1, abstract_of(make_state()))
+    assert_equal(state, make_state())
+
+
+def test_a_model_of_another_version_is_refused(open_checkpoints):
+    description = describe(preset("tiny"), "fingerprint")
+    description["model"]["frobnicate"] = True
+    younger = open_checkpoints(description)
+    younger.save(1, make_state(), {})
+    younger.close()
+    with pytest.raises(CheckpointError, match=r"/1 holds a model of another version: .*frobnicate"):
+        open_checkpoints().restore(1, abstract_of(make_state()))
+
+
 def test_another_model_is_refused_with_a_diff(open_checkpoints):
     checkpoints = open_checkpoints()
     checkpoints.save(1, make_state(), {})

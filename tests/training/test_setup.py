@@ -1,5 +1,6 @@
 """One device or eight, in any arrangement: the same loss, gradients and parameters."""
 
+import re
 from dataclasses import replace
 
 import jax
@@ -83,6 +84,15 @@ def test_microbatches_take_less_memory():
         return compiled.memory_analysis().temp_size_in_bytes
 
     assert temporary_bytes(8) < temporary_bytes(1) / 3
+
+
+def test_microbatches_move_no_pictures_between_devices():
+    settings = replace(EXPERIMENT, mesh=config.Mesh(4, 2, 1), execution=Execution(microbatches=2))
+    setup = set_up(settings)
+    compiled = setup.step.lower(setup.abstract, setup.place(make_batch(0))).compile().as_text()
+    moved = [line for line in compiled.splitlines() if re.search(r"= u8.* (all|collective)-", line)]
+    assert "u8[" in compiled
+    assert moved == []
 
 
 def test_the_loss_falls(one_device):
