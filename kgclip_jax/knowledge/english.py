@@ -55,10 +55,10 @@ def article(word: str) -> str:
 
 def determiner_before(text: str, position: int) -> Span | None:
     """Find the "the", "an", "her" ... that ends one space before a position."""
-    before = text[max(0, position - _LONGEST_DETERMINER - 2) : position]
-    word = before[:-1].rpartition(" ")[2]
-    if before[-1:] == " " and word.lower() in _DETERMINERS:
-        return Span(position - 1 - len(word), position - 1)
+    if position and text[position - 1] == " ":
+        word = text[max(0, position - _LONGEST_DETERMINER - 2) : position - 1].rpartition(" ")[2]
+        if word.lower() in _DETERMINERS:
+            return Span(position - 1 - len(word), position - 1)
     return None
 
 

@@ -30,11 +30,9 @@ class Hierarchy:
 
         It may if they are equal, or if one is above the other.
         """
-        if name in others:
+        if name in others or not self._above(name).isdisjoint(others):
             return True
-        if not self._above(name).isdisjoint(others):
-            return True
-        return any(name in self._above(other) for other in others)
+        return name in self._narrower and any(name in self._above(other) for other in others)
 
     def _above(self, name: str) -> frozenset[str]:
         """Return all names above one, remembered: negatives ask for the same ones all the time."""

@@ -90,6 +90,8 @@ def entails(scene: SceneGraph, claim: SceneGraph) -> bool:
     least the claimed attributes, so that the scene lists each claimed relation between them. Names
     are compared as strings; spans play no part.
     """
+    if not (_may_link(scene, claim) and _may_have(scene, claim)):
+        return False
     relations = {(r.subject, r.predicate, r.object) for r in scene.relations}
     properties = [{attribute.name for attribute in thing.attributes} for thing in scene.objects]
 
@@ -109,3 +111,33 @@ def entails(scene: SceneGraph, claim: SceneGraph) -> bool:
         )
 
     return extend(())
+
+
+def _may_link(scene: SceneGraph, claim: SceneGraph) -> bool:
+    """Tell whether each relation of a claim holds between things of these names.
+
+    That refutes most claims, at a fraction of the cost of a search for their objects.
+    """
+    objects, relations = scene
+    for subject, predicate, thing, _ in claim.relations:
+        one, other = claim.objects[subject][0], claim.objects[thing][0]
+        for here, known, there, _ in relations:
+            if known == predicate and objects[here][0] == one and objects[there][0] == other:
+                break
+        else:
+            return False
+    return True
+
+
+def _may_have(scene: SceneGraph, claim: SceneGraph) -> bool:
+    """Tell whether each thing of a claim is like one of the scene, in name and attributes."""
+    for name, attributes, _ in claim.objects:
+        for known, properties, _ in scene.objects:
+            if known == name and (
+                not attributes
+                or {attribute[0] for attribute in attributes}.issubset([p[0] for p in properties])
+            ):
+                break
+        else:
+            return False
+    return True

@@ -3,6 +3,7 @@
 from bisect import bisect
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
@@ -48,6 +49,7 @@ class Form(NamedTuple):
     shape: str
 
 
+@lru_cache(2**16)
 def form(part: Part, word: Word) -> Form:
     """Return the form of a word.
 

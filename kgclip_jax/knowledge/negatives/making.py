@@ -91,7 +91,7 @@ class _Judge:
 
     def __init__(self, caption: Caption, known: Sequence[SceneGraph]) -> None:
         self._texts = [caption.text.lower()]
-        self._truth = Truth(*([] if caption.graph is None else [caption.graph]), *known)
+        self._truth = Truth(*known) if caption.graph is None else Truth(caption.graph, *known)
 
     def objection(self, negative: Negative) -> str | None:
         """Return the reason to refuse a negative; None takes it, and refuses its like from now."""

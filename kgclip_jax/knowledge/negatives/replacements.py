@@ -15,12 +15,7 @@ from typing import NamedTuple
 from kgclip_jax.dice import Dice
 from kgclip_jax.knowledge.english import words_at
 from kgclip_jax.knowledge.negatives.negative import Negative
-from kgclip_jax.knowledge.negatives.rewriting import (
-    Change,
-    CutSpanError,
-    renamed,
-    rewrite,
-)
+from kgclip_jax.knowledge.negatives.rewriting import CutSpanError, renamed, rewrite
 from kgclip_jax.knowledge.negatives.swaps import SCENERY
 from kgclip_jax.knowledge.scene_graph import SceneGraph, Span
 from kgclip_jax.knowledge.vocabulary import Form, Part, Vocabulary, Word, form
@@ -80,7 +75,7 @@ def _replacements(
         for new in _draws(form(part, old), name, dice, palette):
             if palette.vocabulary.may_agree(new.name, taken):
                 continue
-            new_text, shifts = rewrite(text, (Change(span.start, span.stop, new.words),))
+            new_text, shifts = rewrite(text, ((span, new.words),))
             try:
                 new_graph = renamed(graph, {span: new.name}, shifts)
             except CutSpanError:

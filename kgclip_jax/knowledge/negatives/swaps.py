@@ -15,14 +15,12 @@ singular or both plural, so that grammar does not give the false caption away.
 """
 
 from collections.abc import Iterator
-from itertools import combinations
-from typing import NamedTuple
+from itertools import chain, combinations
 
 from kgclip_jax.dice import Dice
 from kgclip_jax.knowledge.english import determiner_before, plural, words_at
 from kgclip_jax.knowledge.negatives.negative import Negative
 from kgclip_jax.knowledge.negatives.rewriting import (
-    Change,
     CutSpanError,
     Shift,
     exchanged,
@@ -34,12 +32,7 @@ from kgclip_jax.knowledge.scene_graph import Attribute, SceneGraph, SceneObject,
 # Words for the stage, not for a thing on it.
 SCENERY = frozenset(("background", "foreground"))
 
-
-class Phrase(NamedTuple):
-    """Words of a caption, and the name that its graph gives them (or the first of them)."""
-
-    span: Span
-    name: str
+Phrase = tuple[Span, str]  # words of a caption, and what its graph calls them (or the first)
 
 
 def swap_objects(
@@ -55,77 +48,87 @@ def swap_objects(
     """
     objects = graph.objects
     if related:
-        ties = dict.fromkeys([(min(r[0], r[2]), max(r[0], r[2])) for r in graph.relations])
+        ties = dict.fromkeys(
+            [(r[0], r[2]) if r[0] < r[2] else (r[2], r[0]) for r in graph.relations]
+        )
         pairs = [(objects[first], objects[second]) for first, second in ties]
     else:
         pairs = list(combinations(objects, 2))
     for one, other in dice.in_any_order(pairs):
-        if one.name != other.name and (nouns := _interchangeable(text, one, other)):
-            yield from _exchange_names(text, graph, *nouns, kind="swap_objects")
+        if (
+            one.name != other.name
+            and (nouns := _interchangeable(text, one, other))
+            and (negative := _exchange_names(text, graph, *nouns, kind="swap_objects"))
+        ):
+            yield negative
 
 
 def swap_attributes(text: str, graph: SceneGraph, dice: Dice) -> Iterator[Negative]:
     """Exchange attributes of two objects; neither has the other's attribute already."""
     bearers = [thing for thing in graph.objects if thing.attributes]
     pairs = [
-        (Phrase(first.span, first.name), Phrase(second.span, second.name))
+        ((first.span, first.name), (second.span, second.name))
         for one, other in combinations(bearers, 2)
         for first in one.attributes
         for second in other.attributes
         if first.span and second.span and not (_has(other, first) or _has(one, second))
     ]
     for one, other in dice.in_any_order(pairs):
-        yield from _exchange_names(text, graph, one, other, kind="swap_attributes")
+        if negative := _exchange_names(text, graph, one, other, kind="swap_attributes"):
+            yield negative
 
 
 def swap_relation(text: str, graph: SceneGraph, dice: Dice) -> Iterator[Negative]:
     """Exchange subject and object of a relation, each with its article and attributes."""
     objects = graph.objects
     for subject, _, thing, _ in dice.in_any_order(list(graph.relations)):
-        if subject != thing and _interchangeable(text, objects[subject], objects[thing]):
-            yield from _exchange_sides(text, graph, subject, thing)
+        if (
+            subject != thing
+            and _interchangeable(text, objects[subject], objects[thing])
+            and (negative := _exchange_sides(text, graph, subject, thing))
+        ):
+            yield negative
 
 
 def structure_clip(text: str, graph: SceneGraph, dice: Dice) -> Iterator[Negative]:
     """Exchange attributes; where no such swap is left, the nouns of a relation."""
-    yield from swap_attributes(text, graph, dice)
-    yield from swap_objects(text, graph, dice, related=True)
+    return chain(swap_attributes(text, graph, dice), swap_objects(text, graph, dice, related=True))
 
 
 def _exchange_names(
     text: str, graph: SceneGraph, one: Phrase, other: Phrase, *, kind: str
-) -> Iterator[Negative]:
-    """Exchange the words of two spans, and what the graph calls them."""
+) -> Negative | None:
+    """Exchange the words of two spans, and what the graph calls them, if neither cuts a span."""
     left, right = (one, other) if one < other else (other, one)
-    if left.span.stop <= right.span.start:
-        new_text, shifts = _exchange_words(text, left, right)
-        try:
-            new_graph = renamed(graph, {left.span: right.name, right.span: left.name}, shifts)
-        except CutSpanError:
-            return
-        yield Negative(new_text, new_graph, kind)
+    (span, name), (other_span, other_name) = left, right
+    if span[1] > other_span[0]:
+        return None
+    new_text, shifts = _exchange_words(text, left, right)
+    try:
+        new_graph = renamed(graph, {span: other_name, other_span: name}, shifts)
+    except CutSpanError:
+        return None
+    return Negative(new_text, new_graph, kind)
 
 
-def _exchange_sides(text: str, graph: SceneGraph, subject: int, thing: int) -> Iterator[Negative]:
-    """Exchange two nouns with all that belongs to them."""
+def _exchange_sides(text: str, graph: SceneGraph, subject: int, thing: int) -> Negative | None:
+    """Exchange two nouns with all that belongs to them, if that cuts no span."""
     left, right = _phrase(text, graph.objects[subject]), _phrase(text, graph.objects[thing])
     if right < left:
         left, right, subject, thing = right, left, thing, subject
-    if left.span.stop <= right.span.start:
-        new_text, shifts = _exchange_words(text, left, right)
-        try:
-            new_graph = exchanged(graph, (subject, left.span), (thing, right.span), shifts)
-        except CutSpanError:
-            return
-        yield Negative(new_text, new_graph, "swap_relation")
+    span, other_span = left[0], right[0]
+    if span[1] > other_span[0]:
+        return None
+    new_text, shifts = _exchange_words(text, left, right)
+    try:
+        new_graph = exchanged(graph, (subject, span), (thing, other_span), shifts)
+    except CutSpanError:
+        return None
+    return Negative(new_text, new_graph, "swap_relation")
 
 
 def _exchange_words(text: str, left: Phrase, right: Phrase) -> tuple[str, list[Shift]]:
-    (start, stop), (other_start, other_stop) = left.span, right.span
-    changes = (
-        Change(start, stop, words_at(text, right.span, right.name)),
-        Change(other_start, other_stop, words_at(text, left.span, left.name)),
-    )
+    changes = ((left[0], words_at(text, *right)), (right[0], words_at(text, *left)))
     return rewrite(text, changes)
 
 
@@ -139,7 +142,7 @@ def _interchangeable(
     words, other_words = text[span[0] : span[1]], text[other_span[0] : other_span[1]]
     if plural(words, name) != plural(other_words, other_name):
         return None
-    return Phrase(span, name), Phrase(other_span, other_name)
+    return (span, name), (other_span, other_name)
 
 
 def _has(thing: SceneObject, attribute: Attribute) -> bool:
@@ -160,4 +163,4 @@ def _phrase(text: str, thing: SceneObject) -> Phrase:
                 stop = here[1]
     if determiner := determiner_before(text, start):
         start, name = determiner.start, text[determiner.start : determiner.stop].lower()
-    return Phrase(Span(start, stop), name)
+    return Span(start, stop), name

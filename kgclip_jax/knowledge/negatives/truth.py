@@ -20,37 +20,24 @@ class Truth:
     def __init__(self, *graphs: SceneGraph) -> None:
         """Take the graphs; symmetric relations hold both ways in them, however they are written."""
         self._graphs = graphs
-        self._known: list[tuple[SceneGraph, list[tuple[str, ...]]]] = []
+        self._scenes: list[SceneGraph] = []
 
     def holds(self, claim: SceneGraph) -> bool:
         """Tell whether one of the graphs says all that a claim does."""
-        if not self._known:  # most captions without a negative never ask
-            self._known = [(graph, _facts(graph)) for graph in map(_both_ways, self._graphs)]
-        said = _facts(claim)
-        # What it says of each thing refutes most claims, at a third of the cost.
-        likely = [graph for graph, facts in self._known if all(map(facts.__contains__, said))]
-        return bool(likely) and any(entails(graph, claim) for graph in likely)
+        if not self._scenes:  # most captions without a negative never ask
+            self._scenes = [_both_ways(graph) for graph in self._graphs]
+        return any(entails(scene, claim) for scene in self._scenes)
 
 
 def _both_ways(graph: SceneGraph) -> SceneGraph:
     """Return the graph with the converse of each symmetric relation."""
-    converse = [
-        Relation(thing, predicate, subject)
-        for subject, predicate, thing, _ in graph.relations
-        if _is_symmetric(predicate)
-    ]
-    return SceneGraph(graph.objects, (*graph.relations, *converse)) if converse else graph
+    objects, relations = graph
+    for subject, predicate, thing, _ in graph.relations:
+        if _is_symmetric(predicate):
+            relations += (Relation(thing, predicate, subject),)
+    return SceneGraph(objects, relations) if len(relations) > len(graph.relations) else graph
 
 
 @lru_cache(2**16)
 def _is_symmetric(predicate: str) -> bool:
     return predicate in _ALONE or predicate.endswith(_AFTER_A_VERB)
-
-
-def _facts(graph: SceneGraph) -> list[tuple[str, ...]]:
-    """List what a graph says of things and pairs of things, with names only."""
-    objects, relations = graph
-    return [
-        *[(name, attribute) for name, attributes, _ in objects for attribute, _ in attributes],
-        *[(objects[r[0]][0], r[1], objects[r[2]][0]) for r in relations],
-    ]

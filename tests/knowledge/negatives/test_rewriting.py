@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgclip_jax.dice import Dice
-from kgclip_jax.knowledge.negatives.rewriting import Change, CutSpanError, Shift, place, rewrite
+from kgclip_jax.knowledge.negatives.rewriting import CutSpanError, place, rewrite
 from kgclip_jax.knowledge.negatives.settings import REARRANGEMENTS
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
 from kgclip_jax.random import generator
@@ -31,13 +31,13 @@ from kgclip_jax.types import Caption
     ],
 )
 def test_articles_and_capitals(text: str, start: int, stop: int, words: str, expected: str) -> None:
-    new, shifts = rewrite(text, [Change(start, stop, words)])
+    new, shifts = rewrite(text, [(Span(start, stop), words)])
     assert new == expected
     there = place(Span(start, stop), shifts)
     assert new[slice(*there)].lower() == words.lower()
 
 
-SHIFTS = [Shift(2, 4, 3), Shift(6, 9, -2)]
+SHIFTS = [(2, 4, 3), (6, 9, -2)]
 
 
 @pytest.mark.parametrize(
