@@ -6,6 +6,8 @@ Plain frozen dataclasses without JAX, so that configs, tools and converters can 
 from dataclasses import dataclass
 from typing import Literal
 
+from kgclip_jax.knowledge.converses import Converses
+
 Activation = Literal["quick_gelu", "gelu_erf", "gelu_tanh"]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -156,7 +158,7 @@ class KnowledgeEncoder:
     elements: Literal["text", "wordpiece"] = "text"
     vocabulary: int | None = None
     readout: Literal["first", "mean"] = "first"
-    converses: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+    converses: Converses = ()
 
     def __post_init__(self) -> None:
         if self.weight < 0:
