@@ -51,11 +51,12 @@ SUITES = {
         "VSR": dict(kind="vsr", annotations="vsr/test.jsonl", images="vsr/images"),
     },
     "vl_checklist": {
-        "VL-CheckList": dict(
+        f"VL-CheckList {topic.lower()}": dict(
             kind="vl_checklist",
-            annotations="vl_checklist/Relation/vg",
+            annotations=f"vl_checklist/{topic}/vg",
             images="vl_checklist/images",
-        ),
+        )
+        for topic in ("Attribute", "Relation")
     },
     "nlvr": {
         "NLVR": dict(kind="nlvr", annotations="nlvr/dev.json", images="nlvr/images"),

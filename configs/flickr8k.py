@@ -5,8 +5,9 @@
 FOLDER holds `captions.txt` (CSV: image,caption), `splits.json` and `images/`, as Flickr8k does; a
 folder in the COCO layout works with `--config.data.sources.photographs.split=train2017`.
 
-With an argument more it asks swap tests too, which need the parser (`pip install -r
-requirements-parse.txt`), and may train on negatives from scene graphs, which are parsed once:
+With an argument more, `:small,clip`, it asks swap tests too, which need the parser (`pip install -r
+requirements-parse.txt`). `negclip` has negatives from scene graphs in its softmax, `structure` is
+Structure-CLIP with its knowledge encoder; their graphs are parsed once:
 
     python launch/prepare.py parse --source=photographs:FOLDER --output=FOLDER/graphs
     python launch/train.py --config=configs/flickr8k.py:small,structure --config.data.path=FOLDER

@@ -5,7 +5,8 @@
 A hundred thousand scenes of one or two of 32 things, small or large, in natural or tinted colours;
 captions leave things and attributes out. Expect retrieval and zero-shot classification of seen
 concepts far above chance, swapped objects and attributes somewhat above it, relations and unseen
-concepts at it. What scene graphs add, from there and in equal time:
+concepts at it. From there, with scene graphs and without, in equal time (so young a model does not
+gain by them yet, see `configs/emoji_structure.py`):
 
     python launch/train.py --config=configs/quickstart.py:longer
     python launch/train.py --config=configs/quickstart.py:structure

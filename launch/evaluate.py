@@ -1,11 +1,12 @@
 """Evaluate a model on held-out sets.
 
     python launch/evaluate.py --workdir=runs/quickstart [--step=N] [--ema] [--graphs=parsed|none]
-    python launch/evaluate.py --config=configs/finetune.py:SOURCE --config.data.path=FOLDER
+    python launch/evaluate.py --config=configs/finetune.py:SOURCE --config.data.path=FOLDER \
+        [--graphs=parsed|none] [--output=FILE.json]
 
 The first evaluates a run and writes its evaluation.json; the second the model that a config starts
-from, before any training. Both print the table, with chance and blind rows. Exit codes: 0 done, 2
-bad input.
+from, before any training, and writes FILE. Both print the table, with chance and blind rows. Exit
+codes: 0 done, 2 bad input.
 """
 
 import sys
@@ -27,8 +28,9 @@ _GRAPHS = flags.DEFINE_enum(
     "own",
     ["own", "parsed", "none"],
     "Scene graphs of the held-out texts, for a knowledge encoder: their own, parsed ones for all, "
-    "or none. The last two are written to evaluation_parsed.json and evaluation_none.json.",
+    "or none. Of a run, the last two go to evaluation_parsed.json and evaluation_none.json.",
 )
+_OUTPUT = flags.DEFINE_string("output", None, "With --config: JSON file for the rows of the table.")
 _EMA = flags.DEFINE_bool("ema", False, "Use the moving average of the parameters.")
 
 
@@ -45,9 +47,10 @@ def main(argv: list[str]) -> int:
 
     if (_WORKDIR.value is None) == (_CONFIG.value is None):
         return fail("give either --workdir or --config")
-    chosen = _STEP.value is not None or _EMA.value or _GRAPHS.value != "own"
-    if _CONFIG.value is not None and chosen:
-        return fail("--step, --ema and --graphs are for --workdir")
+    if _CONFIG.value is not None and (_STEP.value is not None or _EMA.value):
+        return fail("--step and --ema are for --workdir")
+    if _WORKDIR.value is not None and _OUTPUT.value is not None:
+        return fail("--output is for --config; a run has its evaluation.json")
     silence_libraries()
     try:
         if _WORKDIR.value is not None:
@@ -56,7 +59,9 @@ def main(argv: list[str]) -> int:
                 workdir, step=_STEP.value, averaged=_EMA.value, graphs=_GRAPHS.value
             )
         else:
-            results = evaluate_pretrained(config.experiment(_CONFIG.value.to_dict()))
+            output = None if _OUTPUT.value is None else Path(_OUTPUT.value)
+            experiment = config.experiment(_CONFIG.value.to_dict())
+            results = evaluate_pretrained(experiment, graphs=_GRAPHS.value, output=output)
     except UserError as error:
         return fail(error)
     Console().print(render_table(results))

@@ -44,8 +44,8 @@ class Settings:
     Attributes: as in `spec.KnowledgeEncoder` and its `spec.Transformer`, and
         embedding: features of the space that it adds to.
         end_id: the token that ends an element, those behind it do not count; None: all count.
-        graphs: where the scene graphs of its training captions come from: `EXACT`, or the spaCy
-            pipeline that parsed them.
+        graphs: where scene graphs come from: `EXACT`, or the spaCy pipeline that parses texts whose
+            source brings none.
     """
 
     width: int

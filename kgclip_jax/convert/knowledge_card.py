@@ -17,8 +17,9 @@ embedding. The libraries that read this folder do not know it. It is a module of
   t + {weight:g} k / ||k||. **It is not of unit length; do not normalise it.** Scores are dot
   products with the unit embeddings of pictures. A text without triples keeps the embedding t.
 - A scene graph is a list of (subject, relation, object) triples: its relations, then its
-  attributes as (object, "is", attribute). Of more than {triples} the first {triples} are read.
-{converses}- In training the scene graphs of captions were {graphs}.
+  attributes as (object, "is", attribute), in the words of the text, not in their base forms:
+  ("dogs", "to the left of", "car"). Of more than {triples} the first {triples} are read.
+{converses}- In training and for held-out texts, {graphs}.
 - The encoder has {depth} blocks of width {width}, and takes the output of {readout}.
 
 ```python
@@ -132,10 +133,10 @@ def section(
         converses=_CONVERSES.format(file=knowledge.FILE) if encoder.converses else "",
         depth=encoder.transformer.depth,
         width=encoder.transformer.width,
-        graphs=knowledge.EXACT + ", known with the pictures"
+        graphs="all texts had exact graphs, known with the pictures"
         if parser is None
-        else f"those of kgclip_jax's parser over the spaCy pipeline `{Path(parser).name}`; parse "
-        "your own texts with the same",
+        else "texts had the graphs that their sources come with, or else those of kgclip_jax's "
+        f"parser over the spaCy pipeline `{Path(parser).name}`; parse your own texts with the same",
         readout="the first triple" if encoder.readout == "first" else "all triples on average",
         code=_code(name, format, shape, of_pieces),
     )

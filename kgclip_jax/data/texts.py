@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from kgclip_jax.data.triples import TripleTokenizer
+from kgclip_jax.knowledge.hierarchy import Hierarchy
 from kgclip_jax.knowledge.negatives import Negative, NegativeSettings, make_negatives
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
@@ -136,8 +137,16 @@ class TextMaker:
         )
 
 
-def count_vocabulary(sources: Sequence[Source], seed: int) -> Vocabulary:
-    """Count the words of the graphs of at most VOCABULARY_CAPTIONS captions of each source."""
+def count_vocabulary(
+    sources: Sequence[Source], seed: int, hierarchy: Hierarchy | None = None
+) -> Vocabulary:
+    """Count the words of the graphs of at most VOCABULARY_CAPTIONS captions of each source.
+
+    Args:
+        sources: of captions with graphs.
+        seed: of the choice of captions.
+        hierarchy: of the words.
+    """
 
     def captions() -> list[Caption]:
         found = []
@@ -150,4 +159,4 @@ def count_vocabulary(sources: Sequence[Source], seed: int) -> Vocabulary:
             found += [source.caption(int(record), rng) for record in records]
         return found
 
-    return Vocabulary(captions())
+    return Vocabulary(captions(), hierarchy)

@@ -8,6 +8,7 @@ text in place of every text). A scorer that never looks at the picture can be fa
 false captions of many benchmarks read oddly, and training on captions of that style finds it out.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 
@@ -22,6 +23,8 @@ from kgclip_jax.evaluation.macro import macro_mean
 from kgclip_jax.evaluation.ranking import beats
 from kgclip_jax.evaluation.result import Result
 from kgclip_jax.types import ChoiceSet, Encoder, Pictures, Question
+
+_logger = logging.getLogger(__name__)
 
 _PAIRS_IN_MEMORY = 2**14  # whose embeddings are gathered at once
 
@@ -45,7 +48,11 @@ def evaluate_choices(encoder: Encoder, data: ChoiceSet) -> list[Result]:
         if question.anchors == "texts":
             anchors, usable = texts, np.ones(len(texts), dtype=bool)
         asked = np.all(usable[question.right[..., 0]] & usable[question.wrong[..., 0]], axis=1)
-        if asked.any():
+        if not asked.any():
+            _logger.warning(
+                "%s, %s: left out, none of its pictures can be read", data.name, question.metric
+            )
+        else:
             rows.extend(_rows(data.name, _kept(question, asked), anchors, usable, texts))
     return rows
 

@@ -200,7 +200,7 @@ def _shared_name(names: Sequence[str]) -> str:
         return names[0]
     same = takewhile(lambda letters: len({*letters}) == 1, zip(*names, strict=False))
     prefix = "".join(letters[0] for letters in same)
-    return re.sub(r"\d+$", "", prefix).rstrip("-_. ") or names[0]
+    return re.sub(r"\d+$", "", prefix).rstrip("-_.,: ") or names[0]
 
 
 def _check_seeds(columns: Sequence[Column]) -> None:

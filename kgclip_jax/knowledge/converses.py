@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TypeAlias
 
-from kgclip_jax.knowledge.triples import Triple
+from kgclip_jax.knowledge.triples import Triple, plain_words
 
 Converses: TypeAlias = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 """Pairs: phrases for a relation, the first of which is its canonical name; and for its converse."""
@@ -22,6 +22,20 @@ def canonical(triples: Sequence[Triple], converses: Converses) -> list[Triple]:
         name, inverse = names.get(relation, (relation, False))
         told.append((tail, name, head) if inverse else (head, name, tail))
     return told
+
+
+def check_converses(converses: Converses) -> None:
+    """Raise ValueError unless each phrase stands once, as `to_triples` writes it."""
+    groups = [group for pair in converses for group in pair]
+    phrases = [phrase for group in groups for phrase in group]
+    if not all(groups):
+        raise ValueError("converses: a relation and its converse need a phrase each")
+    for phrase in phrases:
+        if phrase != plain_words(phrase):
+            raise ValueError(f"converses: {phrase!r} must be written {plain_words(phrase)!r}")
+    twice = sorted({phrase for phrase in phrases if phrases.count(phrase) > 1})
+    if twice:
+        raise ValueError(f"converses: each phrase must stand once, not {', '.join(twice)}")
 
 
 @cache

@@ -79,9 +79,9 @@ def _span(entry: Any, where: str) -> Span | None:
         return None
     if type(entry) is list and len(entry) == 2:
         start, stop = entry
-        if type(start) is int and type(stop) is int and 0 <= start <= stop:
+        if type(start) is int and type(stop) is int and 0 <= start < stop:
             return Span(start, stop)
-    raise DataError(f"{where}: a span must be [start, stop] or null, not {entry!r}")
+    raise DataError(f"{where}: a span must be [start, stop] of some letters or null, not {entry!r}")
 
 
 def _plain(span: Span | None) -> list[int] | None:

@@ -25,7 +25,7 @@ from jaxtyping import UInt64
 
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.knowledge.graph_json import graph_from_json, graph_to_json
-from kgclip_jax.knowledge.scene_graph import SceneGraph
+from kgclip_jax.knowledge.scene_graph import SceneGraph, spans_of
 from kgclip_jax.schema import check, parse, to_dict
 from kgclip_jax.workdir import write_json, writing
 
@@ -161,18 +161,21 @@ class GraphStore:
 
         Raises:
             DataError: there is no such record or caption, the caption was another one when its
-                graph was made, or its line is malformed.
+                graph was made, a span ends beyond it, or its line is malformed.
         """
         where = f"{self.folder}: caption {number} of record {key!r}"
         graphs = self._record(key)
         if not 0 <= number < len(graphs):
             raise DataError(f"{where}: there are graphs of {len(graphs)} only; {_AGAIN}")
         found = graphs[number]
-        if not isinstance(found, _Decoded):  # the first time that it is asked for
-            found = graphs[number] = _decode(found, where)
-        if found.caption != _hash(caption).hex():
+        decoded = found if isinstance(found, _Decoded) else _decode(found, where)
+        if decoded.caption != _hash(caption).hex():
             raise DataError(f"{where}: its graph is not of the text {caption!r}; {_AGAIN}")
-        return found.graph
+        if decoded is not found:  # the first time that it is asked for
+            if any(span.stop > len(caption) for span in spans_of(decoded.graph)):
+                raise DataError(f"{where}: a span ends beyond the text {caption!r}; {_AGAIN}")
+            graphs[number] = decoded
+        return decoded.graph
 
     def graphs(self, key: str, captions: Sequence[str]) -> list[SceneGraph]:
         """Return the graphs of all captions of a record. Raises DataError as `graph` does."""

@@ -1,6 +1,11 @@
 """Broader and narrower names: which of them are siblings, and which may be one thing."""
 
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from kgclip_jax.errors import DataError
+
+IS_A = frozenset(("IsA", "is-a"))  # as ConceptNet and VisualSem write it
 
 
 class Hierarchy:
@@ -46,3 +51,32 @@ class Hierarchy:
                         waiting.append(parent)
             self._remembered[name] = frozenset(above)
         return self._remembered[name]
+
+
+def read_hierarchy(path: Path) -> Hierarchy:
+    """Read the is-a triples of a knowledge graph.
+
+    Args:
+        path: lines of relation, head and tail between tabs, as in ConceptNet-100K
+            ("IsA, dog, animal"); further columns and other relations than `IS_A` are not read.
+
+    Raises:
+        DataError: the file cannot be read, has no is-a triple, or a line is not of this form.
+    """
+    broader: dict[str, list[str]] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    for number, line in enumerate(lines, 1):
+        fields = line.split("\t")
+        if len(fields) < 3:
+            raise DataError(
+                f"{path}, line {number}: {line!r} is not relation, head and tail between tabs"
+            )
+        relation, head, tail = fields[:3]
+        if relation in IS_A and head != tail:
+            broader.setdefault(head, []).append(tail)
+    if not broader:
+        raise DataError(f"{path}: no triple has the relation {' or '.join(sorted(IS_A))}")
+    return Hierarchy(broader)

@@ -42,6 +42,16 @@ class SceneGraph(NamedTuple):
     relations: tuple[Relation, ...] = ()
 
 
+def spans_of(graph: SceneGraph) -> list[Span]:
+    """Return all spans of a graph, in no particular order."""
+    objects, relations = graph
+    spans = [relation.span for relation in relations]
+    for _, attributes, span in objects:
+        spans.append(span)
+        spans += [attribute.span for attribute in attributes]
+    return [span for span in spans if span is not None]
+
+
 def merged(graphs: Iterable[SceneGraph]) -> SceneGraph:
     """Return what graphs say together, if things of one name are taken for one thing.
 

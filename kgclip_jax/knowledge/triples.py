@@ -21,11 +21,13 @@ def to_triples(graph: SceneGraph, text: str | None = None) -> list[Triple]:
     Args:
         graph: what a text says.
         text: the text, for its own words instead of the graph's names ("tiny" for "small"), where
-            spans tell which they are. Capitals are lowered.
+            spans tell which they are; all by `plain_words`.
     """
 
     def words(name: str, span: Span | None) -> str:
-        return name if text is None or span is None else text[span.start : span.stop].lower()
+        if text is None:
+            return name
+        return plain_words(name if span is None else text[span.start : span.stop])
 
     objects = [words(thing.name, thing.span) for thing in graph.objects]
     relations = [
@@ -36,6 +38,11 @@ def to_triples(graph: SceneGraph, text: str | None = None) -> list[Triple]:
         for name, thing in zip(objects, graph.objects, strict=True)
         for attribute in thing.attributes
     ]
+
+
+def plain_words(words: str) -> str:
+    """Return words in small letters, one space between them."""
+    return " ".join(words.lower().split())
 
 
 def from_triples(text: str, triples: Iterable[Triple]) -> SceneGraph:
@@ -78,6 +85,8 @@ class _Draft:
         if attribute not in [other.name for other in thing.attributes]:
             near = thing.span.start if thing.span else 0
             span = self._find(_inflected(attribute), near=near)
+            if attribute == name and span and thing.span and thing.span < span:
+                thing, span = thing._replace(span=span), thing.span  # "an orange orange"
             attributes = (*thing.attributes, Attribute(attribute, span))
             self._objects[number] = thing._replace(attributes=attributes)
 

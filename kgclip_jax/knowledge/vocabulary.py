@@ -53,20 +53,32 @@ class Form(NamedTuple):
 def form(part: Part, word: Word) -> Form:
     """Return the form of a word.
 
-    Nouns: singular and plural. Attributes: numbers and others. Relations: prepositions, and verbs
-    by their ending; with a pronoun among the words or without.
+    Nouns: singular and plural. Attributes: see `attribute_shape`. Relations: prepositions, and
+    verbs by their ending; with a pronoun among the words or without.
     """
     if part == "object":
         return Form(part, "plural" if plural(word.words, word.name) else "singular")
-    words = word.words.lower()
     if part == "attribute":
-        return Form(part, "number" if words.isdigit() or words in _NUMBERS else "other")
-    first, *rest = words.split() or [""]
+        return Form(part, attribute_shape(word.words))
+    first, *rest = word.words.lower().split() or [""]
     if first in PREPOSITIONS:
         shape = "preposition"
     else:
         shape = next((e for e in ("ing", "ed", "s") if first.endswith(e)), "verb")
     return Form(part, f"{shape} with pronoun" if _PRONOUNS.intersection(rest) else shape)
+
+
+@lru_cache(2**16)
+def attribute_shape(words: str) -> str:
+    """Tell numbers, present participles and other attributes apart.
+
+    A number wants a plural ("two dogs"); what a thing is doing may stand anywhere behind it ("a
+    dog in the snow, barking").
+    """
+    words = words.lower()
+    if words.isdigit() or words in _NUMBERS:
+        return "number"
+    return "participle" if words.endswith("ing") else "other"
 
 
 class Vocabulary:
@@ -93,6 +105,14 @@ class Vocabulary:
             self._words[shape] = tuple(word for word, _ in common)
             self._cumulative[shape] = tuple(accumulate(count for _, count in common))
             self._siblings[shape] = _siblings(self._words[shape], self._hierarchy)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._words.values()))
+
+    @property
+    def with_siblings(self) -> int:
+        """How many names of a form have siblings of that form."""
+        return sum(map(len, self._siblings.values()))
 
     def words(self, shape: Form) -> tuple[Word, ...]:
         """Return all words of a form, the commonest first."""

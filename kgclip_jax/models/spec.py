@@ -6,7 +6,7 @@ Plain frozen dataclasses without JAX, so that configs, tools and converters can 
 from dataclasses import dataclass
 from typing import Literal
 
-from kgclip_jax.knowledge.converses import Converses
+from kgclip_jax.knowledge.converses import Converses, check_converses
 
 Activation = Literal["quick_gelu", "gelu_erf", "gelu_tanh"]
 
@@ -167,10 +167,7 @@ class KnowledgeEncoder:
             raise ValueError("triples must be at least 1")
         if self.element_length < 3:
             raise ValueError("element_length must be at least 3, or special tokens leave no words")
-        phrases = [phrase for pair in self.converses for group in pair for phrase in group]
-        twice = sorted({phrase for phrase in phrases if phrases.count(phrase) > 1})
-        if twice or not all(group for pair in self.converses for group in pair):
-            raise ValueError(f"converses must be pairs of phrases, each once; twice: {twice}")
+        check_converses(self.converses)
         if (self.elements == "wordpiece") != (self.vocabulary is not None):
             raise ValueError("vocabulary is for elements 'wordpiece', which need it")
 

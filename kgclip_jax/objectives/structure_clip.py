@@ -43,9 +43,11 @@ class StructureClip:
 
     def __post_init__(self) -> None:
         check(self.chunk_size is None or self.chunk_size >= 1, "chunk_size must be at least 1")
-        code_only = (self.batch_margin, self.mild_steps) == (0.2, 100)
-        check(self.mode == "code" or code_only, "batch_margin and mild_steps are for mode code")
+        defaults = (self.batch_margin, self.mild_steps) == (0.2, 100)
+        check(self.mode == "code" or defaults, "batch_margin and mild_steps are for mode code")
         check(self.mild_steps >= 0, "mild_steps must not be negative")
+        check(self.margin >= 0 and self.batch_margin >= 0, "margins must not be negative")
+        check((self.negative_weight or 0) >= 0, "negative_weight must not be negative")
 
     def __call__(self, embeddings: Embeddings) -> Losses:
         """The loss, the parts that it is made of, and the accuracy among the negatives."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import jax
@@ -63,8 +64,7 @@ def evaluate_workdir(
         UserError: when there is no such run or checkpoint, or nothing to evaluate on.
     """
     experiment = config.experiment(workdir.read_config())
-    if graphs != "own" and experiment.model.knowledge is None:
-        raise ConfigError(f"--graphs={graphs}: the model of {workdir.root} reads no scene graphs")
+    _check_graphs(graphs, experiment, f"the model of {workdir.root}")
     sets = held_out_sets(experiment, graphs)
     encoder = load(workdir.root, step=step, averaged=averaged)
     results = evaluate(encoder, sets)
@@ -72,14 +72,22 @@ def evaluate_workdir(
     return results
 
 
-def evaluate_pretrained(experiment: config.Experiment) -> list[Result]:
+def evaluate_pretrained(
+    experiment: config.Experiment, *, graphs: Graphs = "own", output: Path | None = None
+) -> list[Result]:
     """Evaluate the model that an experiment would start from, on its held-out sets.
+
+    Args:
+        experiment: names the model and the sets.
+        graphs: which scene graphs a knowledge encoder gets for the held-out texts.
+        output: where to write the rows down, as JSON; None: nowhere.
 
     Raises:
         UserError: when there is no such model, or nothing to evaluate on.
     """
     if experiment.init_from is None:
         raise ConfigError("config.init_from names no model to evaluate")
+    _check_graphs(graphs, experiment, experiment.init_from)
     text = experiment.model.text
     tokenizer = make_tokenizer(experiment.tokenizer, text.context_length)
     config.check_tokenizer(text, tokenizer)
@@ -96,7 +104,16 @@ def evaluate_pretrained(experiment: config.Experiment) -> list[Result]:
     )
     params = jax.device_put(start.read(), jax.devices()[0])
     encoder = ClipEncoder(model, params, tokenizer, triples, step=0)
-    return evaluate(encoder, held_out_sets(experiment))
+    results = evaluate(encoder, held_out_sets(experiment, graphs))
+    if output is not None:
+        source = {"init_from": experiment.init_from, "graphs": graphs}
+        write_json(output, {**source, "results": to_json(results)})
+    return results
+
+
+def _check_graphs(graphs: Graphs, experiment: config.Experiment, model: str) -> None:
+    if graphs != "own" and experiment.model.knowledge is None:
+        raise ConfigError(f"--graphs={graphs}: {model} reads no scene graphs")
 
 
 def held_out_sets(experiment: config.Experiment, graphs: Graphs = "own") -> list[EvaluationSet]:

@@ -1,6 +1,7 @@
 """A run from its settings to its report: builds every part and hands them to the loop."""
 
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,6 +16,9 @@ from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.evaluation.evaluate import check_sets, evaluate
 from kgclip_jax.evaluation.result import render_table
 from kgclip_jax.inference import ClipEncoder
+from kgclip_jax.knowledge.hierarchy import read_hierarchy
+from kgclip_jax.knowledge.negatives import NegativeSettings
+from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.loading import own_tokenizers
 from kgclip_jax.sources import training_sources
 from kgclip_jax.training import sharding
@@ -194,7 +198,7 @@ class Run:
         wanted = settings.data.negatives
         vocabulary = None
         if wanted is not None and wanted.needs_vocabulary:
-            vocabulary = count_vocabulary(self.sources, settings.seed)
+            vocabulary = self._vocabulary(wanted)
         return training_batches(
             TextMaker(
                 tuple(self.sources),
@@ -212,6 +216,18 @@ class Run:
             host=jax.process_index(),
             hosts=jax.process_count(),
         )
+
+    def _vocabulary(self, wanted: NegativeSettings) -> Vocabulary:
+        data = self.experiment.data
+        hierarchy = None
+        if wanted.hierarchy is not None:
+            hierarchy = read_hierarchy(Path(data.path) / wanted.hierarchy)
+        vocabulary = count_vocabulary(self.sources, self.experiment.seed, hierarchy)
+        self.console.out(
+            f"negatives: {len(vocabulary):,} words to put in the place of others, "
+            f"{vocabulary.with_siblings:,} names with siblings"
+        )
+        return vocabulary
 
     def _evaluate_on_the_way(self, step: int, state: TrainState) -> None:
         if step < self.experiment.total_steps:  # the end is evaluated in any case

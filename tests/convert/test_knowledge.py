@@ -20,6 +20,7 @@ from kgclip_jax.convert.knowledge import FILE, MODULE, TOKENIZER
 from kgclip_jax.convert.knowledge_card import section
 from kgclip_jax.convert.model_card import Card
 from kgclip_jax.convert.pretrained import open_pretrained
+from kgclip_jax.convert.torch_modules.knowledge_encoder import KnowledgeEncoder
 from kgclip_jax.convert.weights import read_weights, write_safetensors
 from kgclip_jax.data.tokenization.settings import ClipBpe, make_tokenizer
 from kgclip_jax.data.triples import triple_tokenizer
@@ -208,7 +209,7 @@ def test_the_example_of_open_clip_s_siglip_finds_its_table():
 @pytest.mark.parametrize(
     ("kinds", "parser", "graphs", "told"),
     [
-        (["emoji"], None, "exact graphs", "were exact graphs, known with the pictures."),
+        (["emoji"], None, "exact graphs", "had exact graphs, known with the pictures."),
         (["emoji", "photographs"], "en_mine", "en_mine", "over the spaCy pipeline `en_mine`;"),
         (["karpathy"], "/me/en_mine", "/me/en_mine", "over the spaCy pipeline `en_mine`;"),
     ],
@@ -224,6 +225,19 @@ def test_where_the_graphs_of_training_came_from_is_told(tmp_path, kinds, parser,
     assert told in (folder / "README.md").read_text()
     settings = loading.settings_of(str(folder))
     assert settings["data"] == ({} if parser is None else {"parser": parser})
+
+
+def test_capitals_and_spaces_of_triples_do_not_matter(exported):
+    encoder = KnowledgeEncoder.from_folder(exported["siglip"][0])
+    asked = []
+
+    def tokenize(elements):
+        asked.append(elements)
+        return [[encoder.end_id] * encoder.element_length] * len(elements)
+
+    for triple in (("dogs", "left of", "cat"), ("Dogs", "Left  of", " cat")):
+        encoder.tokens_of([[triple]], tokenize)
+    assert asked == [["cat", "dogs", "left of"]] * 2
 
 
 def test_canonical_names_are_told_and_a_folder_from_before_them_is_read(exported, tmp_path):
@@ -280,7 +294,7 @@ def test_a_missing_and_a_misshapen_weight_are_named(folder):
         ({"depth": "six"}, "settings.depth must be a int, not 'six'"),
         ({"readout": "last"}, "settings.readout must be one of first, mean"),
         ({"dropout": 0.1}, "settings.dropout is no setting"),
-        ({"converses": [[["on"], ["on"]]]}, "converses must be pairs of phrases, each once"),
+        ({"converses": [[["on"], ["on"]]]}, "converses: each phrase must stand once, not on"),
         ({"heads": 5}, "width 48 is not divisible by heads 5"),
         ({"elements": "text", "vocabulary": None}, "its width 48 must be 128"),
     ],

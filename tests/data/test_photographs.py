@@ -18,6 +18,7 @@ from kgclip_jax.knowledge.graph_store import (
 )
 from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
 from kgclip_jax.knowledge.negatives.truth import Truth
+from kgclip_jax.knowledge.scene_graph import merged
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
 from kgclip_jax.types import Caption
@@ -190,7 +191,7 @@ class TestGraphs:
 
     def test_the_graph_of_the_picture_is_known_beside_those_of_the_captions(self, tmp_path):
         """People told its things apart: its black dog is none of the captions'."""
-        scene = worded("a {black|0} {dog|#0} {on|0>1} a {bed|#1}").graph
+        scene = merged([worded("a {black|0} {dog|#0} {on|0>1} a {bed|#1}").graph])
         folder = tmp_path / "scenes"
         folder.mkdir()
         (folder / part_file(0, 1)).write_text(pack_picture("7", scene))

@@ -107,7 +107,7 @@ def test_macro_means_and_clusters(make, encoder):
     assert (row.low, row.value, row.high, row.n) == (0.5, 0.5, 0.5, 4)  # one cluster: no width
 
 
-def test_decisions_about_unreadable_pictures_are_left_out(make, encoder):
+def test_decisions_about_unreadable_pictures_are_left_out(make, encoder, caplog):
     right, wrong = [[(0, 0)], [(1, 1)], [(3, 0)]], [[(0, 1)], [(1, 2)], [(3, 1)]]
     one = question([[(1, 1)]], [[(1, 2)]], "only that picture")
     texts = question([[(1, 0)]], [[(1, 2)]], "texts", anchors="texts", blind_to=None)
@@ -115,6 +115,7 @@ def test_decisions_about_unreadable_pictures_are_left_out(make, encoder):
     rows = evaluate_choices(encoder, data)
     assert [(row.metric, row.n) for row in rows] == [("caption", 2), ("caption", 2), ("texts", 1)]
     assert values(rows)["caption", False] == 1
+    assert "only that picture: left out, none of its pictures can be read" in caplog.text
     with pytest.raises(DataError, match="none of its pictures"):
         evaluate_choices(encoder, make(one, unreadable=range(4)))
 

@@ -122,6 +122,7 @@ def test_rows_are_those_of_all_runs_with_blind_ones_beneath():
     ("roots", "name"),
     [
         (["runs/clip-0", "runs/clip-1"], "clip"),
+        (["runs/clip,0", "runs/clip,1"], "clip"),
         (["runs/clip-10", "runs/clip-11"], "clip"),
         (["ViT-B-32-0", "ViT-B-32-1"], "ViT-B-32"),
         (["0", "1"], "0"),

@@ -3,7 +3,7 @@
 import pytest
 
 from kgclip_jax.data.emoji.vocabulary import ASIDE, BETWEEN, CONVERSE, CONVERSE_PHRASES
-from kgclip_jax.knowledge.converses import canonical
+from kgclip_jax.knowledge.converses import canonical, check_converses
 
 BESIDE = ((("left of", "to its left"), ("right of", "to its right")),)
 
@@ -30,3 +30,18 @@ def test_all_that_emoji_scenes_say_has_one_canonical_form(relation):
     inverse = CONVERSE[relation]
     told += [("cat", phrase, "dog") for phrase in BETWEEN[inverse] + ASIDE[inverse]]
     assert len(set(canonical(told, CONVERSE_PHRASES))) == 1
+
+
+@pytest.mark.parametrize(
+    ("converses", "message"),
+    [
+        (((("on",), ("on",)),), "each phrase must stand once, not on"),
+        (((("on",), ()),), "a relation and its converse need a phrase each"),
+        (((("Left of",), ("right of",)),), "'Left of' must be written 'left of'"),
+        (((("left of",), ("right  of",)),), "'right  of' must be written 'right of'"),
+    ],
+)
+def test_phrases_that_no_text_could_have_are_refused(converses, message):
+    check_converses(CONVERSE_PHRASES)
+    with pytest.raises(ValueError, match=f"converses: {message}"):
+        check_converses(converses)

@@ -21,7 +21,7 @@ from kgclip_jax.knowledge.graph_store import (
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
 
 spans = st.none() | st.tuples(st.integers(0, 99), st.integers(0, 99)).map(
-    lambda ends: Span(*sorted(ends))
+    lambda ends: Span(min(ends), max(ends) + 1)
 )
 attributes = st.builds(Attribute, st.text(), spans)
 objects = st.lists(
@@ -56,6 +56,7 @@ DOG = ["dog", [0, 3], []]
         ({"objects": [["dog"]], "relations": []}, r"an object must be .*, not \['dog'\]"),
         ({"objects": [["dog", None, ["x"]]], "relations": []}, "an attribute must be .*, not 'x'"),
         ({"objects": [["dog", [3, 1], []]], "relations": []}, r"a span must be .*, not \[3, 1\]"),
+        ({"objects": [["dog", [3, 3], []]], "relations": []}, r"a span must be .*, not \[3, 3\]"),
         ({"objects": [["dog", "0", []]], "relations": []}, "a span must be .*, not '0'"),
         ({"objects": [DOG], "relations": [[0, "on"]]}, "a relation must be "),
         ({"objects": [DOG], "relations": [[0, "on", 1, None]]}, "leads to none of the 1 objects"),
@@ -68,7 +69,8 @@ def test_malformed_graphs_are_refused_by_name(value, message):
 
 
 def graph_of(caption):
-    return SceneGraph((SceneObject(caption, (), Span(0, len(caption))),))
+    span = Span(0, len(caption)) if caption else None
+    return SceneGraph((SceneObject(caption, (), span),))
 
 
 RECORDS = {f"{number}.jpg": [f"dog {number}", "a \ud800 cat", ""] for number in range(20)}
@@ -137,12 +139,13 @@ def test_a_graph_that_was_asked_for_is_checked_again(store):
 
 
 def test_pictures_have_graphs_without_a_text(tmp_path):
-    lines = [pack_picture(str(number), graph_of(f"dog {number}")) for number in range(3)]
+    scenes = [SceneGraph((SceneObject(f"dog {number}"),)) for number in range(3)]
+    lines = [pack_picture(str(number), scene) for number, scene in enumerate(scenes)]
     (tmp_path / part_file(0, 1)).write_text("".join(lines))
     complete(tmp_path, Contents({}, 1, 3, 3, 3, 0, 0, 0, {}, "pictures"))
     store = GraphStore(tmp_path)
     assert store.contents.of == "pictures"
-    assert store.picture("2") == graph_of("dog 2")
+    assert store.picture("2") == scenes[2]
     with pytest.raises(DataError, match="no record '3'"):
         store.picture("3")
 
@@ -176,6 +179,25 @@ def test_a_malformed_graph_names_its_record(tmp_path):
     path.write_text(path.read_text().replace('[["dog 3",[0,5],[]]]', '[["dog 3",[0],[]]]'))
     complete(tmp_path, CONTENTS)
     with pytest.raises(DataError, match=rf"{tmp_path}: caption 0 of record '3.jpg': a span must"):
+        GraphStore(tmp_path).graph("3.jpg", 0, "dog 3")
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        '[["dog 3",[0,6],[]]],"relations":[]',
+        '[["dog 3",null,[["red",[5,6]]]]],"relations":[]',
+        '[["dog 3",[0,5],[]]],"relations":[[0,"on",0,[5,9]]]',
+    ],
+)
+def test_a_span_beyond_the_text_names_its_record(tmp_path, graph):
+    write_parts(tmp_path)
+    path = tmp_path / part_file(0, 3)
+    old = '[["dog 3",[0,5],[]]],"relations":[]'
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, graph))
+    complete(tmp_path, CONTENTS)
+    with pytest.raises(DataError, match=r"caption 0 of record '3.jpg': a span ends beyond the"):
         GraphStore(tmp_path).graph("3.jpg", 0, "dog 3")
 
 

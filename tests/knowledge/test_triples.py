@@ -48,6 +48,13 @@ def test_an_attribute_is_the_word_next_to_its_object() -> None:
     ]
 
 
+def test_what_is_called_as_it_looks_is_called_by_the_second_word() -> None:
+    graph = from_triples("an orange orange", [("orange", "is", "orange")])
+    assert graph.objects == (
+        SceneObject("orange", (Attribute("orange", Span(3, 9)),), Span(10, 16)),
+    )
+
+
 def test_blank_words_are_nowhere() -> None:
     assert from_triples("a  b", [("", " ", "b")]).objects[0].span is None
 

@@ -28,6 +28,7 @@ SINGULAR, PLURAL = Form("object", "singular"), Form("object", "plural")
         ("attribute", "red", "red", "other"),
         ("attribute", "Two", "2", "number"),
         ("attribute", "12", "12", "number"),
+        ("attribute", "Barking", "barking", "participle"),
         ("relation", "Sitting on", "sit on", "ing"),
         ("relation", "covered with", "cover with", "ed"),
         ("relation", "to its left", "left of", "preposition with pronoun"),
@@ -64,5 +65,6 @@ def test_siblings_are_words_of_the_same_form() -> None:
     vocabulary = Vocabulary(CAPTIONS, kinds)
     assert vocabulary.siblings(SINGULAR, "cat") == (Word("dog", "dog"),)  # no single owl is known
     assert vocabulary.siblings(PLURAL, "owl") == (Word("dogs", "dog"),)
+    assert vocabulary.with_siblings == 4
     assert vocabulary.may_agree("animal", {"dog"})
     assert not vocabulary.may_agree("cat", {"dog"})

@@ -113,8 +113,9 @@ class KnowledgeEncoder(nn.Module):
 
         Args:
             graphs: for each text its (subject, relation, object) triples, relations first, then
-                attributes as (object, "is", attribute). It may have none; those beyond the first
-                `triples` are not read. Relations get their canonical names here.
+                attributes as (object, "is", attribute), all in the words of the text ("dogs",
+                "riding"). It may have none; those beyond the first `triples` are not read. Here
+                words get small letters and single spaces, and relations their canonical names.
             tokenize: from n strings to n rows of `element_length` ids, cut and padded.
         """
         chosen = [[self._canonical(triple) for triple in graph][: self.triples] for graph in graphs]
@@ -131,7 +132,7 @@ class KnowledgeEncoder(nn.Module):
 
     def _canonical(self, triple: Triple) -> Triple:
         """Give a relation its canonical name, and turn it round if it was told as its converse."""
-        head, relation, tail = triple
+        head, relation, tail = (" ".join(words.lower().split()) for words in triple)
         name, inverse = self.canonical_names.get(relation, (relation, False))
         return (tail, name, head) if inverse else (head, name, tail)
 

@@ -10,6 +10,7 @@ A model that was trained with such negatives knows how they are made. Compare it
 others too (`configs/composition.py`).
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -21,6 +22,8 @@ from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
 from kgclip_jax.knowledge.scene_graph import SceneGraph, together
 from kgclip_jax.random import generator
 from kgclip_jax.types import Caption, Question
+
+_logger = logging.getLogger(__name__)
 
 Parse = Callable[[Iterable[str]], Iterator[SceneGraph]]
 
@@ -59,7 +62,9 @@ def swaps(
             negative = make_negatives(caption, rng, settings, known=known[picture])[0]
             if negative.valid:
                 decisions.append(suite.caption_choice(picture, caption.text, [negative.text]))
-        if decisions:
+        if not decisions:
+            _logger.warning("swaps: no caption allows %s; the row is left out", kind)
+        else:
             questions.append(ask(kind.replace("_", " "), decisions, chance=1 / 2))
     return questions
 

@@ -6,8 +6,8 @@ Files in folders, such as Attribute/vg/color.json:
 
 As in the authors' evaluation ("itc"), the first phrase of each list counts, and a tie is wrong. A
 row a file, named by its path, and the unweighted mean of the files of each of the topmost folders
-(Attribute, Object, Relation). The paths of one suite share a root; data sets with different roots
-(vg, vaw, hake, swig) are different suites.
+(Attribute, Object, Relation), or of the files that are in none. The paths of one suite share a
+root; data sets with different roots (vg, vaw, hake, swig) are different suites.
 
 Source: Zhao et al., VL-CheckList, EMNLP 2022 (demonstrations).
 """
@@ -30,15 +30,16 @@ def vl_checklist(suite: Assembly, path: Path) -> list[Question]:
     Raises:
         DataError: the folder holds no files, or one of them is malformed.
     """
-    topics: dict[str, list[Decision]] = {}
+    means: dict[str, list[Decision]] = {}
     for file in json_files(path, HOME):
         name = file.relative_to(path).with_suffix("")
         decisions = _decisions(suite, file, name.as_posix())
-        topics.setdefault(name.parts[0], []).extend(decisions)
+        mean = f"{name.parts[0]}, mean" if len(name.parts) > 1 else "mean"
+        means.setdefault(mean, []).extend(decisions)
     return [
         question
-        for topic, decisions in topics.items()
-        for question in ask_by_group(decisions, chance=1 / 2, mean=f"{topic}, mean")
+        for mean, decisions in means.items()
+        for question in ask_by_group(decisions, chance=1 / 2, mean=mean)
     ]
 
 

@@ -54,12 +54,16 @@ class NegativeSettings:
         kinds: how often to try each kind first, relative to the others. When a caption allows no
             negative of the kind, the others get their chance.
         count: negatives of a caption, all different; those that do not exist are masked.
+        hierarchy: file of triples in `data.path`, whose is-a relation tells which words are
+            siblings ("dog" and "cat"), and which may be true together ("dog" and "animal"); see
+            `read_hierarchy`.
         sibling_share: of replaced words with siblings in the hierarchy, the share that one of them
             replaces; the others are drawn by frequency.
     """
 
     kinds: dict[str, float] = field(default_factory=lambda: {"structure_clip": 1.0})
     count: int = 1
+    hierarchy: str | None = None
     sibling_share: float = 0.5
 
     def __post_init__(self) -> None:
@@ -69,6 +73,14 @@ class NegativeSettings:
             check(weight > 0, f"kinds: the weight of {kind} must be positive")
         check(self.count >= 1, "count must be at least 1")
         check(0 <= self.sibling_share <= 1, "sibling_share must be a share between 0 and 1")
+        check(
+            self.hierarchy is None or self.needs_vocabulary,
+            f"hierarchy is for the kinds {', '.join(REPLACEMENTS)}",
+        )
+        check(
+            self.hierarchy is not None or self.sibling_share == 0.5,
+            "sibling_share is for a hierarchy",
+        )
 
     @property
     def of_graphs(self) -> list[str]:

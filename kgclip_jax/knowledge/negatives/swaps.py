@@ -11,7 +11,8 @@
 
 Each kind is a generator of all its swaps of a caption, in random order. Swaps may be true all the
 same ("a cat and a dog"): `truth` sorts those out. Nouns change places only when both are
-singular or both plural, so that grammar does not give the false caption away.
+singular or both plural, and attributes when they are of one shape (see
+`vocabulary.attribute_shape`), so that grammar does not give the false caption away.
 """
 
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from kgclip_jax.knowledge.negatives.rewriting import (
     rewrite,
 )
 from kgclip_jax.knowledge.scene_graph import Attribute, SceneGraph, SceneObject, Span
+from kgclip_jax.knowledge.vocabulary import attribute_shape
 
 # Words for the stage, not for a thing on it.
 SCENERY = frozenset(("background", "foreground"))
@@ -71,7 +73,10 @@ def swap_attributes(text: str, graph: SceneGraph, dice: Dice) -> Iterator[Negati
         for one, other in combinations(bearers, 2)
         for first in one.attributes
         for second in other.attributes
-        if first.span and second.span and not (_has(other, first) or _has(one, second))
+        if first.span
+        and second.span
+        and not (_has(other, first) or _has(one, second))
+        and _shape(text, first.span) == _shape(text, second.span)
     ]
     for one, other in dice.in_any_order(pairs):
         if negative := _exchange_names(text, graph, one, other, kind="swap_attributes"):
@@ -143,6 +148,10 @@ def _interchangeable(
     if plural(words, name) != plural(other_words, other_name):
         return None
     return (span, name), (other_span, other_name)
+
+
+def _shape(text: str, span: Span) -> str:
+    return attribute_shape(text[span[0] : span[1]])
 
 
 def _has(thing: SceneObject, attribute: Attribute) -> bool:

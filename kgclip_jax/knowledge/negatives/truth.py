@@ -4,13 +4,21 @@ from functools import lru_cache
 
 from kgclip_jax.knowledge.scene_graph import Relation, SceneGraph, entails
 
-# Relations that hold both ways, alone or after a verb ("stand next to"); "by" only alone, for
-# "ridden by" does not.
+# Relations that hold both ways, alone or after a verb ("stand next to"); "by" and "with" only
+# alone, for "ridden by" and "covered with" do not.
 _SYMMETRIC = (
     *("across from", "adjacent to", "alongside", "beside", "close to", "near", "next to"),
     *("opposite", "opposite of", "together with", "touching"),
 )
-_ALONE = frozenset((*_SYMMETRIC, "by"))
+# What two do together, as parsers and as annotators name it.
+_RECIPROCAL = (
+    *("compete with", "competing with", "dance with", "dancing with", "embrace", "embracing"),
+    *("face", "facing", "fight", "fighting", "fight with", "fighting with", "hug", "hugging"),
+    *("kiss", "kissing", "meet", "meeting", "play with", "playing with", "speak to", "speak with"),
+    *("speaking to", "speaking with", "talk to", "talk with", "talking to", "talking with"),
+    *("wrestle", "wrestling", "wrestle with", "wrestling with"),
+)
+_ALONE = frozenset((*_SYMMETRIC, *_RECIPROCAL, "by", "with"))
 _AFTER_A_VERB = tuple(f" {predicate}" for predicate in _SYMMETRIC)
 
 

@@ -61,11 +61,12 @@ def test_what_another_caption_says_is_not_asked(world, records):
     }
 
 
-def test_kinds_without_any_case_are_not_asked(world, records):
+def test_kinds_without_any_case_are_not_asked(world, records, caplog):
     def nothing(texts):
         return (from_triples(text, []) for text in texts)
 
     assert swaps(Assembly(world.images), records, nothing, ["swap_objects"], 0) == []
+    assert "no caption allows swap_objects; the row is left out" in caplog.text
 
 
 def test_settings_name_a_wrong_kind():

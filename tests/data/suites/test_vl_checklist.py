@@ -22,6 +22,15 @@ def test_a_row_a_file_and_the_mean_of_a_topic(world, answers):
     }
 
 
+def test_files_beside_each_other_have_one_mean(world, answers):
+    world.paint("VG_100K/1.jpg", 0)
+    world.write("Relation/vg/action.json", [["VG_100K/1.jpg", YES_NO]] * 3)
+    world.write("Relation/vg/spatial.json", [["VG_100K/1.jpg", NO_YES]])
+    rows = answers(world.open("vl_checklist", "Relation/vg"), {"yes": [1], "no": [0]})
+    seen = {metric: (row.value, row.n) for metric, row in rows.items() if not row.blind}
+    assert seen == {"action": (1, 3), "spatial": (0, 1), "mean of the 2": (1 / 2, 4)}
+
+
 @pytest.mark.parametrize(
     "entry",
     [

@@ -71,6 +71,14 @@ def texts(marked: str, kind: str) -> set[str]:
             "a {black|0} and {white|0} {cow|#0} in {old|1} {hay|#1}",
             {"an old and white cow in black hay", "a black and old cow in white hay"},
         ),
+        # Attributes of one shape only.
+        ("swap_attributes", "{two|0} {dogs=dog|#0} near a {black|1} {cat|#1}", set()),
+        ("swap_attributes", "a {red|0} {dog|#0} and a {cat|#1}, {sleeping|1}", set()),
+        (
+            "swap_attributes",
+            "{running|0} {dogs=dog|#0} and {sleeping|1} {cats=cat|#1}",
+            {"sleeping dogs and running cats"},
+        ),
         # A shared attribute changes for both, and is exchanged with neither's own.
         (
             "swap_attributes",
