@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TypeAlias
 
-from kgclip_jax.knowledge.triples import Triple, plain_words
+from kgclip_jax.knowledge.english import plain_words
+from kgclip_jax.knowledge.triples import Triple
 
 Converses: TypeAlias = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 """Pairs: phrases for a relation, the first of which is its canonical name; and for its converse."""

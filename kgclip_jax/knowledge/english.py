@@ -1,4 +1,4 @@
-"""The little English grammar that rewriting a caption takes: articles and capitals."""
+"""The little English grammar that captions take: articles, capitals and plurals."""
 
 from functools import lru_cache
 
@@ -96,6 +96,11 @@ def plural(words: str, name: str) -> bool:
         return True
     last = name.rpartition(" ")[2].lower()
     return last in _PLURALS or (last.endswith("s") and not last.endswith(("ss", "us", "is", "as")))
+
+
+def plain_words(words: str) -> str:
+    """Return words in small letters, one space between them."""
+    return " ".join(words.lower().split())
 
 
 def words_at(text: str, span: Span, name: str) -> str:

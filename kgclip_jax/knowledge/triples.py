@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from kgclip_jax.knowledge.english import plain_words
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
 
 Triple: TypeAlias = tuple[str, str, str]
@@ -38,11 +39,6 @@ def to_triples(graph: SceneGraph, text: str | None = None) -> list[Triple]:
         for name, thing in zip(objects, graph.objects, strict=True)
         for attribute in thing.attributes
     ]
-
-
-def plain_words(words: str) -> str:
-    """Return words in small letters, one space between them."""
-    return " ".join(words.lower().split())
 
 
 def from_triples(text: str, triples: Iterable[Triple]) -> SceneGraph:

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 from kgclip_jax.data.json_files import check_object, objects, stream_list
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import DataError
+from kgclip_jax.knowledge.english import plain_words
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject
 
 GRAPHS = "scene_graphs.json"
@@ -134,7 +135,7 @@ def _whole(path: Path) -> Iterator[tuple[int, _Picture]]:
     for key, identity, entry in _entries(path):
         things = _things(path, f"{key}.objects", entry.get("objects"))
         links = [
-            _Link(link["subject_id"], _plain(link["predicate"]), link["object_id"])
+            _Link(link["subject_id"], plain_words(link["predicate"]), link["object_id"])
             for _, link in objects(path, f"{key}.relationships", entry.get("relationships"), fields)
         ]
         yield identity, _Picture(things, links)
@@ -163,7 +164,7 @@ def _related(path: Path) -> Iterator[tuple[int, _Picture]]:
             subject = _thing(path, f"{place}.subject", link["subject"])
             target = _thing(path, f"{place}.object", link["object"])
             things += (subject, target)
-            links.append(_Link(subject.identity, _plain(link["predicate"]), target.identity))
+            links.append(_Link(subject.identity, plain_words(link["predicate"]), target.identity))
         yield identity, _Picture(things, links)
 
 
@@ -198,9 +199,5 @@ def _thing(path: Path, key: str, entry: dict[str, Any]) -> _Thing:
     for field, words in (("names", names), ("attributes", attributes)):
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise DataError(f"{path}: {key}.{field} is not a list of strings")
-    words = [plain for word in attributes if (plain := _plain(word))]
-    return _Thing(entry["object_id"], _plain(names[0]) if names else "", tuple(words))
-
-
-def _plain(words: str) -> str:
-    return " ".join(words.lower().split())
+    words = [plain for word in attributes if (plain := plain_words(word))]
+    return _Thing(entry["object_id"], plain_words(names[0]) if names else "", tuple(words))

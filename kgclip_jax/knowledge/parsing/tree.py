@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from kgclip_jax.knowledge.english import plain_words
 from kgclip_jax.knowledge.scene_graph import Span
 
 NOUNS = frozenset({"NN", "NNS", "NNP", "NNPS"})
@@ -56,7 +57,7 @@ class Tree:
     def phrase(self, first: int, last: int) -> str:
         """Return the words from `first` to `last` as they are written, but in lower case."""
         start, stop = self.span(first, last)
-        return " ".join(self.text[start:stop].lower().split())
+        return plain_words(self.text[start:stop])
 
     def joined(self, word: int) -> bool:
         """Tell whether a word follows the one before it without a space, as in "t-shirt"."""
