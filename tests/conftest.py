@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Threads of XLA's pool: with fewer than the devices wait for, collectives of several mesh axes lock
+# each other out on a machine of two cores.
+os.environ["NPROC"] = "32"
 os.environ["XLA_FLAGS"] = " ".join(
     [
         "--xla_force_host_platform_device_count=8",

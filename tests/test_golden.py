@@ -17,7 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kgclip_jax import config, schema
-from kgclip_jax.training.paths import leaves_by_path
+from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.training.setup import set_up
 from kgclip_jax.training.summary import parameter_rows
 

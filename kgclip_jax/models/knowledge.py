@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
+from kgclip_jax.batch import Triples
 from kgclip_jax.models import spec
 from kgclip_jax.models.layers import LayerNorm, Linear
 from kgclip_jax.models.transformer import Execution, PostNormBlock, run_blocks, stack_blocks
-from kgclip_jax.types import Triples
 
 
 class WordPieces(nnx.Module):

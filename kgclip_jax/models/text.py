@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int32
+from jaxtyping import Array, Bool, Float, Int, Int32
 
 from kgclip_jax.models import spec
 from kgclip_jax.models.attention import causal
@@ -60,8 +60,15 @@ class TextTower(nnx.Module):
         return TowerOutput(pooled.astype(jnp.float32), y)
 
     def _pool(self, x: Float[Array, "b n d"], tokens: Int32[Array, "b n"]) -> Float[Array, "b d"]:
+        return jnp.take_along_axis(x, self._end(tokens)[..., None, None], axis=1)[:, 0]
+
+    def _end(self, tokens: Int32[Array, "*r n"]) -> Int[Array, "*r"]:
+        """The position that a text is read at."""
         if self.shape.pooling == "last":
-            return x[:, -1]
+            return jnp.full(tokens.shape[:-1], tokens.shape[-1] - 1)
         is_end = tokens if self.shape.pooling == "argmax" else tokens == self.shape.eos_id
-        end = jnp.argmax(is_end, axis=1)
-        return jnp.take_along_axis(x, end[:, None, None], axis=1)[:, 0]
+        return jnp.argmax(is_end, axis=-1)
+
+    def visible(self, tokens: Int32[Array, "*r n"]) -> Bool[Array, "*r n"]:
+        """Which un-pooled tokens mean something: those up to where a text is read."""
+        return jnp.arange(tokens.shape[-1]) <= self._end(tokens)[..., None]

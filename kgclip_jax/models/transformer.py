@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from kgclip_jax.models import spec
 from kgclip_jax.models.attention import SelfAttention, Visible
 from kgclip_jax.models.layers import LayerNorm, Mlp
+from kgclip_jax.models.rows import constrain_rows
 from kgclip_jax.schema import check
 
 
@@ -129,6 +130,6 @@ def run_blocks(
     def body(x: Array, layer: Any) -> tuple[Array, None]:
         return nnx.merge(graph, layer)(x, visible), None
 
-    x = x.astype(jnp.dtype(execution.dtype))
+    x = constrain_rows(x.astype(jnp.dtype(execution.dtype)))
     body = _rematerialised(body, execution.remat)
     return jax.lax.scan(body, x, parameters, unroll=min(execution.unroll, depth))[0]

@@ -13,7 +13,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from kgclip_jax import config
 from kgclip_jax.errors import ConfigError, ConversionError
-from kgclip_jax.training.paths import leaves_by_path, map_paths
+from kgclip_jax.paths import leaves_by_path, map_paths
 
 AXES = ("data", "fsdp", "tensor")
 BATCH = PartitionSpec(("data", "fsdp"))

@@ -5,7 +5,7 @@ import numpy as np
 from rich.table import Table
 
 from kgclip_jax.models.flops import parameter_count
-from kgclip_jax.training.paths import leaves_by_path
+from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.training.setup import Setup
 from kgclip_jax.training.tuning import Factor
 

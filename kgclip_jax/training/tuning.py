@@ -6,7 +6,7 @@ import jax
 
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.dual_encoder import Params
-from kgclip_jax.training.paths import leaves_by_path
+from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.training.settings import TowerTuning, Tuning
 
 # On the learning rate of a parameter, or of each of its stacked blocks. 0 is frozen; frozen blocks

@@ -8,7 +8,7 @@ import pytest
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
 from kgclip_jax.training import lora
-from kgclip_jax.training.paths import leaves_by_path
+from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.training.settings import TowerTuning, Tuning
 from kgclip_jax.types import Batch
 

@@ -1,0 +1,68 @@
+"""What flows from the pipeline through the towers to the objectives, and the legend of axis letters.
+
+A batch is a dict of named streams; a stream is any pytree of blocks of rows. The inputs of towers
+are marked nodes, `Images` and `Texts`; every other leaf is side data (ids, masks, labels). Each
+leaf has its rows in front, as many as its block has, on all hosts together; what has no rows is a
+constant of the step. `kgclip_jax.models.encode` puts `Features` where the inputs were.
+
+Axis letters in shapes and einsum strings:
+
+    b  pairs of a batch           n  tokens (patches or word pieces)   d  features
+    h  attention heads            k  negative texts per image          l  stacked transformer blocks
+    r  rows of a block            s  triples of a text                 w  width of a tower
+    t  texts of a pair: its caption, then its negatives
+    e  tokens of a triple's element (subject, relation or object)
+
+Images are channels last: (b, height, width, 3). Everything here is NumPy in the pipeline and JAX in
+the step.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from jaxtyping import Bool, Float32, Int32, UInt8
+
+Batch = Mapping[str, Any]  # the pytree of each stream, by its name
+
+
+class Images(NamedTuple):
+    """Pictures for the image tower."""
+
+    pixels: UInt8[Any, "*r height width 3"]
+
+
+class Triples(NamedTuple):
+    """The scene graphs of texts as (subject, relation, object) triples, relations first."""
+
+    tokens: Int32[Any, "*r s 3 e"]  # -1 where an element has no more
+    mask: Bool[Any, "*r s"]  # False: there is none, and the tokens mean nothing
+
+
+class Texts(NamedTuple):
+    """Texts for the text tower, in slots of rows that are cut to one length each.
+
+    Attributes:
+        tokens: of each slot, (r, n) or, with several texts a row, (r, k, n); the rows of the block
+            are those of all slots, put together by `concat_rows`.
+        triples: of all rows of the block, or None where no scene graphs are read.
+    """
+
+    tokens: tuple[Int32[Any, "*r n"], ...]
+    triples: Triples | None = None
+
+
+class Features(NamedTuple):
+    """What a tower made of `Images` or `Texts`.
+
+    Attributes:
+        pooled: the embedding, float32: of unit length, but for what a knowledge encoder adds.
+        tokens: the un-pooled tokens after the last norm, in the dtype of activations; shorter slots
+            of texts are filled up.
+        visible: which of these tokens mean something; None for all.
+        plain: the embedding without a knowledge encoder's part.
+    """
+
+    pooled: Float32[Any, "*r d"]
+    tokens: Any
+    visible: Bool[Any, "*r n"] | None
+    plain: Float32[Any, "*r d"]
