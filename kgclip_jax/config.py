@@ -4,26 +4,22 @@ Config files (`configs/*.py`) return an `ml_collections.ConfigDict` with these k
 given the parts that they use, never the whole experiment.
 """
 
-import dataclasses
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from ml_collections import ConfigDict, config_dict
+from typing import Annotated, Any
 
 from kgclip_jax import schema
 from kgclip_jax.data.evaluation_settings import HeldOut
-from kgclip_jax.data.settings import Data, EmojiSource
+from kgclip_jax.data.sources import Data
+from kgclip_jax.data.streams.base import STREAMS, StreamConfig
 from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
+from kgclip_jax.models.heads import HEADS, Head
 from kgclip_jax.models.transformer import Execution
-from kgclip_jax.objectives.base import Objective
-from kgclip_jax.objectives.ce_clip import CeClip
-from kgclip_jax.objectives.contrastive import Contrastive
-from kgclip_jax.objectives.structure_clip import StructureClip
-from kgclip_jax.schema import check
+from kgclip_jax.objectives.base import OBJECTIVES, Objective, check_objectives
+from kgclip_jax.schema import check, suggestion
+from kgclip_jax.teachers import TEACHERS, TeacherConfig
 from kgclip_jax.training.settings import Optimizer, Tuning
 from kgclip_jax.types import Tokenizer
 
@@ -60,39 +56,18 @@ class Checkpoints:
 
 
 @dataclass(frozen=True)
-class Objectives:
-    """What is minimised: the weighted sum of those that are given.
-
-    Attributes:
-        contrastive: CLIP's or SigLIP's loss, or NegCLIP's.
-        structure_clip: captions against their swapped twins.
-        ce_clip: further terms for negatives, beside `contrastive`.
-    """
-
-    contrastive: Contrastive | None = None
-    structure_clip: StructureClip | None = None
-    ce_clip: CeClip | None = None
-
-    def __post_init__(self) -> None:
-        check(bool(self.chosen()), "objectives must name at least one objective")
-
-    def chosen(self) -> list[Objective]:
-        """Those that are given."""
-        given = [getattr(self, entry.name) for entry in dataclasses.fields(self)]
-        return [objective for objective in given if objective is not None]
-
-
-@dataclass(frozen=True)
 class Experiment:
     """One training run.
 
     Attributes:
         model: the architecture, by every dimension (see `models/presets.py`).
-        data: the training pairs and held-out sets.
-        objectives: what is minimised.
-        optimizer: how.
+        optimizer: how the objectives are minimised.
         total_steps: length of training, and of the learning-rate schedule.
-        batch_size: pairs in a step, over all devices.
+        streams: what a batch is made of, by name.
+        objectives: what is minimised, by name: the sum of their weighted losses.
+        heads: modules that objectives train beside the model, by name.
+        teachers: frozen models that objectives learn from, by name.
+        data: where files lie, and how batches are prepared.
         seed: of parameters, order of records, captions and crops.
         execution: precision, recomputation, loop unrolling and microbatches.
         mesh: the arrangement of devices.
@@ -113,11 +88,13 @@ class Experiment:
     """
 
     model: spec.DualEncoder
-    data: Data
-    objectives: Objectives
     optimizer: Optimizer
     total_steps: int
-    batch_size: int
+    streams: dict[str, Annotated[StreamConfig, STREAMS]] = field(default_factory=dict)
+    objectives: dict[str, Annotated[Objective, OBJECTIVES]] = field(default_factory=dict)
+    heads: dict[str, Annotated[Head, HEADS]] = field(default_factory=dict)
+    teachers: dict[str, Annotated[TeacherConfig, TEACHERS]] = field(default_factory=dict)
+    data: Data = field(default_factory=Data)
     seed: int = 0
     execution: Execution = field(default_factory=Execution)
     mesh: Mesh = field(default_factory=Mesh)
@@ -133,7 +110,7 @@ class Experiment:
     evaluation: dict[str, HeldOut] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("total_steps", "batch_size", "log_every"):
+        for name in ("total_steps", "log_every"):
             value = getattr(self, name)
             check(value >= 1, f"{name} must be at least 1, not {value}")
         check(self.seed >= 0, "seed must not be negative")
@@ -142,18 +119,14 @@ class Experiment:
             self.init_from is not None or not self.resize_positions,
             "resize_positions means nothing without init_from",
         )
-        self._check_text()
         self._check_knowledge()
-        self._check_graphs()
-        self._check_objectives()
-
-    def _check_text(self) -> None:
-        text, buckets = self.model.text, self.data.text_buckets
-        check(text.causal or not buckets, "data.text_buckets needs a causal text tower")
-        check(
-            all(0 < length <= text.context_length for length in buckets),
-            f"data.text_buckets must lie between 1 and the context length {text.context_length}",
-        )
+        self._check_names()
+        for name, stream in self.streams.items():
+            try:
+                stream.check(reads_graphs=self.model.knowledge is not None)
+            except ValueError as error:
+                raise ValueError(f"streams.{name}: {error}") from error
+        check_objectives(self.objectives, self.model)
 
     def _check_knowledge(self) -> None:
         knowledge = self.model.knowledge
@@ -167,38 +140,28 @@ class Experiment:
             "knowledge_init_from is for model.knowledge.elements 'wordpiece'",
         )
 
-    def _check_graphs(self) -> None:
-        """See that scene graphs are known of all texts that they are read of."""
-        negatives = self.data.negatives
-        shuffled = [] if negatives is None else negatives.without_graphs
-        check(
-            self.model.knowledge is None or not shuffled,
-            f"data.negatives.kinds: {', '.join(shuffled)} cannot go with model.knowledge: nobody "
-            "knows the scene graphs of such negatives, so that captions alone would get what the "
-            "encoder adds, and could be told by that",
-        )
-        readers = [] if self.model.knowledge is None else ["model.knowledge"]
-        if negatives is not None and negatives.of_graphs:
-            readers.append(f"data.negatives.kinds ({', '.join(negatives.of_graphs)})")
-        for name, source in self.data.sources.items():
-            check(
-                not readers or isinstance(source, EmojiSource) or source.graphs is not None,
-                f"data.sources.{name}.graphs is needed by {' and '.join(readers)}: the folder that "
-                "`python launch/prepare.py parse` writes",
-            )
-
-    def _check_objectives(self) -> None:
-        contrastive = self.objectives.contrastive
-        check(
-            contrastive is None
-            or contrastive.form != "sigmoid"
-            or self.model.logit_bias is not None,
-            "the sigmoid form needs model.logit_bias (SigLIP: -10)",
-        )
-        readers = [o.name for o in self.objectives.chosen() if o.reads_negatives]
-        made = self.data.negatives is not None
-        check(made or not readers, f"data.negatives is needed by objectives.{', '.join(readers)}")
-        check(not made or bool(readers), "data.negatives is read by none of the objectives")
+    def _check_names(self) -> None:
+        """See that objectives name streams and heads that are there, and that all are named."""
+        used = set()
+        for name, objective in self.objectives.items():
+            for section, wanted in (
+                ("streams", [objective.stream]),
+                ("heads", objective.heads),
+            ):
+                for part in wanted:
+                    known = getattr(self, section)
+                    check(
+                        part in known,
+                        f"objectives.{name}: {section}.{part} is not there"
+                        f"{suggestion(part, known) if known else ''}",
+                    )
+                    used.add((section, part))
+        for section in ("streams", "heads"):
+            for part in getattr(self, section):
+                check(
+                    (section, part) in used,
+                    f"{section}.{part} is used by none of the objectives",
+                )
 
 
 def check_tokenizer(text: spec.Text, tokenizer: Tokenizer) -> None:
@@ -217,30 +180,6 @@ def check_tokenizer(text: spec.Text, tokenizer: Tokenizer) -> None:
 def experiment(values: Mapping[str, Any]) -> Experiment:
     """Validate a config. Raises ConfigError naming the key, with the nearest known ones."""
     return schema.parse(Experiment, values)
-
-
-def complete(values: ConfigDict) -> ConfigDict:
-    """Return a config with every setting in it, so that the command line can change any of them."""
-    return ConfigDict(_overridable(experiment(values.to_dict())))
-
-
-def _overridable(value: Any) -> Any:
-    """Turn dataclasses into dicts, and settings that are None into typed placeholders."""
-    if isinstance(value, dict):
-        return {key: _overridable(item) for key, item in value.items()}
-    if isinstance(value, tuple):  # is overridden as a whole, and would hide placeholders
-        return tuple(schema.to_dict(x) if dataclasses.is_dataclass(x) else x for x in value)
-    if not dataclasses.is_dataclass(value):
-        return value
-    settings = {}
-    annotations = typing.get_type_hints(type(value))
-    for entry in dataclasses.fields(value):
-        setting = getattr(value, entry.name)
-        if setting is None:
-            kinds = typing.get_args(annotations[entry.name])
-            setting = config_dict.placeholder(next(k for k in kinds if k is not type(None)))
-        settings[entry.name] = _overridable(setting)
-    return settings
 
 
 SAFE_TO_CHANGE = (

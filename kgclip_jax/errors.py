@@ -1,5 +1,7 @@
 """Errors that a user can mend: each message names the file, line or key, and says what to do."""
 
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """Base of all errors caused by input; the launchers print them without a traceback."""
@@ -15,6 +17,19 @@ class DataError(UserError):
 
 class CheckpointError(UserError):
     """A checkpoint cannot be written, or does not fit the model that should read it."""
+
+
+class DivergedError(UserError):
+    """Numbers of a run became infinite or NaN."""
+
+    def __init__(self, step: int, saved: Sequence[int]) -> None:
+        """Take the step where it was seen, and the checkpoints that there are."""
+        kept = f"the checkpoint of step {saved[-1]} is the newest" if saved else "none is saved yet"
+        back = " and --from-step=STEP, which goes back further" if saved else ""
+        super().__init__(
+            f"training diverged: not all numbers are finite at step {step}; {kept}. Launch again "
+            f"with a lower config.optimizer.learning_rate{back}"
+        )
 
 
 class ConversionError(UserError):

@@ -1,160 +1,129 @@
-"""The Grain pipeline: from sources to batches of uint8 pictures and token ids.
+"""The Grain pipeline: from streams to this host's rows of each step.
 
-    order of records -> captions -> negatives -> tokens, cut to a bucket -> this host's rows
-                                                                         -> pictures
-
-A batch is a function of (seed, step), whatever the number of hosts, workers or restarts. Captions
-are cheap, so every host tokenises the whole global batch and thereby knows its common length;
-pictures are not, so each host decodes or renders only its own rows.
+One Grain element is a part of a step: as many units of rows of every stream as divide the host's
+rows evenly. Elements are a function of (step, part) alone, so that the number of workers, hosts and
+restarts changes nothing, and several small elements take less shared memory than a step at a time.
 """
 
+import math
+import os
+import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import grain
-import numpy as np
 from absl import flags
 
-from kgclip_jax.data.texts import Draw, Outcomes, TextMaker, TextRows
-from kgclip_jax.data.tokenization.clip_tokenizer import bucket
-from kgclip_jax.errors import BadRecord, DataError
+from kgclip_jax.batch import Batch
+from kgclip_jax.data.blocks import arrays_of
+from kgclip_jax.data.streams.base import Counts, Stream
+from kgclip_jax.errors import DataError
 from kgclip_jax.processes import follow_parent
-from kgclip_jax.random import generator
-from kgclip_jax.types import Batch, Source
 
-REPLACEMENT_TRIES = 100
+BUFFERED = 2  # elements that wait in each worker
+SHARED_MEMORY = "/dev/shm"
 
-Batches: TypeAlias = grain.DatasetIterator  # of HostBatch; must be closed
+HostUnits = Mapping[str, Sequence[int]]  # of each stream, which units of rows this host loads
 
 
 class HostBatch(NamedTuple):
-    """This host's rows of a step, and what became of its records.
+    """This host's rows of a step, and what became of their records.
 
     Attributes:
-        batch: the rows.
-        bad_records: why records were replaced.
-        negatives: how often each kind of negative was made, or why not, over all rows of the step.
+        parts: one after another, the rows of the host's units in their order.
+        counts: over these rows.
     """
 
+    parts: Sequence[Batch]
+    counts: Counts
+
+
+class _Part(NamedTuple):
     batch: Batch
-    bad_records: Sequence[str]
-    negatives: Mapping[tuple[str, str], int]
-
-
-class _Stream(grain.sources.RandomAccessDataSource):
-    """The record numbers of one source, as something that Grain can shuffle."""
-
-    def __init__(self, source: int, length: int) -> None:
-        self._source = source
-        self._length = length
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getitem__(self, record: int) -> tuple[int, int]:
-        return self._source, int(record)
+    counts: Counts
 
 
 @dataclass(frozen=True)
-class _Assemble:
-    """Turns a global batch of draws into this host's batch."""
+class _LoadPart:
+    """Makes an element from its number."""
 
-    texts: TextMaker
-    buckets: Sequence[int]
-    host: int
-    hosts: int
+    streams: Mapping[str, Stream]
+    units: HostUnits
+    parts: int
 
-    def __call__(self, draws: Sequence[Draw]) -> HostBatch:
-        outcomes: Outcomes = Counter()
-        whole = self.texts(draws, outcomes)
-        length = bucket(whole.length, self.buckets)
-        mine = slice(self.host, None, self.hosts)
-        texts = whole.take(mine, length)
-        images: list[np.ndarray] = []
-        bad_records: list[str] = []
-        for row, draw in enumerate(draws[mine]):
-            image, replacement, reasons = self._image(draw, length)
-            images.append(image)
-            bad_records.extend(reasons)
-            if replacement is not None:
-                texts.put(row, replacement)
-        batch = Batch(np.stack(images), texts.captions, texts.negative_texts(), texts.triples)
-        return HostBatch(batch, tuple(bad_records), dict(outcomes))
-
-    def _image(self, draw: Draw, length: int) -> tuple[np.ndarray, TextRows | None, Sequence[str]]:
-        """Return the picture, the texts that replace the record's (or None), and what was bad.
-
-        A bad record gives way to another one of its source whose texts fit the batch's length.
-        """
-        source = self.texts.sources[draw.source]
-        reasons: list[str] = []
-        choice = generator(self.texts.seed, "replacement", draw.position)
-        texts = None
-        for _ in range(REPLACEMENT_TRIES):
-            try:
-                rng = generator(self.texts.seed, "augment", draw.position)
-                return source.image(draw.record, rng), texts, reasons
-            except BadRecord as error:
-                reasons.append(f"{source.name}: {error}")
-            draw, texts = self._replacement(draw, choice, length)
-        raise DataError(
-            f"{REPLACEMENT_TRIES} records of {source.name} in a row were bad, last: {reasons[-1]}"
-        )
-
-    def _replacement(
-        self, draw: Draw, choice: np.random.Generator, length: int
-    ) -> tuple[Draw, TextRows]:
-        records = len(self.texts.sources[draw.source])
-        while True:
-            draw = draw._replace(record=int(choice.integers(records)))
-            texts = self.texts([draw], Counter())
-            if texts.length <= length:
-                return draw, texts
+    def __call__(self, number: int) -> _Part:
+        step, part = divmod(number, self.parts)
+        batch: dict[str, Any] = {}
+        counts: Counts = Counter()
+        for name, stream in self.streams.items():
+            mine = self.units[name]
+            share = len(mine) // self.parts
+            batch[name], made = stream.load(step, mine[part * share : (part + 1) * share])
+            counts += made
+        return _Part(batch, counts)
 
 
-def training_batches(
-    texts: TextMaker,
-    weights: Sequence[float],
+def parts_of(units: HostUnits) -> int:
+    """Return the number of parts of a step: the most that divide the units of every stream."""
+    return math.gcd(*map(len, units.values()))
+
+
+class HostBatches(Iterator[HostBatch]):
+    """The endless batches of this host. They must be closed."""
+
+    def __init__(self, elements: Any, parts: int) -> None:
+        self._elements = elements
+        self._parts = parts
+
+    def __next__(self) -> HostBatch:
+        parts = [next(self._elements) for _ in range(self._parts)]
+        counts: Counts = Counter()
+        for part in parts:
+            counts += part.counts
+        return HostBatch([part.batch for part in parts], counts)
+
+    def close(self) -> None:
+        """End the workers."""
+        self._elements.close()
+
+
+def host_batches(
+    streams: Mapping[str, Stream],
+    units: HostUnits | None = None,
     *,
-    batch_size: int,
-    buckets: Sequence[int] = (),
     start: int = 0,
     workers: int = 0,
-    host: int = 0,
-    hosts: int = 1,
-) -> Batches:
-    """Return the endless batches of a run, from step `start` on; close them in the end.
+) -> HostBatches:
+    """Return the batches of a run from step `start` on.
 
     Args:
-        texts: makes the texts of its sources' records; each source is shuffled anew every epoch.
-        weights: the sources' shares of the pairs, in any unit.
-        batch_size: pairs in a step over all hosts; divisible by `hosts`.
-        buckets: text lengths to cut batches to; the tokenizer's context length is added.
+        streams: what a batch is made of.
+        units: the units of rows that this host loads, in ascending order; by default all.
         start: first step; resuming at step n gives the batches that would have come.
-        workers: processes that assemble batches; 0 uses threads of this process.
-        host: number of this host.
-        hosts: number of all hosts.
+        workers: processes that make elements; 0 uses threads of this process.
 
     Raises:
-        DataError: when `hosts` does not divide `batch_size`.
+        DataError: shared memory is too small for so many workers.
     """
-    if batch_size % hosts:
-        raise DataError(f"batch_size {batch_size} is not divisible by {hosts} hosts")
-    buckets = sorted({*buckets, texts.tokenizer.context_length})
-    assemble = _Assemble(texts, buckets, host, hosts)
-    dataset = _draws(texts.sources, weights, texts.seed).batch(batch_size, batch_fn=tuple)
-    batches = dataset[start:].map(assemble)
-    if workers:
-        # Grain reads its own command-line flags, which only absl's entry point has parsed.
-        flags.FLAGS.mark_as_parsed()
-        options = grain.multiprocessing.MultiprocessingOptions(
-            num_workers=workers, per_worker_buffer_size=4
-        )
-        prefetched = batches.to_iter_dataset(_ONE_AHEAD).mp_prefetch(options, _begin_worker)
-        return iter(prefetched)
-    return iter(batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))
+    if units is None:
+        units = {name: range(stream.rows // stream.unit) for name, stream in streams.items()}
+    parts = parts_of(units)
+    numbers = grain.MapDataset.range(start * parts, 2**62)
+    elements = numbers.map(_LoadPart(streams, units, parts))
+    if not workers:
+        options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
+        return HostBatches(iter(elements.to_iter_dataset(options)), parts)
+    check_shared_memory(element_bytes(streams, units), workers)
+    # Grain reads its own command-line flags, which only absl's entry point has parsed.
+    flags.FLAGS.mark_as_parsed()
+    ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=BUFFERED)
+    processes = grain.multiprocessing.MultiprocessingOptions(
+        num_workers=workers, per_worker_buffer_size=BUFFERED
+    )
+    prefetched = elements.to_iter_dataset(ahead).mp_prefetch(processes, _begin_worker)
+    return HostBatches(iter(prefetched), parts)
 
 
 def _begin_worker(worker: int, workers: int) -> None:
@@ -162,18 +131,30 @@ def _begin_worker(worker: int, workers: int) -> None:
     follow_parent()
 
 
-_ONE_AHEAD = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
+def element_bytes(streams: Mapping[str, Stream], units: HostUnits) -> int:
+    """Return the size of the arrays of one element."""
+    parts = parts_of(units)
+    total = 0
+    for name, stream in streams.items():
+        whole = sum(array.nbytes for array in arrays_of(stream.abstract()))
+        total += whole * len(units[name]) // (stream.rows // stream.unit) // parts
+    return total
 
 
-def _draws(sources: Sequence[Source], weights: Sequence[float], seed: int) -> grain.MapDataset:
-    streams = [
-        grain.MapDataset.source(_Stream(number, len(source)))
-        .shuffle(seed=seed % 2**32 + number)
-        .repeat()
-        for number, source in enumerate(sources)
-    ]
-    mixed = streams[0] if len(streams) == 1 else grain.MapDataset.mix(streams, list(weights))
-    return mixed.map_with_index(lambda position, item: Draw(int(position), *item))
+def check_shared_memory(element: int, workers: int) -> None:
+    """Raise DataError when the elements on their way from the workers do not fit.
+
+    A worker holds those that wait, the one that is read and the one that is being made.
+    """
+    if not os.path.isdir(SHARED_MEMORY):
+        return
+    needed, free = workers * (BUFFERED + 2) * element, shutil.disk_usage(SHARED_MEMORY).free
+    if needed > free:
+        raise DataError(
+            f"{workers} workers hold {needed / 2**20:,.0f} MiB of batches in {SHARED_MEMORY}, which "
+            f"has {free / 2**20:,.0f} MiB free: set config.data.workers to {free // (needed // workers)}"
+            ", or give the container more (docker run --shm-size)"
+        )
 
 
 def summarise(reasons: Counter[str], most: int = 5) -> str:

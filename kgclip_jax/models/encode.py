@@ -19,10 +19,10 @@ def is_input(node: Any) -> bool:
     return isinstance(node, Images | Texts)
 
 
-def input_paths(batch: Any) -> list[str]:
-    """Return the paths of all inputs, such as "captions/image"."""
+def inputs_by_path(batch: Any) -> dict[str, Images | Texts]:
+    """Return all inputs, by paths such as "captions/image"."""
     leaves = jax.tree_util.tree_leaves_with_path(batch, is_leaf=is_input)
-    return [path_of(keys) for keys, leaf in leaves if is_input(leaf)]
+    return {path_of(keys): leaf for keys, leaf in leaves if is_input(leaf)}
 
 
 def encode(towers: DualEncoder, batch: Any, read: Container[str] | None = None) -> Any:

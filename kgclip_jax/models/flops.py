@@ -5,11 +5,15 @@ matrix products count (dense layers, attention scores and sums).
 """
 
 import math
+from collections.abc import Container
+from typing import NamedTuple
 
 import jax
 
+from kgclip_jax.batch import Batch, Images
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params
+from kgclip_jax.models.encode import inputs_by_path
 
 # Dense bfloat16 peak of one device, in FLOP/s, from the vendors' data sheets. Keys are prefixes of
 # `jax.Device.device_kind`, the longer ones first.
@@ -69,16 +73,39 @@ def knowledge_flops(shape: spec.DualEncoder) -> int:
     return blocks + 2 * knowledge.transformer.width * shape.embedding
 
 
-def step_flops(shape: spec.DualEncoder, pairs: int, text_length: int, negatives: int = 0) -> int:
-    """Forward and backward pass of a training step without recomputation: MFU's numerator.
+class Work(NamedTuple):
+    """What towers do in a step.
 
-    `negatives` is the number of negative texts of a pair.
+    Attributes:
+        flops: forward and backward pass without recomputation: MFU's numerator. Objectives add a
+            few in a thousand, which are not counted.
+        text_tokens: that the text tower sees, padding included.
     """
-    texts = pairs * (1 + negatives)
-    towers = pairs * image_flops(shape)
-    towers += texts * (text_flops(shape, text_length) + knowledge_flops(shape))
-    similarities = 2 * pairs * texts * shape.embedding
-    return 3 * (towers + similarities)
+
+    flops: int
+    text_tokens: int
+
+
+def step_work(shape: spec.DualEncoder, batch: Batch, read: Container[str]) -> Work:
+    """Count the work of a training step.
+
+    Args:
+        shape: of the model.
+        batch: anything with shapes.
+        read: paths of the inputs that go through the towers.
+    """
+    forward = text_tokens = 0
+    for path, node in inputs_by_path(batch).items():
+        if path not in read:
+            continue
+        if isinstance(node, Images):
+            forward += math.prod(node.pixels.shape[:-3]) * image_flops(shape)
+            continue
+        for tokens in node.tokens:
+            texts, length = math.prod(tokens.shape[:-1]), tokens.shape[-1]
+            forward += texts * (text_flops(shape, length) + knowledge_flops(shape))
+            text_tokens += texts * length
+    return Work(3 * forward, text_tokens)
 
 
 def parameter_count(params: Params) -> int:

@@ -1,13 +1,18 @@
 """What happens beside the steps. The loop calls each hook after every step, and at the end."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
-from kgclip_jax.training.checkpoints import Checkpoints
-from kgclip_jax.training.step import Metrics, TrainState
+from kgclip_jax.data.streams.base import Counts
+from kgclip_jax.errors import DivergedError
+from kgclip_jax.store.checkpoints import Checkpoints
+from kgclip_jax.training.loss import Metrics
+from kgclip_jax.training.step import TrainState, checkpoint_items
 
 
 @dataclass(frozen=True)
@@ -18,19 +23,15 @@ class Event:
         step: steps taken, this one included.
         state: the new training state; valid until the next step begins.
         metrics: of this step, still on the device and perhaps not computed yet.
-        tokens: width of the step's text batch.
         input_seconds: how long the loop waited for the batch.
-        bad_records: why records were replaced in the batch.
-        negatives: how often each kind of negative was made for the batch, or why not.
+        counts: what became of the records of the batch.
     """
 
     step: int
     state: TrainState
     metrics: Metrics
-    tokens: int
     input_seconds: float
-    bad_records: Sequence[str]
-    negatives: Mapping[tuple[str, str], int]
+    counts: Counts
 
 
 @runtime_checkable
@@ -46,20 +47,35 @@ class Hook(Protocol):
         ...
 
 
+@jax.jit
+def all_finite(tree: Any) -> Bool[Array, ""]:
+    """Whether no number of a tree is infinite or NaN."""
+    leaves = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]
+    return jnp.all(jnp.stack(leaves))
+
+
 class SaveCheckpoints:
     """Saves every `every` steps, and surfaces errors of saves in the background at the next step.
 
+    A state that is not finite is never saved: the run could only go on from it to nothing.
+
     Args:
         checkpoints: where to.
-        bad_records: counts so far, by reason; read anew at each save.
+        description: of the model.
+        progress: what else a checkpoint keeps, beside the position in the data; asked at each save.
         every: steps between saves.
     """
 
     def __init__(
-        self, checkpoints: Checkpoints, bad_records: Mapping[str, int], every: int
+        self,
+        checkpoints: Checkpoints,
+        description: Mapping[str, Any],
+        progress: Callable[[], Mapping[str, Any]],
+        every: int,
     ) -> None:
         self._checkpoints = checkpoints
-        self._bad_records = bad_records
+        self._description = description
+        self._progress = progress
         self._every = every
 
     def after_step(self, event: Event) -> None:
@@ -69,10 +85,19 @@ class SaveCheckpoints:
             self.save(event.step, event.state)
 
     def save(self, step: int, state: TrainState) -> None:
-        """Save now. A step takes one batch, so its number is the position in the data as well."""
-        progress = {"data_position": step, "bad_records": dict(self._bad_records)}
-        with jax.transfer_guard_device_to_host("allow"):  # saving is a transfer
-            self._checkpoints.save(step, state, progress)
+        """Save now. A step takes one batch, so its number is the position in the data as well.
+
+        Raises:
+            DivergedError: the state is not finite.
+            CheckpointError: the disk refuses.
+        """
+        with jax.transfer_guard("allow"):  # saving is a transfer
+            if not all_finite((state.params, state.optimizer)):
+                raise DivergedError(step, self._checkpoints.steps())
+            progress = {"data_position": step, **self._progress()}
+            self._checkpoints.save(
+                step, checkpoint_items(state), progress=progress, description=self._description
+            )
 
     def close(self) -> None:
         """Wait for the save under way."""

@@ -8,10 +8,11 @@ from types import FrameType, TracebackType
 
 import jax
 
+from kgclip_jax.batch import Batch
 from kgclip_jax.data.pipeline import HostBatch
 from kgclip_jax.training.hooks import Event, Hook
-from kgclip_jax.training.step import Metrics, TrainState
-from kgclip_jax.types import Batch
+from kgclip_jax.training.loss import Metrics
+from kgclip_jax.training.step import TrainState
 
 STEPS_IN_FLIGHT = 2
 
@@ -46,7 +47,7 @@ def train(
     state: TrainState,
     step: Callable[[TrainState, Batch], tuple[TrainState, Metrics]],
     batches: Iterator[HostBatch],
-    place: Callable[[Batch], Batch],
+    place: Callable[[Sequence[Batch]], Batch],
     hooks: Sequence[Hook],
     *,
     start: int,
@@ -59,7 +60,7 @@ def train(
         state: after `start` steps.
         step: the jitted step; it may reuse the memory of the state it is given.
         batches: this host's batches from step `start` on.
-        place: puts a batch onto the devices.
+        place: puts the parts of a batch onto the devices.
         hooks: called after every step, in order.
         start: steps taken so far.
         stop: steps to have taken in the end.
@@ -71,20 +72,12 @@ def train(
             began = time.perf_counter()
             host_batch = next(batches)
             waited = time.perf_counter() - began
-            state, metrics = step(state, place(host_batch.batch))
+            state, metrics = step(state, place(host_batch.parts))
             in_flight.append(metrics)
             if len(in_flight) > STEPS_IN_FLIGHT:
                 # Dispatch may not run ahead without bound: batches would pile up on the device.
                 jax.block_until_ready(in_flight.popleft())
-            event = Event(
-                number,
-                state,
-                metrics,
-                host_batch.batch.tokens.shape[1],
-                waited,
-                host_batch.bad_records,
-                host_batch.negatives,
-            )
+            event = Event(number, state, metrics, waited, host_batch.counts)
             for hook in hooks:
                 hook.after_step(event)
             if interrupted():

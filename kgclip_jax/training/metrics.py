@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -16,11 +16,11 @@ from tensorboardX.proto.event_pb2 import SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
 from kgclip_jax.data.pipeline import summarise
-from kgclip_jax.errors import DataError, UserError
-from kgclip_jax.models import spec
-from kgclip_jax.models.flops import peak_flops, step_flops
+from kgclip_jax.data.streams.base import BAD_RECORD, Counts
+from kgclip_jax.errors import DataError, DivergedError
+from kgclip_jax.models.flops import Work, peak_flops
 from kgclip_jax.training.hooks import Event
-from kgclip_jax.training.step import Metrics
+from kgclip_jax.training.loss import Metrics
 from kgclip_jax.workdir import writing
 
 Numbers = dict[str, float]
@@ -93,58 +93,49 @@ class Throughput:
     """Speed between two readings.
 
     Args:
-        model: counts the operations of a step.
-        batch_size: pairs in a step.
+        rows: of a step, over all streams.
+        work: of the towers in a step.
         devices: that share the work.
-        negatives: negative texts of a pair.
     """
 
-    def __init__(
-        self,
-        model: spec.DualEncoder,
-        batch_size: int,
-        devices: list[jax.Device],
-        negatives: int = 0,
-    ) -> None:
-        self._model = model
-        self._batch_size = batch_size
-        self._negatives = negatives
+    def __init__(self, rows: int, work: Work, devices: list[jax.Device]) -> None:
+        self._rows = rows
+        self._work = work
         peak = peak_flops(devices[0])
         self._peak = None if peak is None else peak * len(devices)
         self._restart()
 
     def _restart(self) -> None:
         self._began = time.perf_counter()
-        self._pairs = self._text_tokens = self._flops = 0
+        self._steps = 0
         self._input_seconds = 0.0
 
     def count(self, event: Event) -> None:
         """Take a step into account."""
-        self._pairs += self._batch_size
-        self._text_tokens += self._batch_size * (1 + self._negatives) * event.tokens
-        self._flops += step_flops(self._model, self._batch_size, event.tokens, self._negatives)
+        self._steps += 1
         self._input_seconds += event.input_seconds
 
     def read(self) -> Numbers:
         """Return the speed since the last reading, and begin anew.
 
-        `pairs_per_second`, `text_tokens_per_second`, `input_wait` (share of the time spent waiting
-        for batches), `model_tflops` (10^12 FLOP/s that the model needs, recomputation not counted)
-        and, where the peak of the device is known, `mfu`, their share of it. Nothing when no step
-        was counted.
+        `pairs_per_second` (rows of all streams), `text_tokens_per_second`, `input_wait` (share of
+        the time spent waiting for batches), `model_tflops` (10^12 FLOP/s that the model needs,
+        recomputation not counted) and, where the peak of the device is known, `mfu`, their share of
+        it. Nothing when no step was counted.
         """
-        if not self._pairs:
+        if not self._steps:
             self._restart()
             return {}
         seconds = time.perf_counter() - self._began
+        flops = self._steps * self._work.flops / seconds
         numbers = {
-            "pairs_per_second": self._pairs / seconds,
-            "text_tokens_per_second": self._text_tokens / seconds,
+            "pairs_per_second": self._steps * self._rows / seconds,
+            "text_tokens_per_second": self._steps * self._work.text_tokens / seconds,
             "input_wait": self._input_seconds / seconds,
-            "model_tflops": self._flops / seconds / 1e12,
+            "model_tflops": flops / 1e12,
         }
         if self._peak is not None:
-            numbers["mfu"] = self._flops / seconds / self._peak
+            numbers["mfu"] = flops / self._peak
         self._restart()
         return numbers
 
@@ -156,9 +147,17 @@ class LogMetrics:
         writers: where they go.
         throughput: measures speed; its clock starts after the first step, which compiles.
         every: steps between readings.
+        saved: tells the steps of the checkpoints that there are.
     """
 
-    def __init__(self, writers: list[Writer], throughput: Throughput, every: int) -> None:
+    def __init__(
+        self,
+        writers: list[Writer],
+        throughput: Throughput,
+        every: int,
+        saved: Callable[[], Sequence[int]],
+    ) -> None:
+        self._saved = saved
         self._writers = writers
         self._throughput = throughput
         self._every = every
@@ -191,55 +190,47 @@ class LogMetrics:
         self._pending = None
         numbers = {name: float(value) for name, value in jax.device_get(metrics).items()}
         if not math.isfinite(numbers["loss"]):
-            raise UserError(
-                f"the loss of step {step} is {numbers['loss']}: training diverged; go back to an "
-                "earlier checkpoint with a lower config.optimizer.learning_rate"
-            )
+            raise DivergedError(step, self._saved())
         for writer in self._writers:
             writer.write(step, numbers | speed)
 
 
-class NegativesMade:
-    """Counts the negatives that were made, and why others were not."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[tuple[str, str]] = Counter()
-
-    def after_step(self, event: Event) -> None:
-        """Count."""
-        self.counts.update(event.negatives)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class BadRecords:
-    """Counts the records that were replaced, and stops the run when they are too many.
+class RecordCounts:
+    """Counts what became of records, and stops the run when too many are bad.
 
     Args:
-        counts: of earlier sessions of the run, by reason.
-        batch_size: pairs in a step.
+        counts: of earlier sessions of the run: (kind, reason) and how often.
+        rows: of a step, over all streams.
         limit: largest share of bad records.
     """
 
     MINIMUM = 100  # one bad record among the first few says nothing about the share
 
-    def __init__(self, counts: Mapping[str, int], batch_size: int, limit: float) -> None:
-        self.counts = Counter(counts)
-        self._batch_size = batch_size
+    def __init__(self, counts: Iterable[tuple[str, str, int]], rows: int, limit: float) -> None:
+        self.counts: Counts = Counter({(kind, reason): n for kind, reason, n in counts})
+        self._rows = rows
         self._limit = limit
 
     def after_step(self, event: Event) -> None:
-        """Count; raise DataError when the share is above the limit."""
-        if not event.bad_records:
+        """Count; raise DataError when the share of bad records is above the limit."""
+        self.counts.update(event.counts)
+        if not any(kind == BAD_RECORD for kind, _ in event.counts):
             return
-        self.counts.update(event.bad_records)
-        total, drawn = self.counts.total(), event.step * self._batch_size
+        reasons = self.of(BAD_RECORD)
+        total, drawn = reasons.total(), event.step * self._rows
         if total > max(self.MINIMUM, self._limit * drawn):
             raise DataError(
                 f"{total} of {drawn} records could not be used, more than config.data.bad_share "
-                f"({self._limit:.0%}): {summarise(self.counts)}"
+                f"({self._limit:.0%}): {summarise(reasons)}"
             )
+
+    def of(self, kind: str) -> Counter[str]:
+        """Return the reasons of one kind."""
+        return Counter({reason: n for (of, reason), n in self.counts.items() if of == kind})
+
+    def to_json(self) -> list[tuple[str, str, int]]:
+        """Return what another session of the run begins with."""
+        return [(kind, reason, n) for (kind, reason), n in sorted(self.counts.items())]
 
     def close(self) -> None:
         """Nothing is open."""

@@ -16,10 +16,10 @@ from kgclip_jax.training.settings import Group, Optimizer, Schedule, Tuning
 from kgclip_jax.training.tuning import Factor, learning_rate_factors
 
 # Weight decay goes by name: stacked biases and norms have two dimensions, like kernels.
-DECAYED = re.compile(r"^lora/|(kernel|embedding)$")
+DECAYED = re.compile(r"^adapters/|(kernel|embedding)$")
 
 
-class Treatment(NamedTuple):
+class ParamGroup(NamedTuple):
     """How one parameter is trained.
 
     Attributes:
@@ -67,8 +67,8 @@ def learning_rate_schedule(schedule: Schedule, peak: float, total_steps: int) ->
     return rate
 
 
-def treatments(settings: Optimizer, tuning: Tuning, params: Params) -> dict[str, Treatment]:
-    """Return a `Treatment` for each parameter, by path.
+def param_groups(settings: Optimizer, tuning: Tuning, params: Params) -> dict[str, ParamGroup]:
+    """Return a `ParamGroup` for each parameter, by path.
 
     Raises:
         ConfigError: when a group's pattern is no regular expression or matches no parameter, or
@@ -83,16 +83,16 @@ def treatments(settings: Optimizer, tuning: Tuning, params: Params) -> dict[str,
         if not matches:
             raise ConfigError(f"config.optimizer.groups: {group.pattern!r} matches no parameter")
     factors = learning_rate_factors(tuning, params)
-    return {path: _treatment(settings, path, factors[path]) for path in paths}
+    return {path: _param_group(settings, path, factors[path]) for path in paths}
 
 
-def _treatment(settings: Optimizer, path: str, tuned: Factor) -> Treatment:
+def _param_group(settings: Optimizer, path: str, tuned: Factor) -> ParamGroup:
     decay = settings.weight_decay if DECAYED.search(path) else 0.0
     for group in settings.groups:
         if re.search(group.pattern, path):
             decay = decay if group.weight_decay is None else group.weight_decay
-            return Treatment(_factor(group, tuned), decay)
-    return Treatment(tuned, decay)
+            return ParamGroup(_factor(group, tuned), decay)
+    return ParamGroup(tuned, decay)
 
 
 def _factor(group: Group, tuned: Factor) -> Factor:
@@ -110,14 +110,14 @@ def _along_blocks(factor: Factor, leaf: Any) -> Any:
     return factor
 
 
-def where_trained(plan: Mapping[str, Treatment], trained: Params, frozen: Params) -> Params:
+def where_trained(groups: Mapping[str, ParamGroup], trained: Params, frozen: Params) -> Params:
     """Take what is trained from one dict and what is frozen from another of the same paths.
 
     Of stacked blocks that are trained in part, each block is taken from where it belongs.
     """
 
     def choose(keys: tuple[Any, ...], new: jax.Array, old: jax.Array) -> jax.Array:
-        factor = np.atleast_1d(plan[path_of(keys)].learning_rate)
+        factor = np.atleast_1d(groups[path_of(keys)].learning_rate)
         below = len(factor) - np.count_nonzero(factor)
         if 0 < below < len(factor):
             # Unlike jnp.where, this lets XLA leave out the backward pass of unrolled frozen blocks.
@@ -127,23 +127,23 @@ def where_trained(plan: Mapping[str, Treatment], trained: Params, frozen: Params
     return jax.tree_util.tree_map_with_path(choose, trained, frozen)
 
 
-def stop_frozen(plan: Mapping[str, Treatment], params: Params) -> Params:
+def stop_frozen(groups: Mapping[str, ParamGroup], params: Params) -> Params:
     """Cut the gradient of frozen parameters and of frozen blocks of stacked ones.
 
     The backward pass of a frozen parameter is not even computed. That of a frozen block is not when
     the blocks are unrolled; a loop over blocks or microbatches computes it and drops it.
     """
-    return where_trained(plan, params, jax.lax.stop_gradient(params))
+    return where_trained(groups, params, jax.lax.stop_gradient(params))
 
 
-def _decay_and_scale(plan: Mapping[str, Treatment]) -> optax.GradientTransformation:
+def _decay_and_scale(groups: Mapping[str, ParamGroup]) -> optax.GradientTransformation:
     """Add each parameter's weight decay, then apply its factor on the learning rate."""
 
     def update(updates: Any, state: optax.EmptyState, params: Any = None) -> tuple[Any, Any]:
         def one(keys: tuple[Any, ...], update: jax.Array, param: jax.Array) -> jax.Array:
-            treatment = plan[path_of(keys)]
-            factor = _along_blocks(treatment.learning_rate, param)
-            return factor * (update + treatment.weight_decay * param)
+            group = groups[path_of(keys)]
+            factor = _along_blocks(group.learning_rate, param)
+            return factor * (update + group.weight_decay * param)
 
         return jax.tree_util.tree_map_with_path(one, updates, params), state
 
@@ -151,7 +151,7 @@ def _decay_and_scale(plan: Mapping[str, Treatment]) -> optax.GradientTransformat
 
 
 def make_optimizer(
-    settings: Optimizer, plan: Mapping[str, Treatment], rate: optax.Schedule
+    settings: Optimizer, groups: Mapping[str, ParamGroup], rate: optax.Schedule
 ) -> optax.GradientTransformation:
     """Build the optimizer.
 
@@ -167,12 +167,12 @@ def make_optimizer(
     adamw = optax.chain(
         clip,
         optax.scale_by_adam(settings.b1, settings.b2, settings.eps, mu_dtype=moment_dtype),
-        _decay_and_scale(plan),
+        _decay_and_scale(groups),
         optax.scale_by_learning_rate(rate),
     )
     return optax.partition(
         {"trained": adamw, "frozen": optax.set_to_zero()},
         lambda params: map_paths(
-            lambda path, _: "frozen" if plan[path].frozen else "trained", params
+            lambda path, _: "frozen" if groups[path].frozen else "trained", params
         ),
     )

@@ -7,16 +7,22 @@ from dataclasses import dataclass
 import jax
 
 from kgclip_jax import config
+from kgclip_jax.batch import Batch
+from kgclip_jax.data.streams.base import Stream
+from kgclip_jax.errors import ConfigError
+from kgclip_jax.models.adapters import abstract_adapters, init_adapters, merge_adapters
 from kgclip_jax.models.dual_encoder import Model, Params
-from kgclip_jax.training import lora, sharding
+from kgclip_jax.models.encode import inputs_by_path
+from kgclip_jax.models.heads import init_head
+from kgclip_jax.training import sharding
+from kgclip_jax.training.loss import Fixed, LossFunction, with_read_inputs
 from kgclip_jax.training.optimizer import (
-    Treatment,
+    ParamGroup,
     learning_rate_schedule,
     make_optimizer,
-    treatments,
+    param_groups,
 )
-from kgclip_jax.training.step import Metrics, TrainState, initial_state, make_step
-from kgclip_jax.types import Batch
+from kgclip_jax.training.step import Step, TrainState, initial_state, make_step
 
 
 @dataclass(frozen=True)
@@ -26,72 +32,139 @@ class Setup:
     Attributes:
         model: pure functions of the parameters.
         mesh: the devices.
-        plan: how each parameter is trained, by path.
+        groups: how each parameter is trained, by path.
         abstract: shapes, dtypes and shardings of the training state.
         initialise: makes a fresh state on the devices.
-        adopt: makes a fresh state around parameters of `model` from elsewhere, given as arrays that
-            this host holds in full. Raises ConversionError when they are another model's.
-        merge: gives the parameters that `model` takes, from those of a state.
+        start_from: makes a fresh state around parameters of `model` from elsewhere, given as arrays
+            that this host holds in full. Raises ConversionError when they are another model's.
+        model_params: gives the parameters that `model` takes, from those of a state.
         step: takes a training step; reuses the memory of the state it is given.
-        place: puts this host's rows of a batch onto the devices.
+        fixed: what the step reads beside, on the devices.
+        unread: inputs of the batch that no objective reads, by path; no tower sees them.
     """
 
     model: Model
     mesh: jax.sharding.Mesh
-    plan: Mapping[str, Treatment]
+    groups: Mapping[str, ParamGroup]
     abstract: TrainState
     initialise: Callable[[], TrainState]
-    adopt: Callable[[Params], TrainState]
-    merge: Callable[[Params], Params]
-    step: Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
-    place: Callable[[Batch], Batch]
+    start_from: Callable[[Params], TrainState]
+    model_params: Callable[[Params], Params]
+    step: Step
+    fixed: Fixed
+    unread: tuple[str, ...]
 
 
-def set_up(experiment: config.Experiment, devices: list[jax.Device] | None = None) -> Setup:
-    """Build the parts of a run; nothing is computed yet.
+def set_up(
+    experiment: config.Experiment,
+    streams: Mapping[str, Stream],
+    devices: list[jax.Device] | None = None,
+    *,
+    teachers: Mapping[str, tuple[Model, Params]] | None = None,
+) -> Setup:
+    """Build the parts of a run; nothing of the model is computed yet.
 
     Args:
         experiment: its settings.
+        streams: what its batches are made of.
         devices: to run on; all by default.
+        teachers: each with its parameters, as arrays that this host holds in full.
 
     Raises:
-        ConfigError: when mesh, batch size, schedule, parameter groups or tuning do not fit.
+        ConfigError: when mesh, rows, schedule, parameter groups or tuning do not fit, when an
+            objective reads what is not there, or when nobody reads what costs much.
     """
     mesh = sharding.make_mesh(experiment.mesh, devices)
-    sharding.check_batch_size(experiment.batch_size, mesh, experiment.execution.microbatches)
-    platform = mesh.devices.flat[0].platform
-    model = Model(experiment.model, experiment.execution.on(platform))
-    settings, tuning = experiment.optimizer, experiment.tuning
-    adapt = functools.partial(lora.adapt, tuning=tuning, seed=experiment.seed)
-    merge = functools.partial(lora.merge, tuning=tuning)
-    plan = treatments(settings, tuning, lora.abstract_params(model, tuning))
+    execution = experiment.execution.on(mesh.devices.flat[0].platform)
+    batch = {name: stream.abstract() for name, stream in streams.items()}
+    sharding.check_rows(batch, mesh, execution.microbatches)
+    model = Model(experiment.model, execution)
+    settings, adapters = experiment.optimizer, experiment.tuning.adapters
+    fixed = _fixed(streams, teachers or {}, mesh)
+    abstract_params = {
+        "model": model.abstract(),
+        "adapters": abstract_adapters(model, adapters),
+        "heads": jax.eval_shape(lambda: _fresh_heads(experiment)),
+    }
+    loss = LossFunction(
+        model,
+        experiment.objectives,
+        adapters=adapters,
+        heads=experiment.heads,
+        teachers={name: teacher for name, (teacher, _) in (teachers or {}).items()},
+        microbatches=execution.microbatches,
+    )
+    loss = with_read_inputs(loss, abstract_params, batch, fixed)
+    unread = _check_read(loss, batch, streams)
+    groups = param_groups(settings, experiment.tuning, abstract_params)
     rate = learning_rate_schedule(settings.schedule, settings.learning_rate, experiment.total_steps)
-    optimizer = make_optimizer(settings, plan, rate)
+    optimizer = make_optimizer(settings, groups, rate)
 
     def start(params: Params) -> TrainState:
-        averaged = settings.ema_decay is not None
-        return initial_state(adapt(params), optimizer, averaged=averaged)
+        whole = {
+            "model": params,
+            "adapters": init_adapters(params, adapters, experiment.seed),
+            "heads": _fresh_heads(experiment),
+        }
+        return initial_state(whole, optimizer, averaged=settings.ema_decay is not None)
 
     def initialise() -> TrainState:
         return start(model.initialise(experiment.seed))
 
-    abstract = sharding.placed(jax.eval_shape(initialise), mesh)
+    abstract = sharding.with_shardings(jax.eval_shape(initialise), mesh)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-    adopt = jax.jit(start, out_shardings=shardings)
-    objectives = experiment.objectives.chosen()
-    step = make_step(model, merge, objectives, optimizer, plan, rate, settings.ema_decay)
+    start_from = jax.jit(start, out_shardings=shardings)
+    step = make_step(loss, optimizer, groups, rate, settings.ema_decay, mesh)
     return Setup(
         model=model,
         mesh=mesh,
-        plan=plan,
+        groups=groups,
         abstract=abstract,
         initialise=jax.jit(initialise, out_shardings=shardings),
-        adopt=lambda params: adopt(sharding.spread(params, model.abstract(), mesh)),
-        merge=merge,
+        start_from=lambda params: start_from(
+            sharding.shard_params(params, model.abstract(), mesh)
+        ),
+        model_params=lambda params: merge_adapters(params["model"], params["adapters"], adapters),
         step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
-        place=functools.partial(_place, sharding.batch_sharding(mesh)),
+        fixed=fixed,
+        unread=unread,
     )
 
 
-def _place(where: jax.sharding.NamedSharding, batch: Batch) -> Batch:
-    return jax.tree.map(lambda rows: jax.make_array_from_process_local_data(where, rows), batch)
+def _fresh_heads(experiment: config.Experiment) -> Params:
+    return {
+        name: init_head(head, name, experiment.model, experiment.seed)
+        for name, head in experiment.heads.items()
+    }
+
+
+def _fixed(
+    streams: Mapping[str, Stream],
+    teachers: Mapping[str, tuple[Model, Params]],
+    mesh: jax.sharding.Mesh,
+) -> Fixed:
+    """Put what no step changes onto the devices: teachers cut like students, constants whole."""
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    return Fixed(
+        teachers={
+            name: sharding.shard_params(params, teacher.abstract(), mesh)
+            for name, (teacher, params) in teachers.items()
+        },
+        constants={
+            name: jax.device_put(stream.constants(), everywhere)
+            for name, stream in streams.items()
+        },
+    )
+
+
+def _check_read(
+    loss: LossFunction, batch: Batch, streams: Mapping[str, Stream]
+) -> tuple[str, ...]:
+    """Return the inputs that nobody reads; refuse those that cost much to make."""
+    read = (loss.read or frozenset()).union(*(loss.taught or {}).values())
+    unread = tuple(path for path in inputs_by_path(batch) if path not in read)
+    for path in unread:
+        name, _, place = path.partition("/")
+        if message := streams[name].refusals.get(place):
+            raise ConfigError(message)
+    return unread

@@ -1,44 +1,39 @@
-"""Which device holds what: the mesh, and one ordered table of rules from paths to mesh axes.
+"""Which device holds what: the mesh, rules by name for `tensor`, one generic rule for `fsdp`.
 
-The same table serves one device and a pod. Optimizer moments and moving averages repeat the
-parameters' paths at the end of their own, so the rules fit them as well.
+The same rules serve one device and a pod, the model and any head. Optimizer moments and moving
+averages repeat the parameters' paths at the end of their own, so the rules fit them as well.
 """
 
+import math
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from kgclip_jax import config
+from kgclip_jax.batch import Batch
 from kgclip_jax.errors import ConfigError, ConversionError
+from kgclip_jax.models.rows import ROW_AXES
 from kgclip_jax.paths import leaves_by_path, map_paths
 
 AXES = ("data", "fsdp", "tensor")
-BATCH = PartitionSpec(("data", "fsdp"))
 
-# The first rule whose pattern ends a leaf's path names one mesh axis per dimension, from the last
-# dimension backwards; leading dimensions (stacked layers) are not cut.
-RULES: tuple[tuple[str, tuple[str | None, ...]], ...] = (
-    (r"attention/qkv/kernel", ("fsdp", "tensor")),
-    (r"attention/qkv/bias", ("tensor",)),
-    (r"attention/out/kernel", ("tensor", "fsdp")),
-    (r"mlp/up/kernel", ("fsdp", "tensor")),
-    (r"mlp/up/bias", ("tensor",)),
-    (r"mlp/down/kernel", ("tensor", "fsdp")),
+# Megatron's cuts (Shoeybi et al. 2019): the first rule whose pattern ends a leaf's path names the
+# dimension, counted from the last, that the axis `tensor` cuts.
+TENSOR_RULES: tuple[tuple[str, int], ...] = (
+    (r"(attention/qkv|mlp/up)/(kernel|bias)", -1),
+    (r"(attention/out|mlp/down)/kernel", -2),
     # LoRA's factors are cut as their kernels are, so that merging them moves no data.
-    (r"lora/.*(qkv|up)/a", ("fsdp", None)),
-    (r"lora/.*(qkv|up)/b", (None, "tensor")),
-    (r"lora/.*(out|down)/a", ("tensor", None)),
-    (r"lora/.*(out|down)/b", (None, "fsdp")),
-    (r"text/embedding", ("tensor", "fsdp")),
-    # Its features go into a norm at once; cut, they would be put together on every device.
-    (r"pieces/embedding", ("fsdp", None)),
-    (r"projection/kernel", ("fsdp", None)),
-    (r"kernel", ("fsdp", None)),
-    (r"", ()),
+    (r"adapters/.*(qkv|up)/b", -1),
+    (r"adapters/.*(out|down)/a", -2),
+    (r"text/embedding", -2),
 )
+
+# Elements. `fsdp` cuts the largest dimension that it divides of any leaf that has as many: smaller
+# ones cost more to gather than to hold.
+FSDP_SMALLEST = 4096
 
 
 def make_mesh(shape: config.Mesh, devices: list[jax.Device] | None = None) -> jax.sharding.Mesh:
@@ -60,27 +55,44 @@ def make_mesh(shape: config.Mesh, devices: list[jax.Device] | None = None) -> ja
     )
 
 
-def partition(path: str, shape: tuple[int, ...], mesh: jax.sharding.Mesh) -> PartitionSpec:
-    """Apply the first matching rule; an axis that does not divide its dimension is left out."""
-    axes = next(axes for pattern, axes in RULES if re.search(f"{pattern}$", path))
-    axes = (None,) * (len(shape) - len(axes)) + axes[-len(shape) or len(axes) :]
-    fitting = [
-        axis if axis is not None and size % mesh.shape[axis] == 0 else None
-        for axis, size in zip(axes, shape, strict=True)
-    ]
-    while fitting and fitting[-1] is None:
-        fitting.pop()
-    return PartitionSpec(*fitting)
+class Partition(NamedTuple):
+    """How a leaf is cut, and what rules wanted in vain ("tensor 3 does not divide 49408")."""
+
+    spec: PartitionSpec
+    uncut: str
+
+
+def partition(path: str, shape: tuple[int, ...], mesh: jax.sharding.Mesh) -> Partition:
+    """Apply the rules to a leaf; an axis of the mesh that divides no dimension is left out."""
+    axes: list[str | None] = [None] * len(shape)
+    uncut = ""
+    dimension = next((d for rule, d in TENSOR_RULES if re.search(f"{rule}$", path)), None)
+    if dimension is not None and mesh.shape["tensor"] > 1:
+        if shape[dimension] % mesh.shape["tensor"] == 0:
+            axes[dimension] = "tensor"
+        else:
+            uncut = f"tensor {mesh.shape['tensor']} does not divide {shape[dimension]}"
+    if mesh.shape["fsdp"] > 1 and math.prod(shape) >= FSDP_SMALLEST:
+        free = [d for d in range(len(shape)) if axes[d] is None]
+        fitting = [d for d in free if shape[d] % mesh.shape["fsdp"] == 0]
+        if fitting:
+            axes[max(fitting, key=lambda d: (shape[d], d))] = "fsdp"
+        else:
+            sizes = " x ".join(map(str, shape))
+            uncut = uncut or f"fsdp {mesh.shape['fsdp']} divides nothing of {sizes}"
+    while axes and axes[-1] is None:
+        axes.pop()
+    return Partition(PartitionSpec(*axes), uncut)
 
 
 def state_sharding(abstract: Any, mesh: jax.sharding.Mesh) -> Any:
     """Return the sharding of each leaf of a training state, given its shapes."""
     return map_paths(
-        lambda path, leaf: NamedSharding(mesh, partition(path, leaf.shape, mesh)), abstract
+        lambda path, leaf: NamedSharding(mesh, partition(path, leaf.shape, mesh).spec), abstract
     )
 
 
-def placed(abstract: Any, mesh: jax.sharding.Mesh) -> Any:
+def with_shardings(abstract: Any, mesh: jax.sharding.Mesh) -> Any:
     """Return the shapes of a state, or of its parameters, together with their shardings."""
     return jax.tree.map(
         lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
@@ -89,7 +101,7 @@ def placed(abstract: Any, mesh: jax.sharding.Mesh) -> Any:
     )
 
 
-def spread(params: Any, abstract: Any, mesh: jax.sharding.Mesh) -> Any:
+def shard_params(params: Any, abstract: Any, mesh: jax.sharding.Mesh) -> Any:
     """Put parameters that every host holds in full onto the devices.
 
     Args:
@@ -100,7 +112,7 @@ def spread(params: Any, abstract: Any, mesh: jax.sharding.Mesh) -> Any:
     Raises:
         ConversionError: when paths or shapes differ from those of `abstract`.
     """
-    given, wanted = leaves_by_path(params), leaves_by_path(placed(abstract, mesh))
+    given, wanted = leaves_by_path(params), leaves_by_path(with_shardings(abstract, mesh))
     shapes, expected = ({p: x.shape for p, x in leaves.items()} for leaves in (given, wanted))
     wrong = [
         f"  {path}: {shapes.get(path, 'absent')}, not {expected.get(path, 'absent')}"
@@ -119,19 +131,24 @@ def spread(params: Any, abstract: Any, mesh: jax.sharding.Mesh) -> Any:
 
 def batch_sharding(mesh: jax.sharding.Mesh) -> NamedSharding:
     """Rows of a batch are spread over every device that holds its own part of the batch."""
-    return NamedSharding(mesh, BATCH)
+    return NamedSharding(mesh, PartitionSpec(ROW_AXES))
 
 
-def check_batch_size(batch_size: int, mesh: jax.sharding.Mesh, microbatches: int = 1) -> None:
-    """Raise ConfigError unless each device can be given the same number of rows at a time."""
-    parts = mesh.shape["data"] * mesh.shape["fsdp"]
-    if batch_size % parts:
-        raise ConfigError(
-            f"config.batch_size {batch_size} is not divisible by the {parts} devices "
-            "of the mesh axes data and fsdp"
-        )
-    if batch_size // parts % microbatches:
-        raise ConfigError(
-            f"config.batch_size {batch_size}: the {batch_size // parts} rows of a device cannot be "
-            f"divided into config.execution.microbatches {microbatches}"
-        )
+def row_shards(mesh: jax.sharding.Mesh) -> int:
+    """Number of parts that the rows of a batch are spread over."""
+    return math.prod(mesh.shape[axis] for axis in ROW_AXES)
+
+
+def check_rows(batch: Batch, mesh: jax.sharding.Mesh, microbatches: int) -> None:
+    """Raise ConfigError unless each device can be given as many rows of each block at a time."""
+    parts = row_shards(mesh) * microbatches
+    for path, leaf in leaves_by_path(batch).items():
+        rows = leaf.shape[0]
+        if rows % parts:
+            near = [n for n in (rows // parts * parts, -(-rows // parts) * parts) if n]
+            raise ConfigError(
+                f"config.streams.{path.replace('/', '.')}: {rows} rows cannot be shared by "
+                f"{row_shards(mesh)} devices (mesh axes {' and '.join(ROW_AXES)}) in "
+                f"config.execution.microbatches {microbatches}; possible near it: "
+                f"{' or '.join(map(str, near))}"
+            )

@@ -1,20 +1,19 @@
-"""The training step: a pure function from (state, batch) to (state, metrics)."""
+"""The training step: a pure function from (state, batch, fixed) to (state, metrics)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
 
-from kgclip_jax.models.dual_encoder import Model, Params
-from kgclip_jax.objectives.base import Objective, weighted_sum
-from kgclip_jax.training.optimizer import Treatment, stop_frozen, where_trained
-from kgclip_jax.types import Batch
+from kgclip_jax.batch import Batch
+from kgclip_jax.models.dual_encoder import Params
+from kgclip_jax.training.loss import Fixed, LossFunction, Metrics
+from kgclip_jax.training.optimizer import ParamGroup, stop_frozen, where_trained
 
-Metrics = dict[str, Float[Array, ""]]
+Step = Callable[["TrainState", Batch, Fixed], tuple["TrainState", Metrics]]
 
 
 @jax.tree_util.register_dataclass
@@ -24,7 +23,8 @@ class TrainState:
 
     Attributes:
         step: steps taken so far, an int32 scalar.
-        params: of the model, a nested dict of float32 arrays, and what tuning adds ("lora").
+        params: {"model": ..., "adapters": ..., "heads": ...}, nested dicts of float32 arrays, the
+            last two empty where there are none.
         optimizer: its state.
         average: exponential moving average of the parameters, or None.
     """
@@ -33,6 +33,25 @@ class TrainState:
     params: Any
     optimizer: Any
     average: Any
+
+
+def checkpoint_items(state: TrainState) -> dict[str, Any]:
+    """Return the named items of a checkpoint; `from_checkpoint_items` is the inverse."""
+    return {
+        **state.params,
+        "optimizer": {"step": state.step, "state": state.optimizer},
+        "average": {} if state.average is None else state.average,
+    }
+
+
+def from_checkpoint_items(items: Mapping[str, Any]) -> TrainState:
+    """Rebuild a state from the items of a checkpoint."""
+    return TrainState(
+        step=items["optimizer"]["step"],
+        params={name: items[name] for name in ("model", "adapters", "heads")},
+        optimizer=items["optimizer"]["state"],
+        average=items["average"] or None,
+    )
 
 
 def initial_state(
@@ -48,49 +67,35 @@ def initial_state(
 
 
 def make_step(
-    model: Model,
-    merge: Callable[[Params], Params],
-    objectives: Sequence[Objective],
+    loss: LossFunction,
     optimizer: optax.GradientTransformation,
-    plan: Mapping[str, Treatment],
+    groups: Mapping[str, ParamGroup],
     rate: optax.Schedule,
     ema_decay: float | None,
-) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
-    """Return the step; jit it with the shardings of the state and of the batch.
+    mesh: jax.sharding.Mesh,
+) -> Step:
+    """Return the step; jit it with the shardings of the state."""
 
-    `merge` turns the parameters of a state into those that `model` takes.
-    """
+    def trained_loss(params: Params, *rest: Any) -> tuple[jax.Array, Metrics]:
+        return loss(stop_frozen(groups, params), *rest)
 
-    def loss(
-        params: Params, batch: Batch, taken: Int[Array, ""]
-    ) -> tuple[Float[Array, ""], Metrics]:
-        embeddings = model.embed(merge(stop_frozen(plan, params)), batch)._replace(step=taken)
-        total = weighted_sum(objectives, embeddings)
-        return total.loss, total.metrics | {"logit_scale": embeddings.logit_scale}
-
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        gradients, metrics = _gradients(loss, state.params, batch, state.step)
+    def step(state: TrainState, batch: Batch, fixed: Fixed) -> tuple[TrainState, Metrics]:
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            differentiate = jax.value_and_grad(trained_loss, has_aux=True)
+            (value, metrics), gradients = differentiate(state.params, batch, fixed, state.step)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.params)
-        params = model.constrain(optax.apply_updates(state.params, updates))
-        params = where_trained(plan, params, state.params)
+        params = optax.apply_updates(state.params, updates)
+        params |= {"model": loss.model.constrain(params["model"])}
+        params = where_trained(groups, params, state.params)
         average = state.average
         if average is not None and ema_decay is not None:
             moved = optax.incremental_update(params, average, 1 - ema_decay)
-            average = where_trained(plan, moved, average)
+            average = where_trained(groups, moved, average)
         metrics |= {
+            "loss": value,
             "gradient_norm": optax.tree.norm(gradients),
             "learning_rate": rate(state.step),
         }
         return TrainState(state.step + 1, params, optimizer_state, average), metrics
 
     return step
-
-
-def _gradients(
-    loss: Callable[[Params, Batch, Array], tuple[Array, Metrics]],
-    params: Params,
-    batch: Batch,
-    taken: Int[Array, ""],
-) -> tuple[Params, Metrics]:
-    (value, metrics), gradients = jax.value_and_grad(loss, has_aux=True)(params, batch, taken)
-    return gradients, {"loss": value} | metrics

@@ -7,6 +7,7 @@ from rich.table import Table
 from kgclip_jax.models.flops import parameter_count
 from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.training.setup import Setup
+from kgclip_jax.training.sharding import partition
 from kgclip_jax.training.tuning import Factor
 
 Row = tuple[str, str, str, str, str]
@@ -16,12 +17,14 @@ def parameter_rows(setup: Setup) -> list[Row]:
     """Return (path, shape, learning-rate factor, weight decay, sharding) of each parameter."""
     rows = []
     for path, leaf in leaves_by_path(setup.abstract.params).items():
-        treatment = setup.plan[path]
-        rate = _rate(treatment.learning_rate)
-        decay = "-" if treatment.frozen else f"{treatment.weight_decay:g}"
+        group = setup.groups[path]
+        rate = _rate(group.learning_rate)
+        decay = "-" if group.frozen else f"{group.weight_decay:g}"
         shape = " x ".join(map(str, leaf.shape)) or "scalar"
         axes = [str(axis or "-") for axis in leaf.sharding.spec]
-        rows.append((path, shape, rate, decay, ", ".join(axes) or "replicated"))
+        uncut = partition(f"params/{path}", leaf.shape, setup.mesh).uncut
+        cut = (", ".join(axes) or "replicated") + (f" ({uncut})" if uncut else "")
+        rows.append((path, shape, rate, decay, cut))
     return rows
 
 
@@ -39,7 +42,7 @@ def trained_count(setup: Setup) -> int:
     return sum(
         leaf.size * int(np.count_nonzero(rate)) // int(np.size(rate))
         for path, leaf in leaves_by_path(setup.abstract.params).items()
-        for rate in [setup.plan[path].learning_rate]
+        for rate in [setup.groups[path].learning_rate]
     )
 
 

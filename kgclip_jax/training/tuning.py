@@ -25,16 +25,16 @@ def learning_rate_factors(tuning: Tuning, params: Params) -> dict[str, Factor]:
     """
     factors: dict[str, Factor] = dict.fromkeys(leaves_by_path(params), 1.0)
     for tower, settings in tuning.towers.items():
-        depth = jax.tree.leaves(params[tower]["blocks"])[0].shape[0]
+        depth = jax.tree.leaves(params["model"][tower]["blocks"])[0].shape[0]
         if settings.blocks is not None and settings.blocks > depth:
             raise ConfigError(
                 f"config.tuning.{tower}.blocks: {settings.blocks}, but the tower has {depth}"
             )
         layers = _layers(settings, depth)
         for path in factors:
-            if path.startswith(f"{tower}/"):
-                factors[path] = layers.of(path.split("/")[1])
-            elif path.startswith(f"lora/{tower}/"):
+            if path.startswith(f"model/{tower}/"):
+                factors[path] = layers.of(path.split("/")[2])
+            elif path.startswith(f"adapters/{tower}/"):
                 factors[path] = layers.adapters
     return factors
 

@@ -1,77 +1,49 @@
-"""The text side of a batch: captions and, where they are wanted, negatives made on the fly."""
+"""The text side of captioned pictures: captions, and negatives made of them on the fly."""
 
-from collections import Counter
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Bool, Int, Int32, UInt64
 
+from kgclip_jax.batch import Triples
+from kgclip_jax.data.streams.base import Counts
 from kgclip_jax.data.triples import TripleTokenizer
 from kgclip_jax.knowledge.hierarchy import Hierarchy
 from kgclip_jax.knowledge.negatives import Negative, NegativeSettings, make_negatives
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
-from kgclip_jax.types import Caption, NegativeTexts, Source, Text, Tokenizer, Triples
-
-Outcomes = Counter[tuple[str, str]]  # (kind of negative, "made" or the reason why there is none)
+from kgclip_jax.types import Caption, Source, Text, Tokenizer
 
 VOCABULARY_CAPTIONS = 10_000
 
 
 class Draw(NamedTuple):
-    """One slot of the endless training stream."""
+    """A record in one epoch of its source."""
 
-    position: int
-    source: int
+    source: str
+    epoch: int
     record: int
 
 
 class TextRows(NamedTuple):
-    """Token ids of some slots; k is 0 when no negatives are wanted."""
+    """The texts of some rows; k is 0 when no negatives are wanted."""
 
     captions: Int32[np.ndarray, "b n"]
     negatives: Int32[np.ndarray, "b k n"]
     mask: Bool[np.ndarray, "b k"]
-    length: int  # of the longest text; what is beyond it is padding
-    triples: Triples | None  # of each caption and its negatives, where they are wanted
-
-    def take(self, rows: slice, length: int) -> "TextRows":
-        """Copy some rows, cut to a length."""
-        captions, negatives, mask = (
-            np.ascontiguousarray(array)
-            for array in (
-                self.captions[rows, :length],
-                self.negatives[rows, :, :length],
-                self.mask[rows],
-            )
-        )
-        triples = self.triples
-        if triples is not None:
-            triples = Triples(*(np.ascontiguousarray(array[rows]) for array in triples))
-        return TextRows(captions, negatives, mask, length, triples)
-
-    def put(self, row: int, other: "TextRows") -> None:
-        """Replace a row by the only one of others, whose texts are no longer than these."""
-        self.captions[row] = other.captions[0, : self.length]
-        self.negatives[row] = other.negatives[0, :, : self.length]
-        self.mask[row] = other.mask[0]
-        if self.triples is not None and other.triples is not None:
-            for array, replacement in zip(self.triples, other.triples, strict=True):
-                array[row] = replacement[0]
-
-    def negative_texts(self) -> NegativeTexts | None:
-        """The negatives as a batch holds them."""
-        return NegativeTexts(self.negatives, self.mask) if self.mask.shape[1] else None
+    lengths: Int[np.ndarray, " b"]  # of the longest text of each row
+    triples: Triples | None  # of each caption, then its negatives: texts are (b, 1 + k)
 
 
 @dataclass(frozen=True)
 class TextMaker:
-    """Chooses the caption of each slot, makes its negatives, and turns all into token ids.
+    """Chooses captions, makes their negatives, and turns all into token ids.
 
     Attributes:
-        sources: where captions come from.
+        sources: where captions come from, by name.
         tokenizer: for all texts.
         seed: of the choice of captions and negatives.
         settings: which negatives to make, or None.
@@ -79,29 +51,31 @@ class TextMaker:
         triples: turns scene graphs into tokens, or None where they are not wanted.
     """
 
-    sources: Sequence[Source]
+    sources: Mapping[str, Source]
     tokenizer: Tokenizer
     seed: int
     settings: NegativeSettings | None = None
     vocabulary: Vocabulary | None = None
     triples: TripleTokenizer | None = None
 
-    def __call__(self, draws: Sequence[Draw], outcomes: Outcomes) -> TextRows:
-        """Return the texts of some slots; what became of each negative is added to `outcomes`."""
+    def __call__(self, draws: Sequence[Draw], counts: Counts) -> TextRows:
+        """Return the texts of some records; what became of each negative is added to `counts`."""
         captions = [self._caption(draw) for draw in draws]
         count = 0 if self.settings is None else self.settings.count
         texts = [caption.text for caption in captions]
         negatives: list[Negative] = []
         if self.settings is not None:
             for draw, caption in zip(draws, captions, strict=True):
-                negatives += self._negatives(draw, caption, self.settings, outcomes)
+                negatives += self._negatives(draw, caption, self.settings, counts)
         tokens = self.tokenizer(texts + [negative.text for negative in negatives])
+        lengths = self.tokenizer.lengths(tokens)
+        wrong = lengths[len(draws) :].reshape(len(draws), count)
         valid = np.array([negative.valid for negative in negatives], bool)
         return TextRows(
             captions=tokens[: len(draws)],
             negatives=tokens[len(draws) :].reshape(len(draws), count, tokens.shape[1]),
             mask=valid.reshape(len(draws), count),
-            length=int(self.tokenizer.lengths(tokens).max()),
+            lengths=np.maximum(lengths[: len(draws)], wrong.max(axis=1, initial=0)),
             triples=self._triples(captions, negatives),
         )
 
@@ -120,38 +94,42 @@ class TextMaker:
             *(array.reshape(len(captions), -1, *array.shape[1:]) for array in self.triples(texts))
         )
 
+    def generator(self, draw: Draw, purpose: str) -> np.random.Generator:
+        """Return the random numbers of a record in an epoch, for one purpose."""
+        return generator(self.seed, f"{draw.source}/{purpose}", draw.epoch, draw.record)
+
     def _caption(self, draw: Draw) -> Caption:
-        rng = generator(self.seed, "caption", draw.position)
+        rng = self.generator(draw, "caption")
         return self.sources[draw.source].caption(draw.record, rng)
 
     def _negatives(
-        self, draw: Draw, caption: Caption, settings: NegativeSettings, outcomes: Outcomes
+        self, draw: Draw, caption: Caption, settings: NegativeSettings, counts: Counts
     ) -> Sequence[Negative]:
         return make_negatives(
             caption,
-            generator(self.seed, "negatives", draw.position),
+            self.generator(draw, "negatives"),
             settings,
             vocabulary=self.vocabulary,
             known=self.sources[draw.source].graphs(draw.record),
-            counts=outcomes,
+            counts=counts,
         )
 
 
 def count_vocabulary(
-    sources: Sequence[Source], seed: int, hierarchy: Hierarchy | None = None
+    sources: Mapping[str, Source], seed: int, hierarchy: Hierarchy | None = None
 ) -> Vocabulary:
     """Count the words of the graphs of at most VOCABULARY_CAPTIONS captions of each source.
 
     Args:
-        sources: of captions with graphs.
+        sources: of captions with graphs, by name.
         seed: of the choice of captions.
         hierarchy: of the words.
     """
 
     def captions() -> list[Caption]:
         found = []
-        for number, source in enumerate(sources):
-            rng = generator(seed, "vocabulary", number)
+        for name, source in sources.items():
+            rng = generator(seed, f"{name}/vocabulary")
             many = len(source) > VOCABULARY_CAPTIONS
             records = (
                 rng.integers(len(source), size=VOCABULARY_CAPTIONS) if many else range(len(source))
@@ -160,3 +138,26 @@ def count_vocabulary(
         return found
 
     return Vocabulary(captions(), hierarchy)
+
+
+def text_ids(tokens: Int32[np.ndarray, "*rows n"]) -> Int32[np.ndarray, "*rows"]:
+    """Hash the tokens of each text to 31 bits: equal texts have equal ids."""
+    places = np.arange(1, tokens.shape[-1] + 1, dtype=np.uint64)
+    return _to_31_bits(_mixed(tokens.astype(np.uint64) + (places << np.uint64(32))).sum(axis=-1))
+
+
+def picture_ids(source: str, records: Int[np.ndarray, " rows"]) -> Int32[np.ndarray, " rows"]:
+    """Hash the records of a source to 31 bits."""
+    name = np.uint64(zlib.crc32(source.encode()))
+    return _to_31_bits(records.astype(np.uint64) * np.uint64(2**32) + name)
+
+
+def _mixed(x: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "..."]:
+    """The finaliser of splitmix64 (Steele et al. 2014): every bit depends on all."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _to_31_bits(x: UInt64[np.ndarray, "*rows"]) -> Int32[np.ndarray, "*rows"]:
+    return (_mixed(np.asarray(x)) >> np.uint64(33)).astype(np.int32)

@@ -1,12 +1,11 @@
-"""Settings of the sources of training pairs, of the held-out sets, and of how they are mixed."""
+"""The sources of captioned pictures, as a config names them."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from kgclip_jax.data.emoji.world import EmojiWorld
-from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.knowledge.parsing.parser import MODEL
-from kgclip_jax.schema import check
+from kgclip_jax.schema import Registry, check
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,11 @@ class EmojiSource:
     def __post_init__(self) -> None:
         check(self.weight > 0, "weight must be positive")
         check(self.evaluation_items != 1, "evaluation_items must be 0, or 2 and more")
+
+    @property
+    def knows_graphs(self) -> bool:
+        """Whether the scene graphs of captions are known: those of drawn scenes always are."""
+        return True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,11 @@ class StoredPictures:
         low, high = self.crop_scale
         check(0 < low <= high <= 1, "crop_scale must be two shares between 0 and 1")
         check(self.weight > 0, "weight must be positive")
+
+    @property
+    def knows_graphs(self) -> bool:
+        """Whether the scene graphs of captions are known."""
+        return self.graphs is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,28 +195,37 @@ StoredSource: TypeAlias = (
 )
 
 
+SOURCES = Registry(
+    "source",
+    {
+        "emoji": "kgclip_jax.data.sources:EmojiSource",
+        "photographs": "kgclip_jax.data.sources:PhotographSource",
+        "karpathy": "kgclip_jax.data.sources:KarpathySource",
+        "visual_genome": "kgclip_jax.data.sources:VisualGenomeSource",
+        "webdataset": "kgclip_jax.data.sources:WebdatasetSource",
+        "tfds": "kgclip_jax.data.sources:TfdsSource",
+        "array_record": "kgclip_jax.data.sources:ArrayRecordSource",
+    },
+)
+
+SourceConfig: TypeAlias = EmojiSource | StoredSource
+
+
 @dataclass(frozen=True)
 class Data:
-    """Where training pairs come from.
+    """Where files lie, and how batches are prepared from them.
 
     Attributes:
-        sources: by name; mixed by their weights.
-        path: folder that the sources' relative folders start from.
+        path: folder that relative folders of sources start from.
         bad_share: give up when a larger share of the records cannot be used.
         workers: processes that prepare batches; 0 prepares them in threads of the main process.
-        text_buckets: lengths that text batches are cut to, the smallest that holds the longest text
-            of the batch; the context length is always one of them.
-        negatives: texts that are wrong on purpose, made of each caption, or None.
         parser: the spaCy pipeline that the scene graphs of training captions come from; it parses
             held-out texts for a knowledge encoder.
     """
 
-    sources: dict[str, EmojiSource | StoredSource]
     path: str = "."
     bad_share: float = 0.05
     workers: int = 1
-    text_buckets: tuple[int, ...] = ()
-    negatives: NegativeSettings | None = None
     parser: str = MODEL
 
     def __post_init__(self) -> None:

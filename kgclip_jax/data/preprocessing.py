@@ -1,0 +1,28 @@
+"""How a model reads pictures and texts: one object, from the sources to the evaluation."""
+
+from dataclasses import dataclass
+
+from kgclip_jax.data.images import Interpolation, Resize
+from kgclip_jax.data.triples import TripleTokenizer
+from kgclip_jax.types import Tokenizer
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Everything between a record and the inputs of the towers.
+
+    Attributes:
+        image_size: side of the pictures in pixels.
+        tokenizer: of texts.
+        causal: whether texts may be cut to any length that holds them.
+        triples: turns scene graphs into tokens; None for a model without a knowledge encoder.
+        resize: for evaluation, see `images.evaluation_transform`.
+        interpolation: of that resizing.
+    """
+
+    image_size: int
+    tokenizer: Tokenizer
+    causal: bool = True
+    triples: TripleTokenizer | None = None
+    resize: Resize = "shortest"
+    interpolation: Interpolation = "bicubic"

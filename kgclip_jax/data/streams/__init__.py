@@ -1,0 +1,1 @@
+"""Streams: what a batch is made of, any rows of any step by random access."""

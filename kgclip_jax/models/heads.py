@@ -1,0 +1,56 @@
+"""Heads: modules beside the model that objectives train, such as a fusion transformer.
+
+A head is named in a config and by the objectives that use it. Its parameters begin as a function of
+the run's seed and of its name alone, so that adding one changes no other.
+"""
+
+import zlib
+from typing import Protocol, runtime_checkable
+
+import jax
+from flax import nnx
+from jaxtyping import Array
+
+from kgclip_jax.models import spec
+from kgclip_jax.models.dual_encoder import Params
+from kgclip_jax.schema import Registry
+
+HEADS = Registry("head", {})
+
+
+@runtime_checkable
+class Head(Protocol):
+    """A frozen dataclass that is its own entry in a config."""
+
+    kind: str
+
+    def build(self, model: spec.DualEncoder, *, rngs: nnx.Rngs) -> nnx.Module:
+        """Make the module beside a model of this shape. It holds parameters and nothing else."""
+        ...
+
+
+def init_head(head: Head, name: str, model: spec.DualEncoder, seed: int) -> Params:
+    """Return the fresh parameters of a head.
+
+    Raises:
+        ValueError: the module holds more than parameters, such as the random state of a dropout
+            layer: keys are given at the call, as rows of the batch.
+    """
+    key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+    module = _build(head, model, key)
+    _, params, rest = nnx.split(module, nnx.Param, ...)
+    if others := jax.tree.leaves(rest):
+        raise ValueError(
+            f"head {name!r} holds {len(others)} arrays that are no parameters (random state?)"
+        )
+    return nnx.to_pure_dict(params)
+
+
+def bind_head(head: Head, model: spec.DualEncoder, params: Params) -> nnx.Module:
+    """Return the module over these parameters, for use within a trace."""
+    abstract = nnx.eval_shape(lambda: _build(head, model, jax.random.key(0)))
+    return nnx.merge(nnx.graphdef(abstract), params)
+
+
+def _build(head: Head, model: spec.DualEncoder, key: Array) -> nnx.Module:
+    return head.build(model, rngs=nnx.Rngs(params=key))

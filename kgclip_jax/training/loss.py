@@ -1,0 +1,174 @@
+"""The loss of one step: a batch through the towers, then through both phases of each objective."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from kgclip_jax.batch import Batch
+from kgclip_jax.models.adapters import Lora, merge_adapters
+from kgclip_jax.models.dual_encoder import Model, Params
+from kgclip_jax.models.encode import encode, inputs_by_path
+from kgclip_jax.models.heads import Head, bind_head
+from kgclip_jax.models.rows import map_microbatches
+from kgclip_jax.objectives.base import Context, Losses, Objective, weighted_sum
+from kgclip_jax.objectives.liveness import used_arguments
+from kgclip_jax.paths import leaves_by_path
+
+Metrics = dict[str, Float[Array, ""]]
+
+
+class Fixed(NamedTuple):
+    """What a step reads beside its state and batch: neither differentiated nor donated.
+
+    Attributes:
+        teachers: the parameters of each frozen teacher.
+        constants: of each stream.
+    """
+
+    teachers: Mapping[str, Params]
+    constants: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LossFunction:
+    """A pure function from (params, batch, fixed, step) to the loss and its metrics.
+
+    Attributes:
+        model: the student, whose parameters are `params["model"]`.
+        objectives: by name.
+        adapters: LoRA of its towers, whose factors are `params["adapters"]`.
+        heads: by name, whose parameters are `params["heads"]`.
+        teachers: frozen models by name.
+        microbatches: parts that the batch goes through the towers in.
+        read: the inputs that some objective reads, by path.
+        taught: the inputs that some objective reads of each teacher.
+    """
+
+    model: Model
+    objectives: Mapping[str, Objective]
+    adapters: Mapping[str, Lora] = field(default_factory=dict)
+    heads: Mapping[str, Head] = field(default_factory=dict)
+    teachers: Mapping[str, Model] = field(default_factory=dict)
+    microbatches: int = 1
+    read: frozenset[str] | None = None
+    taught: Mapping[str, frozenset[str]] | None = None
+
+    def __call__(
+        self, params: Params, batch: Batch, fixed: Fixed, step: Int[Array, ""]
+    ) -> tuple[Float[Array, ""], Metrics]:
+        """Return the weighted sum of the objectives' losses, and what to log."""
+        streams = {objective.stream for objective in self.objectives.values()}
+        batch = {name: rows for name, rows in batch.items() if name in streams}
+        taught = self._taught(batch, fixed)
+        contexts = self._contexts(params, fixed, step)
+        embed = partial(self._embed, params, contexts)
+        vectors = map_microbatches(embed, (batch, taught), self.microbatches)
+        bound = self._bound_heads(params)
+        losses: dict[str, Losses] = {}
+        for name, objective in self.objectives.items():
+            heads = {head: bound[head] for head in objective.heads}
+            losses[name] = objective.loss(heads, vectors[name], contexts[objective.stream])
+        total = weighted_sum(self.objectives, losses)
+        scale = next(iter(contexts.values())).logit_scale
+        return total.loss, total.metrics | {"logit_scale": scale}
+
+    def _taught(self, batch: Batch, fixed: Fixed) -> dict[str, Any]:
+        """What the teachers make of a batch: before the checkpoint of a microbatch, so only once."""
+        return {
+            name: jax.lax.stop_gradient(
+                encode(
+                    teacher.bind(fixed.teachers[name]),
+                    batch,
+                    None if self.taught is None else self.taught[name],
+                )
+            )
+            for name, teacher in self.teachers.items()
+        }
+
+    def _embed(
+        self, params: Params, contexts: Mapping[str, Context], part: tuple[Batch, dict[str, Any]]
+    ) -> dict[str, Any]:
+        """The first phase of all objectives on some rows."""
+        batch, taught = part
+        merged = merge_adapters(params["model"], params["adapters"], self.adapters)
+        rows = encode(self.model.bind(merged), batch, self.read)
+        return self._embed_features(params, contexts, rows, taught)
+
+    def _embed_features(
+        self, params: Params, contexts: Mapping[str, Context], rows: Any, taught: Any
+    ) -> dict[str, Any]:
+        bound = self._bound_heads(params)
+        vectors = {}
+        for name, objective in self.objectives.items():
+            stream = objective.stream
+            vectors[name] = objective.embed(
+                {head: bound[head] for head in objective.heads},
+                rows[stream],
+                {teacher: tree[stream] for teacher, tree in taught.items()},
+                contexts[stream],
+            )
+        return vectors
+
+    def _contexts(
+        self, params: Params, fixed: Fixed, step: Int[Array, ""]
+    ) -> dict[str, Context]:
+        model = params["model"]
+        scale, bias = jnp.exp(model["logit_scale"]), model.get("logit_bias")
+        return {
+            objective.stream: Context(scale, bias, step, fixed.constants.get(objective.stream))
+            for objective in self.objectives.values()
+        }
+
+    def _bound_heads(self, params: Params) -> dict[str, Any]:
+        return {
+            name: bind_head(head, self.model.shape, params["heads"][name])
+            for name, head in self.heads.items()
+        }
+
+
+def with_read_inputs(
+    loss: LossFunction, params: Params, batch: Batch, fixed: Fixed
+) -> LossFunction:
+    """Return the same loss, knowing which inputs its objectives read; nobody has to declare it.
+
+    Args:
+        loss: the loss over all inputs.
+        params: shapes and dtypes.
+        batch: shapes and dtypes.
+        fixed: shapes and dtypes.
+    """
+    streams = {objective.stream for objective in loss.objectives.values()}
+    batch = {name: rows for name, rows in batch.items() if name in streams}
+    paths = inputs_by_path(batch)
+
+    def student(params: Params, batch: Batch) -> Any:
+        merged = merge_adapters(params["model"], params["adapters"], loss.adapters)
+        return encode(loss.model.bind(merged), batch)
+
+    def embed(params: Params, rows: Any, taught: Any, fixed: Fixed, step: Array) -> Any:
+        contexts = loss._contexts(params, fixed, step)
+        return loss._embed_features(params, contexts, rows, taught)
+
+    rows = jax.eval_shape(student, params, batch)
+    taught = jax.eval_shape(loss._taught, batch, fixed)
+    step = jax.ShapeDtypeStruct((), jnp.int32)
+    _, rows_used, taught_used, _, _ = used_arguments(embed, params, rows, taught, fixed, step)
+
+    def read(used: Any) -> frozenset[str]:
+        leaves = leaves_by_path(used)
+        return frozenset(
+            path
+            for path in paths
+            if any(live and leaf.startswith(f"{path}/") for leaf, live in leaves.items())
+        )
+
+    return replace(
+        loss,
+        read=read(rows_used),
+        taught={name: read(used) for name, used in taught_used.items()},
+    )

@@ -1,0 +1,73 @@
+"""Rows from the hosts onto the devices: which units a host loads, and where their rows go."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Shaped
+
+from kgclip_jax.batch import Batch
+from kgclip_jax.data.pipeline import HostUnits
+from kgclip_jax.data.streams.base import Stream
+from kgclip_jax.training.sharding import batch_sharding
+
+
+def host_units(streams: Mapping[str, Stream], mesh: jax.sharding.Mesh) -> HostUnits:
+    """Return, for each stream, the units that hold the rows of this host's devices, ascending."""
+    sharding = batch_sharding(mesh)
+    units: dict[str, Sequence[int]] = {}
+    for name, stream in streams.items():
+        mine: set[int] = set()
+        for (rows,) in sharding.addressable_devices_indices_map((stream.rows,)).values():
+            first, end, _ = rows.indices(stream.rows)
+            mine.update(range(first // stream.unit, -(-end // stream.unit)))
+        units[name] = sorted(mine)
+    return units
+
+
+class Placement:
+    """Puts the parts of this host's batches onto its devices; no rows are copied on the way there.
+
+    Args:
+        streams: what a batch is made of.
+        mesh: the devices.
+    """
+
+    def __init__(self, streams: Mapping[str, Stream], mesh: jax.sharding.Mesh) -> None:
+        self.units = host_units(streams, mesh)
+        self._all_units = {name: stream.rows // stream.unit for name, stream in streams.items()}
+        self._sharding = batch_sharding(mesh)
+
+    def __call__(self, parts: Sequence[Batch]) -> Batch:
+        """Return the global batch."""
+        return {name: self._place(name, [part[name] for part in parts]) for name in parts[0]}
+
+    def _place(self, name: str, parts: Sequence[Any]) -> Any:
+        units = self.units[name]
+        place_of = {unit: place for place, unit in enumerate(units)}
+
+        def put(*blocks: Shaped[np.ndarray, "_ ..."]) -> jax.Array:
+            per_unit = sum(map(len, blocks)) // len(units)
+            rows = per_unit * self._all_units[name]
+
+            def shard(index: tuple[slice, ...]) -> np.ndarray:
+                first, end, _ = index[0].indices(rows)
+                unit = first // per_unit
+                begin = place_of[unit] * per_unit + first - unit * per_unit
+                return _slice(blocks, begin, begin + end - first)
+
+            shape = (rows, *blocks[0].shape[1:])
+            return jax.make_array_from_callback(shape, self._sharding, shard)
+
+        return jax.tree.map(put, *parts)
+
+
+def _slice(blocks: Sequence[np.ndarray], begin: int, end: int) -> np.ndarray:
+    """Return rows of blocks that follow each other; those of one block are not copied."""
+    pieces = []
+    for block in blocks:
+        if begin < len(block) and end > 0:
+            pieces.append(block[max(begin, 0) : end])
+        begin, end = begin - len(block), end - len(block)
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
