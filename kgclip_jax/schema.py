@@ -1,19 +1,50 @@
 """From nested mappings to frozen dataclasses and back, with errors that name the key.
 
-A dataclass is its own schema: field annotations say what a key may hold. Unions of dataclasses are
-told apart by their field `kind`, a Literal.
+A dataclass is its own schema: field annotations say what a key may hold. Dataclasses that may stand
+in one place are told apart by their field `kind`, a Literal: those of a union or, where the list is
+open, those of a `Registry`:
+
+    objectives: dict[str, Annotated[Objective, OBJECTIVES]]
 """
 
+import contextlib
 import dataclasses
 import difflib
+import importlib
+import math
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
 
 from kgclip_jax.errors import ConfigError
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Registry:
+    """Kinds of one sort of part: where the dataclass of each lives; imported when it is asked for.
+
+    The first field of each is its `kind: Literal["contrastive"] = "contrastive"`.
+
+    Attributes:
+        noun: what messages call such a part: "objective".
+        places: module and name by kind: "kgclip_jax.objectives.contrastive:Contrastive".
+    """
+
+    noun: str
+    places: dict[str, str]
+
+    def find(self, kind: Any, path: str) -> type:
+        """Import the dataclass of a kind; raises ConfigError with the nearest known ones."""
+        if not isinstance(kind, str) or kind not in self.places:
+            near = suggestion(str(kind), self.places)
+            raise ConfigError(f"{path}.kind: there is no {self.noun} of kind {kind!r}{near}")
+        module, _, name = self.places[kind].partition(":")
+        found: type = getattr(importlib.import_module(module), name)
+        return found
 
 
 def parse(cls: type[T], values: Mapping[str, Any], path: str = "config") -> T:
@@ -21,7 +52,8 @@ def parse(cls: type[T], values: Mapping[str, Any], path: str = "config") -> T:
 
     Args:
         cls: the dataclass.
-        values: its fields by name; fields with defaults may be left out.
+        values: its fields by name; fields with defaults may be left out. An entry of a dict that is
+            None is left out; one of a registry has its own name as its kind unless it says another.
         path: how messages call this mapping.
 
     Raises:
@@ -32,7 +64,7 @@ def parse(cls: type[T], values: Mapping[str, Any], path: str = "config") -> T:
     for key in values:
         if key not in fields:
             raise ConfigError(f"{path}.{key} is no setting{suggestion(key, fields)}")
-    annotations = typing.get_type_hints(cls)
+    annotations = typing.get_type_hints(cls, include_extras=True)
     arguments = {}
     for name, field in fields.items():
         if name in values:
@@ -61,6 +93,8 @@ def suggestion(key: str, known: Iterable[str]) -> str:
 
 def _convert(annotation: Any, value: Any, path: str) -> Any:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _convert_registered(_registry(annotation), value, path)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(arguments, value, path)
     if origin is typing.Literal:
@@ -70,15 +104,31 @@ def _convert(annotation: Any, value: Any, path: str) -> Any:
     if origin is tuple and isinstance(value, (list, tuple)):
         return _convert_tuple(arguments, value, path)
     if origin is dict and isinstance(value, Mapping):
-        return {key: _convert(arguments[1], item, f"{path}.{key}") for key, item in value.items()}
+        return _convert_dict(arguments[1], value, path)
     if dataclasses.is_dataclass(annotation) and isinstance(value, Mapping):
         return parse(typing.cast(type, annotation), value, path)
-    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if annotation is float and type(value) in (int, float):
+        return _finite(value, path)
     if type(value) is annotation:
         return value
-    wanted = getattr(origin or annotation, "__name__", str(annotation))
-    raise ConfigError(f"{path} must be a {wanted}, not {value!r}")
+    raise _mismatch((annotation,), value, path)
+
+
+def _mismatch(options: Iterable[Any], value: Any, path: str) -> ConfigError:
+    return ConfigError(f"{path} must be a {' or '.join(map(_name, options))}, not {value!r}")
+
+
+def _name(annotation: Any) -> str:
+    origin = typing.get_origin(annotation)
+    if origin is typing.Literal:
+        return " or ".join(map(repr, typing.get_args(annotation)))
+    return getattr(origin or annotation, "__name__", str(annotation))
+
+
+def _finite(value: float | int, path: str) -> float:
+    if math.isfinite(value):
+        return float(value)
+    raise ConfigError(f"{path} must be finite, not {value!r}")
 
 
 def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
@@ -87,14 +137,57 @@ def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
     options = tuple(option for option in options if option is not type(None))
     if len(options) == 1:
         return _convert(options[0], value, path)
-    kinds = {kind: option for option in options for kind in _kinds(option)}
-    if not isinstance(value, Mapping) or value.get("kind") not in kinds:
-        raise ConfigError(f"{path}.kind must be one of {', '.join(kinds)}")
-    return parse(kinds[value["kind"]], value, path)
+    sections = [option for option in options if dataclasses.is_dataclass(option)]
+    if type(value) in sections:
+        return value
+    if isinstance(value, Mapping) and sections:
+        return parse(_of_kind(sections, value.get("kind"), path), value, path)
+    for option in options:
+        if option not in sections:
+            with contextlib.suppress(ConfigError):
+                return _convert(option, value, path)
+    raise _mismatch(options, value, path)
 
 
-def _kinds(option: Any) -> tuple[str, ...]:
-    return typing.get_args(typing.get_type_hints(option)["kind"])
+def _of_kind(sections: Sequence[Any], kind: Any, path: str) -> type:
+    """Choose among a union's dataclasses; without a kind, the only one with a default for it."""
+    if len(sections) == 1:
+        return sections[0]
+    kinds = {name: section for section in sections for name in _kinds(section)}
+    defaults = [section.kind for section in sections if hasattr(section, "kind")]
+    if kind is None and len(defaults) == 1:
+        (kind,) = defaults
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ConfigError(f"{path}.kind must be one of {', '.join(kinds)}, not {kind!r}")
+    return kinds[kind]
+
+
+def _kinds(section: Any) -> tuple[str, ...]:
+    return typing.get_args(typing.get_type_hints(section)["kind"])
+
+
+def _registry(annotation: Any) -> Registry:
+    return next(extra for extra in annotation.__metadata__ if isinstance(extra, Registry))
+
+
+def _convert_registered(registry: Registry, value: Any, path: str) -> Any:
+    if dataclasses.is_dataclass(value):
+        if type(value) is registry.find(getattr(value, "kind", None), path):
+            return value
+    elif isinstance(value, Mapping):
+        return parse(registry.find(value.get("kind"), path), value, path)
+    raise ConfigError(f"{path} must hold the settings of one {registry.noun}, not {value!r}")
+
+
+def _convert_dict(annotation: Any, values: Mapping[str, Any], path: str) -> dict[str, Any]:
+    registered = typing.get_origin(annotation) is Annotated
+    entries = {}
+    for name, value in values.items():
+        if registered and isinstance(value, Mapping):
+            value = {"kind": name, **value}
+        if value is not None:
+            entries[name] = _convert(annotation, value, f"{path}.{name}")
+    return entries
 
 
 def _convert_tuple(items: tuple[Any, ...], value: Any, path: str) -> tuple[Any, ...]:
@@ -106,17 +199,6 @@ def _convert_tuple(items: tuple[Any, ...], value: Any, path: str) -> tuple[Any, 
         _convert(item, entry, f"{path}[{i}]")
         for i, (item, entry) in enumerate(zip(items, value, strict=True))
     )
-
-
-def settings(cls: Any) -> Iterator[str]:
-    """Yield the name of each field of a dataclass and of the dataclasses within it."""
-    if dataclasses.is_dataclass(cls):
-        annotations = typing.get_type_hints(cls)
-        for entry in dataclasses.fields(cls):
-            yield entry.name
-            yield from settings(annotations[entry.name])
-    for argument in typing.get_args(cls):
-        yield from settings(argument)
 
 
 def to_dict(value: Any) -> dict[str, Any]:

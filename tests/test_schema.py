@@ -1,7 +1,8 @@
 """Parsing nested mappings into dataclasses, and the errors that name the key."""
 
+import json
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
@@ -22,12 +23,30 @@ class Square:
 
 
 @dataclass(frozen=True)
+class Brush:
+    kind: Literal["brush"] = "brush"
+    width: float | Literal["auto"] = "auto"
+
+
+@dataclass(frozen=True)
+class Pencil:
+    kind: Literal["pencil"] = "pencil"
+    hard: bool = False
+
+
+TOOLS = schema.Registry("tool", {"brush": f"{__name__}:Brush", "nib": "kgclip_jax.nowhere:Nib"})
+
+
+@dataclass(frozen=True)
 class Drawing:
     shapes: dict[str, Circle | Square]
     size: tuple[int, int] = (3, 4)
     tags: tuple[str, ...] = ()
     limit: float | None = None
     frame: Square = field(default_factory=lambda: Square("square"))
+    tools: dict[str, Annotated[Any, TOOLS]] = field(default_factory=dict)
+    first: Annotated[Any, TOOLS] | None = None
+    paper: Circle | Brush | float = 1.0
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 0:
@@ -48,11 +67,42 @@ def test_nested_values_become_dataclasses_and_come_back():
     assert schema.parse(Drawing, schema.to_dict(drawing)) == drawing
 
 
+def test_entries_of_a_registry_are_open_and_named_by_their_kind(monkeypatch):
+    monkeypatch.setitem(TOOLS.places, "pencil", f"{__name__}:Pencil")
+    tools = {"brush": {"width": 3}, "mine": {"kind": "pencil", "hard": True}, "other": Pencil()}
+    drawing = schema.parse(Drawing, {"shapes": {}, "tools": tools, "first": {"kind": "brush"}})
+    brush, mine = Brush(width=3.0), Pencil(hard=True)
+    assert drawing.tools == {"brush": brush, "mine": mine, "other": Pencil()}
+    assert drawing.first == Brush()
+    values = json.loads(json.dumps(schema.to_dict(drawing)))
+    assert values["tools"]["brush"] == {"kind": "brush", "width": 3.0}
+    assert schema.parse(Drawing, values) == drawing
+
+
+def test_entries_of_dicts_that_are_none_are_left_out():
+    shapes = {"a": None, "b": {"kind": "circle"}}
+    drawing = schema.parse(Drawing, {"shapes": shapes, "tools": {"brush": None}})
+    assert (drawing.shapes, drawing.tools) == ({"b": Circle("circle")}, {})
+
+
+@pytest.mark.parametrize(
+    ("value", "parsed"),
+    [
+        (2, 2.0),
+        ({"kind": "circle"}, Circle("circle")),
+        ({"width": 2.0}, Brush(width=2.0)),  # the one whose kind has a default
+        (Brush(), Brush()),
+    ],
+)
+def test_unions_of_sections_and_values(value, parsed):
+    assert schema.parse(Drawing, {"shapes": {}, "paper": value}).paper == parsed
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"shapes": {}, "sizes": (1, 2)}, r"config\.sizes is no setting; did you mean size\?"),
-        ({"shapes": {}, "zzz": 1}, r"config\.zzz is no setting; known here: frame, limit"),
+        ({"shapes": {}, "zzz": 1}, r"config\.zzz is no setting; known here: first, frame, limit"),
         ({}, r"config\.shapes is not set"),
         ({"shapes": {"a": {"kind": "cube"}}}, r"config\.shapes\.a\.kind must be one of circle, sq"),
         ({"shapes": {"a": {"kind": "square", "side": 1.5}}}, r"shapes\.a\.side must be a int"),
@@ -61,6 +111,35 @@ def test_nested_values_become_dataclasses_and_come_back():
         ({"shapes": {}, "limit": True}, r"config\.limit must be a float, not True"),
         ({"shapes": {}, "limit": -1.0}, r"config: limit must not be negative"),
         ({"shapes": {}, "frame": 3}, r"config\.frame must be a Square, not 3"),
+        ({"shapes": {"a": 3}}, r"config\.shapes\.a must be a Circle or Square, not 3"),
+        (
+            {"shapes": {}, "paper": {"kind": "x"}},
+            r"paper\.kind must be one of circle, brush, not 'x'",
+        ),
+        ({"shapes": {}, "paper": float("nan")}, r"config\.paper must be a .* or float, not nan"),
+        ({"shapes": {}, "limit": float("inf")}, r"config\.limit must be finite, not inf"),
+        (
+            {"shapes": {}, "first": {}},
+            r"first\.kind: there is no tool of kind None; known here: br",
+        ),
+        (
+            {"shapes": {}, "tools": {"brusj": {}}},
+            r"tools\.brusj\.kind: there is no tool of kind 'brusj'; did you mean brush\?",
+        ),
+        (
+            {"shapes": {}, "tools": {"a": {"kind": ["brush"]}}},
+            r"tools\.a\.kind: there is no tool of kind \['brush'\]",
+        ),
+        ({"shapes": {}, "tools": {"a": Pencil()}}, r"no tool of kind 'pencil'"),
+        (
+            {"shapes": {}, "tools": {"brush": {"widt": 1.0}}},
+            r"config\.tools\.brush\.widt is no set",
+        ),
+        ({"shapes": {}, "tools": {"brush": 3}}, r"brush must hold the settings of one tool, not 3"),
+        (
+            {"shapes": {}, "tools": {"brush": {"width": "broad"}}},
+            r"tools\.brush\.width must be a float or 'auto', not 'broad'",
+        ),
     ],
 )
 def test_bad_values_are_refused_by_key(values, message):
