@@ -11,7 +11,6 @@ picture gets.
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.loading import settings_of
 from kgclip_jax.schema import suggestion
@@ -90,9 +89,7 @@ def get_config(arguments: str) -> ConfigDict:
     config.evaluation = {}
     for name in names or SUITES:
         config.evaluation.update(SUITES[name])
-    config.data.update(sources={}, path="data")
-    config.objectives = dict(contrastive=dict(form="softmax"))
+    config.data.path = "data"
     config.optimizer = dict(learning_rate=1e-5)
-    config.batch_size = 128
     config.total_steps = 1
-    return complete(config)
+    return config

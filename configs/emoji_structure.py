@@ -31,7 +31,6 @@ intervals over seeds leave out how CLIPs differ.
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.data.emoji.vocabulary import CONVERSE_PHRASES
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
@@ -48,7 +47,7 @@ RANDOM = dict(swap_words=1.0)
 def get_config(arguments: str) -> ConfigDict:
     """Return the experiment: `--config=configs/emoji_structure.py:base` or `:ROW,SEED`."""
     if arguments == "base":
-        return complete(_plain(BASE_SEED, BASE_STEPS))
+        return _plain(BASE_SEED, BASE_STEPS)
     row, _, seed = arguments.partition(",")
     if row not in STEPS:
         raise ConfigError(f"there is no row {row!r}{suggestion(row, ['base', *STEPS])}")
@@ -62,17 +61,17 @@ def get_config(arguments: str) -> ConfigDict:
     if row in ("random", "semantic", "paper", "all"):
         # A small margin lets go of a pair once it is in order, which keeps retrieval; the high
         # weight is what starts relations to be learnt.
-        config.objectives = dict(
-            structure_clip=dict(mode="paper", margin=0.05, negative_weight=10.0)
+        config.objectives = dict(structure_clip=dict(margin=0.05, negative_weight=10.0))
+        config.streams.captions.negatives = dict(
+            kinds=RANDOM if row == "random" else SEMANTIC
         )
-        config.data.negatives = dict(kinds=RANDOM if row == "random" else SEMANTIC)
     if row in ("encoder", "paper", "all"):
         text = config.model.text.transformer
         blocks = dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
         config.model.knowledge = dict(transformer=blocks)
     if row in ("encoder", "all"):
         config.model.knowledge.converses = CONVERSE_PHRASES
-    return complete(config)
+    return config
 
 
 def _plain(seed: int, steps: int) -> ConfigDict:
@@ -92,11 +91,10 @@ def _plain(seed: int, steps: int) -> ConfigDict:
         relation_probability=0.9,
     )
     emoji = dict(kind="emoji", world=world, evaluation_items=1000)
-    config.data = dict(sources=dict(emoji=emoji), text_buckets=(16, 24))
+    config.streams = dict(captions=dict(sources=dict(emoji=emoji), rows=128))
     config.objectives = dict(contrastive=dict(form="softmax"))
     config.optimizer = dict(
         learning_rate=1e-3, b2=0.95, schedule=dict(kind="cosine", warmup_steps=50)
     )
-    config.batch_size = 128
     config.total_steps = steps
     return config

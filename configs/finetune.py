@@ -19,26 +19,21 @@ A SOURCE with a knowledge encoder needs the scene graphs of the captions in FOLD
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.loading import settings_of
 
 
 def get_config(source: str) -> ConfigDict:
     """Return the experiment for a trained model: `--config=configs/finetune.py:SOURCE`."""
     config = ConfigDict(settings_of(source))
-    config.data.update(
-        path="data/flickr8k",
-        sources=dict(
-            photographs=dict(
-                kind="photographs",
-                split="train",
-                evaluation_split="dev",
-                crop_scale=(0.6, 1.0),
-                graphs=None if config.model.get("knowledge") is None else "graphs",
-            )
-        ),
-        text_buckets=(24,) if config.model.text.causal else (),
+    config.data.path = "data/flickr8k"
+    photographs = dict(
+        kind="photographs",
+        split="train",
+        evaluation_split="dev",
+        crop_scale=(0.6, 1.0),
+        graphs=None if config.model.get("knowledge") is None else "graphs",
     )
+    config.streams = dict(captions=dict(sources=dict(photographs=photographs), rows=128))
     form = "softmax" if config.model.logit_bias is None else "sigmoid"
     config.objectives = dict(contrastive=dict(form=form))
     config.optimizer = dict(
@@ -47,7 +42,6 @@ def get_config(source: str) -> ConfigDict:
         weight_decay=0.1,
         b2=0.98,
     )
-    config.batch_size = 128
     config.total_steps = 500
     config.evaluate_every = 250
-    return complete(config)
+    return config

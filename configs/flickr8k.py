@@ -3,7 +3,7 @@
     python launch/train.py --config=configs/flickr8k.py --config.data.path=FOLDER
 
 FOLDER holds `captions.txt` (CSV: image,caption), `splits.json` and `images/`, as Flickr8k does; a
-folder in the COCO layout works with `--config.data.sources.photographs.split=train2017`.
+folder in the COCO layout works with `--config.streams.captions.sources.photographs.split=train2017`.
 
 With an argument more, `:small,clip`, it asks swap tests too, which need the parser (`pip install -r
 requirements-parse.txt`). `negclip` has negatives from scene graphs in its softmax, `structure` is
@@ -18,7 +18,6 @@ below that of released models, which have seen 400 million.
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import suggestion, to_dict
@@ -34,19 +33,11 @@ def get_config(arguments: str = "small") -> ConfigDict:
         raise ConfigError(f"there is no variant {variant!r}{suggestion(variant, STEPS)}")
     config = ConfigDict()
     config.model = to_dict(preset(model))
-    config.data = dict(
-        path="data/flickr8k",
-        sources=dict(
-            photographs=dict(
-                kind="photographs",
-                split="train",
-                evaluation_split="dev",
-                crop_scale=(0.4, 1.0),
-            )
-        ),
-        text_buckets=(24,),
-        workers=1,
+    config.data = dict(path="data/flickr8k", workers=1)
+    photographs = dict(
+        kind="photographs", split="train", evaluation_split="dev", crop_scale=(0.4, 1.0)
     )
+    config.streams = dict(captions=dict(sources=dict(photographs=photographs), rows=128))
     config.objectives = dict(contrastive=dict(form="softmax"))
     config.optimizer = dict(
         learning_rate=1e-3,
@@ -54,7 +45,6 @@ def get_config(arguments: str = "small") -> ConfigDict:
         weight_decay=0.2,
         b2=0.98,
     )
-    config.batch_size = 128
     config.total_steps = STEPS[variant or "clip"]
     config.seed = 0
     config.log_every = 10
@@ -64,17 +54,15 @@ def get_config(arguments: str = "small") -> ConfigDict:
             "dev swaps": dict(kind="swaps", source=dict(kind="photographs", split="dev"))
         }
     if variant in ("negclip", "structure"):
-        config.data.sources.photographs.graphs = "graphs"
-        config.data.negatives = dict(
+        config.streams.captions.sources.photographs.graphs = "graphs"
+        config.streams.captions.negatives = dict(
             kinds=dict(swap_objects=1.0, swap_attributes=1.0, swap_relation=1.0)
         )
     if variant == "negclip":
         config.objectives.contrastive.negatives = True
     if variant == "structure":
-        config.objectives = dict(
-            structure_clip=dict(mode="paper", margin=0.05, negative_weight=10.0)
-        )
+        config.objectives = dict(structure_clip=dict(margin=0.05, negative_weight=10.0))
         text = config.model.text.transformer
         blocks = dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
         config.model.knowledge = dict(transformer=blocks)
-    return complete(config)
+    return config

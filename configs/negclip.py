@@ -32,7 +32,6 @@ split is measured here; the benchmarks of composition by
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.loading import settings_of
 
@@ -51,20 +50,19 @@ def get_config(arguments: str) -> ConfigDict:
     if negatives not in NEGATIVES:
         raise ConfigError(f"no negatives {negatives!r}; there are {' and '.join(NEGATIVES)}")
     config = ConfigDict(settings_of(source))
-    config.data.update(
-        path="data/coco",
-        sources=dict(
-            coco=dict(
-                kind="karpathy",
-                file="dataset_coco.json",
-                split="train",
-                evaluation_split="test",
-                crop_scale=(0.9, 1.0),
-                graphs="graphs" if negatives == "semantic" else None,
-            )
-        ),
-        text_buckets=(24, 32) if config.model.text.causal else (),
-        negatives=dict(kinds=NEGATIVES[negatives]),
+    config.data.path = "data/coco"
+    coco = dict(
+        kind="karpathy",
+        file="dataset_coco.json",
+        split="train",
+        evaluation_split="test",
+        crop_scale=(0.9, 1.0),
+        graphs="graphs" if negatives == "semantic" else None,
+    )
+    config.streams = dict(
+        captions=dict(
+            sources=dict(coco=coco), rows=BATCH_SIZE, negatives=dict(kinds=NEGATIVES[negatives])
+        )
     )
     config.objectives = dict(contrastive=dict(form="softmax", negatives=True))
     config.optimizer = dict(
@@ -75,6 +73,5 @@ def get_config(arguments: str) -> ConfigDict:
         eps=1e-6,
         clip_norm=None,
     )
-    config.batch_size = BATCH_SIZE
     config.total_steps = EPOCHS * PAIRS // BATCH_SIZE
-    return complete(config)
+    return config

@@ -15,7 +15,6 @@ part of what `configs/emoji_structure.py` shows, and loses in retrieval):
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.data.emoji.vocabulary import CONVERSE_PHRASES
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
@@ -41,7 +40,8 @@ def get_config(variant: str = "clip") -> ConfigDict:
         attribute_probability=0.7,
         relation_probability=0.9,
     )
-    config.data = dict(sources=dict(emoji=dict(kind="emoji", world=world)), text_buckets=(16, 24))
+    emoji = dict(kind="emoji", world=world)
+    config.streams = dict(captions=dict(sources=dict(emoji=emoji), rows=128))
     config.objectives = dict(contrastive=dict(form="softmax"))
     config.optimizer = dict(
         learning_rate=1e-3, b2=0.95, schedule=dict(kind="cosine", warmup_steps=50)
@@ -51,18 +51,17 @@ def get_config(variant: str = "clip") -> ConfigDict:
         config.seed = 1  # or it would see the same scenes again
     if variant == "structure":
         _add_structure(config)
-    config.batch_size = 128
     config.total_steps = STEPS[variant]
-    return complete(config)
+    return config
 
 
 def _add_structure(config: ConfigDict) -> None:
     """Negatives made of scene graphs, and the encoder that reads these graphs."""
-    config.data.negatives = dict(
+    config.streams.captions.negatives = dict(
         # The rarer, the more often wanted.
         kinds=dict(swap_objects=1.0, swap_attributes=6.0, swap_relation=4.0)
     )
-    config.objectives = dict(structure_clip=dict(mode="paper", margin=0.05, negative_weight=10.0))
+    config.objectives = dict(structure_clip=dict(margin=0.05, negative_weight=10.0))
     text = config.model.text.transformer
     blocks = dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
     config.model.knowledge = dict(transformer=blocks, converses=CONVERSE_PHRASES)

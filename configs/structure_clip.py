@@ -32,12 +32,11 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.loading import settings_of
 
 PAIRS, EPOCHS, BATCH_SIZE = 113_287, 10, 64
-MODES = ("code", "paper")
+OBJECTIVES = dict(code="structure_clip_code", paper="structure_clip")
 
 BERT_BASE = dict(
     width=768, depth=6, heads=12, mlp_width=3072, activation="gelu_erf", norm_eps=1e-12
@@ -60,22 +59,21 @@ def get_config(arguments: str) -> ConfigDict:
         config.element_tokenizer = dict(
             kind="json", file=str(Path(bert) / "tokenizer.json"), pad_id=0
         )
-    config.data.update(
-        path="data/coco",
-        sources=dict(
-            coco=dict(
-                kind="karpathy",
-                file="dataset_coco.json",
-                split="train",
-                evaluation_split="test",
-                crop_scale=(0.9, 1.0),
-                graphs="graphs",
-            )
-        ),
-        text_buckets=(24, 32) if config.model.text.causal else (),
-        negatives=dict(kinds=dict(structure_clip=1.0)),
+    config.data.path = "data/coco"
+    coco = dict(
+        kind="karpathy",
+        file="dataset_coco.json",
+        split="train",
+        evaluation_split="test",
+        crop_scale=(0.9, 1.0),
+        graphs="graphs",
     )
-    config.objectives = dict(structure_clip=dict(mode=mode))
+    config.streams = dict(
+        captions=dict(
+            sources=dict(coco=coco), rows=BATCH_SIZE, negatives=dict(kinds=dict(structure_clip=1.0))
+        )
+    )
+    config.objectives = {OBJECTIVES[mode]: {}}
     config.optimizer = dict(
         learning_rate=5e-6,
         schedule=dict(kind="constant"),
@@ -86,16 +84,15 @@ def get_config(arguments: str) -> ConfigDict:
         groups=(dict(pattern=".*", weight_decay=0.1),),  # norms, biases and positions, too
     )
     config.execution = dict(dtype="float32")
-    config.batch_size = BATCH_SIZE
     config.total_steps = EPOCHS * PAIRS // BATCH_SIZE
-    return complete(config)
+    return config
 
 
 def _arguments(text: str) -> tuple[str, str, str | None]:
     """Return the source, the mode, and the folder of BERT, if one is given."""
     source, *rest = text.split(",")
-    modes = [argument for argument in rest if argument in MODES]
-    folders = [argument for argument in rest if argument not in MODES]
+    modes = [argument for argument in rest if argument in OBJECTIVES]
+    folders = [argument for argument in rest if argument not in OBJECTIVES]
     if len(modes) > 1 or len(folders) > 1:
         raise ConfigError("give SOURCE, and at most one of code and paper, and one BERT folder")
     if folders and not Path(folders[0]).is_dir():

@@ -14,7 +14,6 @@ files:
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.loading import settings_of
 
 
@@ -22,9 +21,7 @@ def get_config(source: str) -> ConfigDict:
     """Return the experiment for a trained model: `--config=configs/zero_shot.py:SOURCE`."""
     config = ConfigDict(settings_of(source))
     config.evaluation = dict(pictures=dict(kind="classification", folder="."))
-    config.data.update(sources={}, path="data/pictures")
-    config.objectives = dict(contrastive=dict(form="softmax"))
+    config.data.path = "data/pictures"
     config.optimizer = dict(learning_rate=1e-5)
-    config.batch_size = 128
     config.total_steps = 1
-    return complete(config)
+    return config

@@ -4,7 +4,7 @@ Config files (`configs/*.py`) return an `ml_collections.ConfigDict` with these k
 given the parts that they use, never the whole experiment.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -21,7 +21,6 @@ from kgclip_jax.objectives.base import OBJECTIVES, Objective, check_objectives
 from kgclip_jax.schema import check, suggestion
 from kgclip_jax.teachers import TEACHERS, TeacherConfig
 from kgclip_jax.training.settings import Optimizer, Tuning
-from kgclip_jax.types import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -164,19 +163,6 @@ class Experiment:
                 )
 
 
-def check_tokenizer(text: spec.Text, tokenizer: Tokenizer) -> None:
-    """Raise ConfigError unless a text tower can read what a tokenizer writes."""
-    if text.vocabulary < tokenizer.vocabulary_size:
-        raise ConfigError(
-            f"config.model.text.vocabulary {text.vocabulary} is smaller than the tokenizer's "
-            f"{tokenizer.vocabulary_size}"
-        )
-    if text.pooling == "eos" and text.eos_id != tokenizer.end_id:
-        raise ConfigError(
-            f"config.model.text.eos_id {text.eos_id} is not the tokenizer's {tokenizer.end_id}"
-        )
-
-
 def experiment(values: Mapping[str, Any]) -> Experiment:
     """Validate a config. Raises ConfigError naming the key, with the nearest known ones."""
     return schema.parse(Experiment, values)
@@ -197,15 +183,18 @@ SAFE_TO_CHANGE = (
 )
 
 
-def check_resumable(saved: Mapping[str, Any], new: Experiment) -> None:
+def check_resumable(
+    saved: Mapping[str, Any], new: Experiment, *, also_safe: Sequence[str] = ()
+) -> None:
     """Refuse to continue a run under settings that would make it another run.
 
     Args:
         saved: the run's `config.json`; a setting that is younger than it had its default.
         new: the settings of this launch.
+        also_safe: keys that may change beside `SAFE_TO_CHANGE`.
 
     Raises:
-        ConfigError: with one line for each changed key outside `SAFE_TO_CHANGE`.
+        ConfigError: with one line for each changed key that is not safe to change.
     """
     try:
         before = schema.to_dict(experiment(saved))
@@ -213,15 +202,16 @@ def check_resumable(saved: Mapping[str, Any], new: Experiment) -> None:
         raise ConfigError(
             f"this workdir holds a run of another version: {error}. Use another --workdir"
         ) from error
+    safe = (*SAFE_TO_CHANGE, *also_safe)
     changed = [
         f"  {key}: {old!r} -> {now!r}"
         for key, old, now in schema.differences(before, schema.to_dict(new))
-        if not any(key == safe or key.startswith(f"{safe}.") for safe in SAFE_TO_CHANGE)
+        if not any(key == known or key.startswith(f"{known}.") for known in safe)
     ]
     if changed:
         raise ConfigError(
             "this workdir holds a run with another config:\n"
             + "\n".join(changed)
             + "\nUse another --workdir, or undo these changes. "
-            + f"Safe to change: {', '.join(SAFE_TO_CHANGE)}."
+            + f"Safe to change: {', '.join(safe)}."
         )

@@ -1,36 +1,33 @@
 """A run from its settings to its report: builds every part and hands them to the loop."""
 
+from collections import Counter
 from contextlib import ExitStack, closing
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import jax
 from rich.console import Console
 
 from kgclip_jax import config, schema
-from kgclip_jax.data.pipeline import Batches, summarise, training_batches
-from kgclip_jax.data.texts import TextMaker, count_vocabulary
-from kgclip_jax.data.tokenization.settings import TokenizerSettings, make_tokenizer
-from kgclip_jax.data.triples import triple_tokenizer
+from kgclip_jax.data.pipeline import host_batches, summarise
+from kgclip_jax.data.streams.base import BAD_RECORD, Stream, StreamOpening
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.evaluation.evaluate import check_sets, evaluate
 from kgclip_jax.evaluation.result import render_table
 from kgclip_jax.inference import ClipEncoder
-from kgclip_jax.knowledge.hierarchy import read_hierarchy
-from kgclip_jax.knowledge.negatives import NegativeSettings
-from kgclip_jax.knowledge.vocabulary import Vocabulary
-from kgclip_jax.loading import own_tokenizers
-from kgclip_jax.sources import training_sources
+from kgclip_jax.model_inputs import preprocessing_for
+from kgclip_jax.models.flops import step_work
+from kgclip_jax.store.checkpoints import Checkpoints, check_same, describe, saved_steps
+from kgclip_jax.store.workdir import Workdir
+from kgclip_jax.teachers import open_teachers
 from kgclip_jax.training import sharding
-from kgclip_jax.training.checkpoints import Checkpoints, describe, saved_steps
 from kgclip_jax.training.display import Display
 from kgclip_jax.training.hooks import Every, Hook, SaveCheckpoints
 from kgclip_jax.training.loop import Interruption, train
 from kgclip_jax.training.metrics import (
-    BadRecords,
     JsonLines,
     LogMetrics,
-    NegativesMade,
+    RecordCounts,
     TensorBoard,
     Throughput,
 )
@@ -40,68 +37,127 @@ from kgclip_jax.training.outcome import (
     record_evaluation,
     write_run_report,
 )
+from kgclip_jax.training.placement import Placement
+from kgclip_jax.training.promises import check_promises, promises
 from kgclip_jax.training.setup import Setup, set_up
 from kgclip_jax.training.start import find_start
-from kgclip_jax.training.step import TrainState
+from kgclip_jax.training.step import TrainState, checkpoint_items, from_checkpoint_items
 from kgclip_jax.training.summary import parameter_table
-from kgclip_jax.workdir import Workdir, write_json
 
 ENCODED_AT_ONCE = 128  # inputs of an evaluation, rounded to what the devices can share
 
 
 class Run:
-    """One run in its workdir; continues from the newest checkpoint, if there is one.
+    """One run in its workdir; continues from a checkpoint, if there is one.
 
     Args:
         experiment: the settings.
         workdir: where everything is written.
         console: where progress is shown.
+        from_step: go back to this checkpoint instead of the newest; later ones are put aside, and
+            the learning rate may change.
 
     Raises:
         UserError: when settings, data or workdir are at fault; nothing is lost by it.
     """
 
-    def __init__(self, experiment: config.Experiment, workdir: Workdir, console: Console) -> None:
+    def __init__(
+        self,
+        experiment: config.Experiment,
+        workdir: Workdir,
+        console: Console,
+        *,
+        from_step: int | None = None,
+    ) -> None:
+        if not experiment.objectives:
+            raise ConfigError("config.objectives names nothing to train for")
         self.experiment = experiment
         self.workdir = workdir
         self.console = console
-        self.continues = bool(saved_steps(workdir.checkpoints))
-        if self.continues:
-            config.check_resumable(workdir.read_config(), experiment)
-        self.setup: Setup = set_up(experiment)
-        text, settings, elements = experiment.model.text, *self._tokenizer_settings()
-        self.tokenizer = make_tokenizer(settings, text.context_length)
-        config.check_tokenizer(text, self.tokenizer)
-        self.triples = triple_tokenizer(experiment.model.knowledge, settings, elements)
-        if not experiment.data.sources:
-            raise ConfigError("config.data.sources names no source to train on")
-        self.sources = training_sources(experiment.data, experiment.model.vision.image_size)
-        self.start = None if self.continues else find_start(experiment, self.tokenizer)
+        self.step = self._first_step(from_step)
+        if self.step:
+            freed = () if from_step is None else ("optimizer.learning_rate",)
+            config.check_resumable(workdir.read_config(), experiment, also_safe=freed)
+        self._tokenizers = self._tokenizer_settings()
+        self.reading = preprocessing_for(experiment.model, *self._tokenizers)
         workdir.create()
-        pieces = None if elements is None or self.triples is None else self.triples.tokenizer
-        self.checkpoints = Checkpoints(
-            workdir.checkpoints,
-            describe(
-                experiment.model,
-                self.tokenizer.fingerprint,
-                None if pieces is None else pieces.fingerprint,
-            ),
-            experiment.checkpoints.keep,
+        self.checkpoints = Checkpoints(workdir.checkpoints, experiment.checkpoints.keep)
+        self.progress = self.checkpoints.progress(self.step) if self.step else {}
+        self.streams = self._open_streams()
+        execution = experiment.execution.on(jax.default_backend())
+        self.promises = promises(self.streams, execution.dtype)
+        if self.step:
+            check_promises(self.progress["promises"], self.promises)
+        teachers = open_teachers(
+            experiment.teachers, workdir.root / "teachers", self.reading, execution
         )
+        self.setup: Setup = set_up(
+            experiment,
+            self.streams,
+            teachers={name: (teacher.model, teacher.params) for name, teacher in teachers.items()},
+        )
+        self.placement = Placement(self.streams, self.setup.mesh)
+        self.description = describe(
+            experiment.model,
+            *self._tokenizers,
+            adapters=experiment.tuning.adapters,
+            parser=experiment.data.parser,
+            execution=experiment.execution,
+        )
+        self.start = None if self.step else find_start(experiment, self.reading.tokenizer)
         self.sets = held_out_sets(experiment)
         check_sets(self.sets)
 
+    def _first_step(self, from_step: int | None) -> int:
+        """Return the step to continue from, 0 for a fresh run."""
+        steps, directory = saved_steps(self.workdir.checkpoints), self.workdir.checkpoints
+        if from_step is not None and from_step not in steps:
+            known = ", ".join(map(str, steps)) or "none"
+            raise CheckpointError(f"--from-step={from_step}: {directory} has: {known}")
+        step = from_step if from_step is not None else steps[-1] if steps else 0
+        if step > self.experiment.total_steps:
+            raise CheckpointError(
+                f"{directory} is at step {step} already, beyond config.total_steps "
+                f"{self.experiment.total_steps}"
+            )
+        return step
+
+    def _tokenizer_settings(self) -> tuple[Any, Any]:
+        """A run that continues has its tokenizers with it, wherever it was moved."""
+        text, elements = self.experiment.tokenizer, self.experiment.element_tokenizer
+        if not self.step:
+            return text, elements
+        own = self.workdir.own_tokenizer
+        return own(text), None if elements is None else own(elements, "element_tokenizer")
+
+    def _open_streams(self) -> dict[str, Stream]:
+        settings = self.experiment
+        mesh = sharding.make_mesh(settings.mesh)
+        resolved = self.progress.get("promises", {}).get("streams", {})
+        opening = partial(
+            StreamOpening,
+            settings.data,
+            self.reading,
+            settings.seed,
+            parts=sharding.row_shards(mesh) * settings.execution.microbatches,
+            hosts=jax.process_count(),
+        )
+        return {
+            name: stream.open(name, opening(resolved=resolved.get(name, {}).get("resolved")))
+            for name, stream in settings.streams.items()
+        }
+
     def execute(self) -> bool:
         """Train, evaluate and report. Returns False when a signal ended it early."""
-        state, progress = self._restore_or_initialise()
-        start, stop = int(progress["data_position"]), self.experiment.total_steps
-        if not self.continues:
-            self._keep_tokenizers()
-        write_json(self.workdir.config, schema.to_dict(self.experiment))
+        state = self._restore() if self.step else self._fresh_state()
+        start, stop = self.step, self.experiment.total_steps
+        self.workdir.write_config(schema.to_dict(self.experiment))
         self.workdir.forget_metrics_after(start)
         self.console.print(parameter_table(self.setup))
+        for path in self.setup.unread:
+            self.console.out(f"batch: no objective reads {path}, so no tower sees it")
         if start < stop:
-            state, finished = self._train(state, progress, start, stop)
+            state, finished = self._train(state, start, stop)
             if not finished:
                 return False
         self._evaluate(stop, state)
@@ -111,61 +167,57 @@ class Run:
             self.console.out(f"{step.text}: {step.command}")
         return True
 
-    def _tokenizer_settings(self) -> tuple[TokenizerSettings, TokenizerSettings | None]:
-        """A run that continues has its tokenizers with it, wherever it was moved."""
-        if self.continues:
-            return own_tokenizers(self.experiment, self.workdir)
-        return self.experiment.tokenizer, self.experiment.element_tokenizer
-
-    def _keep_tokenizers(self) -> None:
-        self.workdir.keep_tokenizer(self.experiment.tokenizer)
-        if self.experiment.element_tokenizer is not None:
-            self.workdir.keep_tokenizer(self.experiment.element_tokenizer, "element_tokenizer")
-
-    def _restore_or_initialise(self) -> tuple[TrainState, dict[str, Any]]:
-        steps = saved_steps(self.workdir.checkpoints)
-        if not steps:
-            return self._fresh_state(), {"data_position": 0, "bad_records": {}}
-        if steps[-1] > self.experiment.total_steps:
-            raise CheckpointError(
-                f"{self.workdir.checkpoints} is at step {steps[-1]} already, beyond "
-                f"config.total_steps {self.experiment.total_steps}"
-            )
-        self.console.out(f"continuing from step {steps[-1]} in {self.workdir.root}")
-        return self.checkpoints.restore(steps[-1], self.setup.abstract)
+    def _restore(self) -> TrainState:
+        saved = self.checkpoints.description(self.step)
+        check_same(self.workdir.checkpoints / str(self.step), saved, self.description)
+        self.console.out(f"continuing from step {self.step} in {self.workdir.root}")
+        if aside := self.workdir.put_aside_after(self.step):
+            self.console.out(f"later checkpoints lie in {aside} now")
+            self.checkpoints.reload()
+        items = self.checkpoints.restore(self.step, checkpoint_items(self.setup.abstract))
+        return from_checkpoint_items(items)
 
     def _fresh_state(self) -> TrainState:
+        text, elements = self._tokenizers
+        self.workdir.keep_tokenizer(text)
+        if elements is not None:
+            self.workdir.keep_tokenizer(elements, "element_tokenizer")
         if self.start is None:
             return self.setup.initialise()
         for line in self.start.origins:
             self.console.out(line)
-        return self.setup.adopt(self.start.read(self.setup.model))
+        return self.setup.start_from(self.start.read(self.setup.model))
 
-    def _train(
-        self, state: TrainState, progress: dict[str, Any], start: int, stop: int
-    ) -> tuple[TrainState, bool]:
-        bad_records = BadRecords(
-            progress["bad_records"], self.experiment.batch_size, self.experiment.data.bad_share
+    def _train(self, state: TrainState, start: int, stop: int) -> tuple[TrainState, bool]:
+        rows = sum(stream.rows for stream in self.streams.values())
+        records = RecordCounts(
+            self.progress.get("records", ()), rows, self.experiment.data.bad_share
         )
         saver = SaveCheckpoints(
-            self.checkpoints, bad_records.counts, self.experiment.checkpoints.every
+            self.checkpoints,
+            self.description,
+            lambda: {"records": records.to_json(), "promises": self.promises},
+            self.experiment.checkpoints.every,
         )
-        negatives = NegativesMade()
-        hooks = [*self._observers(start, stop), bad_records, negatives, saver]
-        if (
-            self.experiment.evaluate_every is not None
-        ):  # after the saver, lest its failure lose work
+        hooks = [*self._observers(start, stop), records, saver]
+        if self.experiment.evaluate_every is not None:  # last, lest its failure lose work
             hooks.append(Every(self.experiment.evaluate_every, self._evaluate_on_the_way))
         with ExitStack() as stack:
             for hook in hooks:
                 stack.enter_context(closing(hook))
-            batches = stack.enter_context(closing(self._batches(start)))
+            batches = host_batches(
+                self.streams,
+                self.placement.units,
+                start=start,
+                workers=self.experiment.data.workers,
+            )
+            stack.enter_context(closing(batches))
             interruption = stack.enter_context(Interruption())
             state = train(
                 state,
-                self.setup.step,
+                lambda state, batch: self.setup.step(state, batch, self.setup.fixed),
                 batches,
-                self.setup.place,
+                self.placement,
                 hooks,
                 start=start,
                 stop=stop,
@@ -173,61 +225,33 @@ class Run:
             )
             reached = int(jax.device_get(state.step))
             saver.save(reached, state)
-        for (kind, outcome), count in negatives.counts.most_common():
-            self.console.out(f"negatives: {count:,} x {kind}: {outcome}")
-        if bad_records.counts:
-            total = bad_records.counts.total()
-            self.console.out(f"replaced {total} bad records: {summarise(bad_records.counts)}")
+        self._tell(records)
         return state, reached == stop
+
+    def _tell(self, records: RecordCounts) -> None:
+        """Say what became of the records."""
+        bad = records.of(BAD_RECORD)
+        if bad:
+            self.console.out(f"replaced {bad.total()} bad records: {summarise(bad)}")
+        others = Counter({key: n for key, n in records.counts.items() if key[0] != BAD_RECORD})
+        for (kind, outcome), count in others.most_common():
+            self.console.out(f"{kind}: {count:,} x {outcome}")
 
     def _observers(self, start: int, stop: int) -> list[Hook]:
         """Hooks that only look: the progress bar and metrics."""
-        settings = self.experiment
+        settings, setup = self.experiment, self.setup
         json_lines = JsonLines(self.workdir.metrics)
         tensorboard = TensorBoard(self.workdir.root, start)
         display = Display(self.console, start, stop)
-        devices = list(self.setup.mesh.devices.flat)
-        wanted = settings.data.negatives
-        count = 0 if wanted is None else wanted.count
-        throughput = Throughput(settings.model, settings.batch_size, devices, count)
-        log = LogMetrics([json_lines, tensorboard, display], throughput, settings.log_every)
-        return [display, log]
-
-    def _batches(self, start: int) -> Batches:
-        settings = self.experiment
-        wanted = settings.data.negatives
-        vocabulary = None
-        if wanted is not None and wanted.needs_vocabulary:
-            vocabulary = self._vocabulary(wanted)
-        return training_batches(
-            TextMaker(
-                tuple(self.sources),
-                self.tokenizer,
-                settings.seed,
-                settings=wanted,
-                vocabulary=vocabulary,
-                triples=self.triples,
-            ),
-            [source.weight for source in settings.data.sources.values()],
-            batch_size=settings.batch_size,
-            buckets=settings.data.text_buckets,
-            start=start,
-            workers=settings.data.workers,
-            host=jax.process_index(),
-            hosts=jax.process_count(),
+        batch = {name: stream.abstract() for name, stream in self.streams.items()}
+        throughput = Throughput(
+            sum(stream.rows for stream in self.streams.values()),
+            step_work(settings.model, batch, setup.read),
+            list(setup.mesh.devices.flat),
         )
-
-    def _vocabulary(self, wanted: NegativeSettings) -> Vocabulary:
-        data = self.experiment.data
-        hierarchy = None
-        if wanted.hierarchy is not None:
-            hierarchy = read_hierarchy(Path(data.path) / wanted.hierarchy)
-        vocabulary = count_vocabulary(self.sources, self.experiment.seed, hierarchy)
-        self.console.out(
-            f"negatives: {len(vocabulary):,} words to put in the place of others, "
-            f"{vocabulary.with_siblings:,} names with siblings"
-        )
-        return vocabulary
+        writers = [json_lines, tensorboard, display]
+        saved = partial(saved_steps, self.workdir.checkpoints)
+        return [display, LogMetrics(writers, throughput, settings.log_every, saved)]
 
     def _evaluate_on_the_way(self, step: int, state: TrainState) -> None:
         if step < self.experiment.total_steps:  # the end is evaluated in any case
@@ -240,13 +264,12 @@ class Run:
             self.console.print(render_table(results))
 
     def _encoder(self, step: int, state: TrainState) -> ClipEncoder:
-        parts = self.setup.mesh.shape["data"] * self.setup.mesh.shape["fsdp"]
+        parts = sharding.row_shards(self.setup.mesh)
         return ClipEncoder(
             self.setup.model,
-            self.setup.merge(state.params),
-            self.tokenizer,
-            self.triples,
+            self.setup.model_params(state.params),
+            self.reading,
             step=step,
             batch_size=parts * max(1, ENCODED_AT_ONCE // parts),
-            sharding=sharding.batch_sharding(self.setup.mesh),
+            mesh=self.setup.mesh,
         )

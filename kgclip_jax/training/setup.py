@@ -40,7 +40,8 @@ class Setup:
         model_params: gives the parameters that `model` takes, from those of a state.
         step: takes a training step; reuses the memory of the state it is given.
         fixed: what the step reads beside, on the devices.
-        unread: inputs of the batch that no objective reads, by path; no tower sees them.
+        read: inputs of the batch that some objective reads, by path.
+        unread: those that none does; no tower sees them.
     """
 
     model: Model
@@ -52,6 +53,7 @@ class Setup:
     model_params: Callable[[Params], Params]
     step: Step
     fixed: Fixed
+    read: frozenset[str]
     unread: tuple[str, ...]
 
 
@@ -127,6 +129,7 @@ def set_up(
         model_params=lambda params: merge_adapters(params["model"], params["adapters"], adapters),
         step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
         fixed=fixed,
+        read=loss.read or frozenset(),
         unread=unread,
     )
 

@@ -1,0 +1,46 @@
+"""How a model wants its inputs, from its architecture and its tokenizers."""
+
+from kgclip_jax.data.preprocessing import Preprocessing
+from kgclip_jax.data.tokenization.settings import TokenizerSettings, make_tokenizer
+from kgclip_jax.data.triples import triple_tokenizer
+from kgclip_jax.errors import ConfigError
+from kgclip_jax.models import spec
+from kgclip_jax.types import Tokenizer
+
+
+def preprocessing_for(
+    shape: spec.DualEncoder, text: TokenizerSettings, elements: TokenizerSettings | None = None
+) -> Preprocessing:
+    """Make the preprocessing of a model.
+
+    Args:
+        shape: its architecture.
+        text: its tokenizer.
+        elements: that of the word pieces of its knowledge encoder, if it reads them.
+
+    Raises:
+        ConfigError: a tower cannot read what a tokenizer writes.
+        DataError: the file of a tokenizer cannot be read.
+    """
+    tokenizer = make_tokenizer(text, shape.text.context_length)
+    _check_tokenizer(shape.text, tokenizer)
+    return Preprocessing(
+        image_size=shape.vision.image_size,
+        tokenizer=tokenizer,
+        causal=shape.text.causal,
+        triples=triple_tokenizer(shape.knowledge, text, elements),
+        resize=shape.vision.resize,
+        interpolation=shape.vision.interpolation,
+    )
+
+
+def _check_tokenizer(text: spec.Text, tokenizer: Tokenizer) -> None:
+    if text.vocabulary < tokenizer.vocabulary_size:
+        raise ConfigError(
+            f"config.model.text.vocabulary {text.vocabulary} is smaller than the tokenizer's "
+            f"{tokenizer.vocabulary_size}"
+        )
+    if text.pooling == "eos" and text.eos_id != tokenizer.end_id:
+        raise ConfigError(
+            f"config.model.text.eos_id {text.eos_id} is not the tokenizer's {tokenizer.end_id}"
+        )
