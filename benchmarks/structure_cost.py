@@ -30,7 +30,7 @@ from kgclip_jax import config
 from kgclip_jax.data.emoji.source import EmojiScenes
 from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.pipeline import training_batches
-from kgclip_jax.data.settings import Data, EmojiSource
+from kgclip_jax.data.sources import Data, EmojiSource
 from kgclip_jax.data.texts import TextMaker
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.settings import ClipBpe

@@ -8,7 +8,7 @@ from kgclip_jax.data.classification import classification_set
 from kgclip_jax.data.emoji.evaluation import evaluation_sets as emoji_sets
 from kgclip_jax.data.evaluation_settings import ClassificationFolder, HeldOut
 from kgclip_jax.data.photographs import retrieval_set
-from kgclip_jax.data.readers import open_records
+from kgclip_jax.data.readers.open_records import open_records
 from kgclip_jax.data.sources import Data, EmojiSource
 from kgclip_jax.data.suites import composition_set
 from kgclip_jax.models.spec import Vision

@@ -15,11 +15,12 @@ from kgclip_jax.convert.export import export
 from kgclip_jax.convert.model_card import Card
 from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.images import evaluation_transform
-from kgclip_jax.data.settings import Data, EmojiSource
+from kgclip_jax.data.sources import Data, EmojiSource
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.settings import ClipBpe
 from kgclip_jax.data.triples import triple_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
+from kgclip_jax.files import write_json
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.spec import KnowledgeEncoder
@@ -28,7 +29,7 @@ from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.training.settings import Optimizer
 from kgclip_jax.training.step import TrainState
 from kgclip_jax.types import Caption, Encoder
-from kgclip_jax.workdir import Workdir, write_json
+from kgclip_jax.workdir import Workdir
 from tests.knowledge.worded import worded
 
 EXPERIMENT = config.Experiment(

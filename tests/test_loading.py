@@ -14,10 +14,11 @@ from kgclip_jax.convert.export import export
 from kgclip_jax.convert.model_card import Card
 from kgclip_jax.convert.sources import EXTRA_FILE
 from kgclip_jax.convert.weights import write_safetensors
-from kgclip_jax.data.settings import Data
+from kgclip_jax.data.sources import Data
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson, make_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
+from kgclip_jax.files import write_json
 from kgclip_jax.loading import open_trained, starting_point
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
@@ -26,7 +27,7 @@ from kgclip_jax.training import lora
 from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.training.settings import Optimizer, TowerTuning, Tuning
 from kgclip_jax.training.step import TrainState
-from kgclip_jax.workdir import Workdir, write_json
+from kgclip_jax.workdir import Workdir
 
 TOKENIZER = ClipTokenizer(32)
 SHAPE = replace(preset("tiny"), vision=replace(preset("tiny").vision, positions="learned"))

@@ -5,7 +5,7 @@ import pytest
 
 from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld
 from kgclip_jax.data.images import evaluation_transform
-from kgclip_jax.data.settings import Data, EmojiSource
+from kgclip_jax.data.sources import Data, EmojiSource
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.knowledge.graph_store import Contents, complete, pack, pack_picture, part_file
 from kgclip_jax.knowledge.scene_graph import SceneGraph, SceneObject

@@ -6,7 +6,7 @@ from typing import Literal
 
 from kgclip_jax.data.emoji.source import EmojiScenes
 from kgclip_jax.data.photographs import Photographs
-from kgclip_jax.data.readers import open_records
+from kgclip_jax.data.readers.open_records import open_records
 from kgclip_jax.data.sources import Data, EmojiSource, SourceConfig
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.graph_store import GraphStore

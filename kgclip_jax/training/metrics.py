@@ -21,7 +21,7 @@ from kgclip_jax.errors import DataError, DivergedError
 from kgclip_jax.models.flops import Work, peak_flops
 from kgclip_jax.training.hooks import Event
 from kgclip_jax.training.loss import Metrics
-from kgclip_jax.workdir import writing
+from kgclip_jax.files import writing
 
 Numbers = dict[str, float]
 

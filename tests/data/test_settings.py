@@ -3,7 +3,7 @@ import typing
 
 import pytest
 
-from kgclip_jax.data.settings import Data, StoredSource
+from kgclip_jax.data.sources import Data, StoredSource
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.schema import parse, to_dict
 

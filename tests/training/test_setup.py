@@ -9,7 +9,7 @@ import pytest
 
 from kgclip_jax import config
 from kgclip_jax.data.emoji.world import EmojiWorld
-from kgclip_jax.data.settings import Data, EmojiSource
+from kgclip_jax.data.sources import Data, EmojiSource
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.transformer import Execution

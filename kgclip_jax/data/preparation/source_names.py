@@ -5,7 +5,7 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from kgclip_jax.data.settings import StoredSource
+from kgclip_jax.data.sources import StoredSource
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.schema import parse, suggestion, to_dict
 

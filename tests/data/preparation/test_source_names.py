@@ -3,7 +3,7 @@
 import pytest
 
 from kgclip_jax.data.preparation.source_names import KINDS, identity, named_source
-from kgclip_jax.data.settings import (
+from kgclip_jax.data.sources import (
     KarpathySource,
     PhotographSource,
     VisualGenomeSource,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kgclip_jax.data.evaluation_settings import OrderSuite
 from kgclip_jax.data.readers.karpathy import open_karpathy
-from kgclip_jax.data.settings import KarpathySource
+from kgclip_jax.data.sources import KarpathySource
 from kgclip_jax.data.suites import composition_set, opening
 from kgclip_jax.data.suites.assembly import Assembly
 from kgclip_jax.data.suites.order import order, plain, shuffles, spacy_tagger

@@ -4,7 +4,7 @@ import pytest
 
 from kgclip_jax.data.evaluation_settings import SwapSuite
 from kgclip_jax.data.readers.karpathy import open_karpathy
-from kgclip_jax.data.settings import KarpathySource
+from kgclip_jax.data.sources import KarpathySource
 from kgclip_jax.data.suites.assembly import Assembly
 from kgclip_jax.data.suites.swaps import swaps
 from kgclip_jax.errors import ConfigError

@@ -9,7 +9,7 @@ from kgclip_jax.data.readers.tfds import TfdsPictures
 from kgclip_jax.data.readers.visual_genome import open_regions
 from kgclip_jax.data.readers.webdataset import TarPictures
 from kgclip_jax.data.records import Records
-from kgclip_jax.data.settings import (
+from kgclip_jax.data.sources import (
     ArrayRecordSource,
     KarpathySource,
     PhotographSource,
@@ -24,7 +24,7 @@ def open_records(settings: StoredSource, root: Path, *, bad_share: float = 0.05)
     """Open the part of a source that is trained on.
 
     Args:
-        settings: see `kgclip_jax.data.settings`; `settings.held_out()` gives those of the other
+        settings: see `kgclip_jax.data.sources`; `settings.held_out()` gives those of the other
             part.
         root: folder that relative folders of the settings start from.
         bad_share: give up when a larger share of the records cannot be used, as far as that can be
