@@ -108,6 +108,15 @@ class Experiment:
     tuning: Tuning = field(default_factory=Tuning)
     evaluation: dict[str, HeldOut] = field(default_factory=dict)
 
+    @property
+    def sources(self) -> list[Any]:
+        """The settings of the sources of all streams that have some."""
+        return [
+            source
+            for stream in self.streams.values()
+            for source in getattr(stream, "sources", {}).values()
+        ]
+
     def __post_init__(self) -> None:
         for name in ("total_steps", "log_every"):
             value = getattr(self, name)

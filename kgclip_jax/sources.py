@@ -1,6 +1,6 @@
 """From the settings of an experiment to its held-out sets."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -9,12 +9,13 @@ from kgclip_jax.data.emoji.evaluation import evaluation_sets as emoji_sets
 from kgclip_jax.data.evaluation_settings import ClassificationFolder, HeldOut
 from kgclip_jax.data.photographs import retrieval_set
 from kgclip_jax.data.readers.open_records import open_records
-from kgclip_jax.data.sources import Data, EmojiSource
+from kgclip_jax.data.sources import Data, EmojiSource, SourceConfig
 from kgclip_jax.data.suites import composition_set
 from kgclip_jax.models.spec import Vision
 from kgclip_jax.types import EvaluationSet
 
 def evaluation_sets(
+    sources: Iterable[SourceConfig],
     data: Data,
     vision: Vision,
     others: Mapping[str, HeldOut] = MappingProxyType({}),
@@ -25,7 +26,7 @@ def evaluation_sets(
         DataError: when one of them is missing or malformed, or has too many bad records.
     """
     sets: list[EvaluationSet] = []
-    for settings in data.sources.values():
+    for settings in sources:
         if isinstance(settings, EmojiSource):
             if settings.evaluation_items:
                 size, items = vision.image_size, settings.evaluation_items

@@ -1,88 +1,12 @@
-"""The structures that flow between rooms, and the legend of axis letters.
-
-Axis letters in shapes and einsum strings:
-
-    b  pairs of a batch           n  tokens (patches or word pieces)   d  features
-    h  attention heads            k  negative texts per image          l  stacked transformer blocks
-    t  texts of a pair: its caption, then its negatives                s  triples of a text
-    e  tokens of a triple's element (subject, relation or object)
-
-Images are channels last: (b, height, width, 3).
-"""
+"""Texts, sources, tokenizers, encoders and evaluation sets: what rooms hand to each other."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Int32, UInt8
+from jaxtyping import Bool, Float, Int, Int32, UInt8
 
 from kgclip_jax.knowledge.scene_graph import SceneGraph
-
-
-class NegativeTexts(NamedTuple):
-    """Texts that are wrong on purpose: k made from the caption of each pair, where they exist."""
-
-    tokens: Int32[Array | np.ndarray, "b k n"]
-    mask: Bool[Array | np.ndarray, "b k"]  # False: there is none, and the tokens mean nothing
-
-
-class Triples(NamedTuple):
-    """The scene graphs of texts as (subject, relation, object) triples, relations first."""
-
-    tokens: Int32[Array | np.ndarray, "*texts s 3 e"]  # -1 where an element has no more
-    mask: Bool[Array | np.ndarray, "*texts s"]  # False: there is none, and the tokens mean nothing
-
-
-class Batch(NamedTuple):
-    """One step's image-text pairs, as they leave the pipeline (NumPy) and enter the step (JAX)."""
-
-    images: UInt8[Array | np.ndarray, "b height width 3"]
-    tokens: Int32[Array | np.ndarray, "b n"]
-    negatives: NegativeTexts | None = None
-    triples: Triples | None = None  # of each caption and its negatives: texts are "b t"
-
-
-class PlainTexts(NamedTuple):
-    """Texts as the text tower alone embeds them, whatever their scene graphs say."""
-
-    text: Float[Array, "b d"]
-    negatives: Float[Array, "b k d"] | None
-
-
-class Embeddings(NamedTuple):
-    """What the towers made of a batch; float32, rows of unit length.
-
-    A knowledge encoder adds a vector of its weight's length to the rows of texts that have a scene
-    graph; `plain` then holds them without it.
-    """
-
-    image: Float[Array, "b d"]
-    text: Float[Array, "b d"]
-    logit_scale: Float[Array, ""]  # the factor itself, not its logarithm
-    logit_bias: Float[Array, ""]
-    step: Int[Array, ""] | int = 0  # steps taken before this one
-    negatives: Float[Array, "b k d"] | None = None
-    negative_mask: Bool[Array, "b k"] | None = None
-    plain: PlainTexts | None = None
-
-    def without_graphs(self) -> "Embeddings":
-        """Return the embeddings with texts as the text tower alone makes them."""
-        if self.plain is None:
-            return self
-        return self._replace(text=self.plain.text, negatives=self.plain.negatives, plain=None)
-
-    def required_negatives(self) -> tuple[Float[Array, "b k d"], Bool[Array, "b k"]]:
-        """Return the negatives and their mask. Raises ValueError when the batch has none."""
-        if self.negatives is None or self.negative_mask is None:
-            raise ValueError("the batch has no negatives; set config.data.negatives")
-        return self.negatives, self.negative_mask
-
-
-class Losses(NamedTuple):
-    """An objective's scalar loss and what it wants logged (scalars by name)."""
-
-    loss: Float[Array, ""]
-    metrics: dict[str, Float[Array, ""]]
 
 
 class Caption(NamedTuple):
@@ -118,6 +42,10 @@ class Source(Protocol):
 
     def image(self, index: int, rng: np.random.Generator) -> UInt8[np.ndarray, "size size 3"]:
         """Read or render the picture of record `index`, augmented. Raises BadRecord."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return a hash of what the records are, wherever they lie."""
         ...
 
 

@@ -1,5 +1,6 @@
 """Photographs of any stored records: a source to train on, a set to evaluate on."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -20,6 +21,9 @@ from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.scene_graph import SceneGraph, together
 from kgclip_jax.types import Caption, RetrievalSet
+
+
+FINGERPRINTED = 10_000
 
 
 class Photographs:
@@ -99,6 +103,22 @@ class Photographs:
         if self._scene_graphs is not None:
             known.append(self._scene_graphs.picture(picture_id(record.key)))
         return known
+
+    def fingerprint(self) -> str:
+        """Hash the number of records, and keys and captions of FINGERPRINTED of them, evenly spread.
+
+        Another number of records, another order or other captions are seen; an exchange of a few
+        records among very many may not be.
+        """
+        count = len(self.records)
+        digest = hashlib.sha256(str(count).encode())
+        for index in np.unique(np.linspace(0, count - 1, FINGERPRINTED, dtype=np.int64)):
+            try:
+                record = self.records.record(int(index))
+            except BadRecord:
+                continue  # it may be readable the next time
+            digest.update("\0".join([record.key, *record.captions, ""]).encode())
+        return digest.hexdigest()
 
     def image(
         self, index: int, rng: np.random.Generator

@@ -1,5 +1,6 @@
 """Emoji scenes as a source of training records."""
 
+import hashlib
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -64,6 +65,10 @@ class EmojiScenes:
     def graphs(self, index: int) -> tuple[SceneGraph]:
         """Return all that is true of scene `index`, whether or not a caption says it."""
         return (scene_graph(self._splits, self._scene(index)),)
+
+    def fingerprint(self) -> str:
+        """Hash the settings of the world, which decide on every scene."""
+        return hashlib.sha256(repr(self.world).encode()).hexdigest()
 
     def _draw(self, index: int) -> Scene:
         if not 0 <= index < len(self):
