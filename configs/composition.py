@@ -11,7 +11,6 @@ picture gets.
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.loading import settings_of
 from kgclip_jax.schema import suggestion
@@ -95,4 +94,4 @@ def get_config(arguments: str) -> ConfigDict:
     config.optimizer = dict(learning_rate=1e-5)
     config.batch_size = 128
     config.total_steps = 1
-    return complete(config)
+    return config

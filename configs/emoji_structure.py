@@ -31,7 +31,6 @@ intervals over seeds leave out how CLIPs differ.
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.data.emoji.vocabulary import CONVERSE_PHRASES
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
@@ -48,7 +47,7 @@ RANDOM = dict(swap_words=1.0)
 def get_config(arguments: str) -> ConfigDict:
     """Return the experiment: `--config=configs/emoji_structure.py:base` or `:ROW,SEED`."""
     if arguments == "base":
-        return complete(_plain(BASE_SEED, BASE_STEPS))
+        return _plain(BASE_SEED, BASE_STEPS)
     row, _, seed = arguments.partition(",")
     if row not in STEPS:
         raise ConfigError(f"there is no row {row!r}{suggestion(row, ['base', *STEPS])}")
@@ -72,7 +71,7 @@ def get_config(arguments: str) -> ConfigDict:
         config.model.knowledge = dict(transformer=blocks)
     if row in ("encoder", "all"):
         config.model.knowledge.converses = CONVERSE_PHRASES
-    return complete(config)
+    return config
 
 
 def _plain(seed: int, steps: int) -> ConfigDict:

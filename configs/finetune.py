@@ -19,7 +19,6 @@ A SOURCE with a knowledge encoder needs the scene graphs of the captions in FOLD
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.loading import settings_of
 
 
@@ -50,4 +49,4 @@ def get_config(source: str) -> ConfigDict:
     config.batch_size = 128
     config.total_steps = 500
     config.evaluate_every = 250
-    return complete(config)
+    return config

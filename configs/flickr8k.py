@@ -18,7 +18,6 @@ below that of released models, which have seen 400 million.
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import suggestion, to_dict
@@ -77,4 +76,4 @@ def get_config(arguments: str = "small") -> ConfigDict:
         text = config.model.text.transformer
         blocks = dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
         config.model.knowledge = dict(transformer=blocks)
-    return complete(config)
+    return config

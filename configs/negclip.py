@@ -32,7 +32,6 @@ split is measured here; the benchmarks of composition by
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.loading import settings_of
 
@@ -77,4 +76,4 @@ def get_config(arguments: str) -> ConfigDict:
     )
     config.batch_size = BATCH_SIZE
     config.total_steps = EPOCHS * PAIRS // BATCH_SIZE
-    return complete(config)
+    return config

@@ -15,7 +15,6 @@ part of what `configs/emoji_structure.py` shows, and loses in retrieval):
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.data.emoji.vocabulary import CONVERSE_PHRASES
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
@@ -53,7 +52,7 @@ def get_config(variant: str = "clip") -> ConfigDict:
         _add_structure(config)
     config.batch_size = 128
     config.total_steps = STEPS[variant]
-    return complete(config)
+    return config
 
 
 def _add_structure(config: ConfigDict) -> None:

@@ -32,7 +32,6 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.loading import settings_of
 
@@ -88,7 +87,7 @@ def get_config(arguments: str) -> ConfigDict:
     config.execution = dict(dtype="float32")
     config.batch_size = BATCH_SIZE
     config.total_steps = EPOCHS * PAIRS // BATCH_SIZE
-    return complete(config)
+    return config
 
 
 def _arguments(text: str) -> tuple[str, str, str | None]:

@@ -14,7 +14,6 @@ files:
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 from kgclip_jax.loading import settings_of
 
 
@@ -27,4 +26,4 @@ def get_config(source: str) -> ConfigDict:
     config.optimizer = dict(learning_rate=1e-5)
     config.batch_size = 128
     config.total_steps = 1
-    return complete(config)
+    return config

@@ -5,12 +5,9 @@ given the parts that they use, never the whole experiment.
 """
 
 import dataclasses
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-from ml_collections import ConfigDict, config_dict
 
 from kgclip_jax import schema
 from kgclip_jax.data.evaluation_settings import HeldOut
@@ -217,30 +214,6 @@ def check_tokenizer(text: spec.Text, tokenizer: Tokenizer) -> None:
 def experiment(values: Mapping[str, Any]) -> Experiment:
     """Validate a config. Raises ConfigError naming the key, with the nearest known ones."""
     return schema.parse(Experiment, values)
-
-
-def complete(values: ConfigDict) -> ConfigDict:
-    """Return a config with every setting in it, so that the command line can change any of them."""
-    return ConfigDict(_overridable(experiment(values.to_dict())))
-
-
-def _overridable(value: Any) -> Any:
-    """Turn dataclasses into dicts, and settings that are None into typed placeholders."""
-    if isinstance(value, dict):
-        return {key: _overridable(item) for key, item in value.items()}
-    if isinstance(value, tuple):  # is overridden as a whole, and would hide placeholders
-        return tuple(schema.to_dict(x) if dataclasses.is_dataclass(x) else x for x in value)
-    if not dataclasses.is_dataclass(value):
-        return value
-    settings = {}
-    annotations = typing.get_type_hints(type(value))
-    for entry in dataclasses.fields(value):
-        setting = getattr(value, entry.name)
-        if setting is None:
-            kinds = typing.get_args(annotations[entry.name])
-            setting = config_dict.placeholder(next(k for k in kinds if k is not type(None)))
-        settings[entry.name] = _overridable(setting)
-    return settings
 
 
 SAFE_TO_CHANGE = (
