@@ -1,14 +1,16 @@
-"""What the launchers share: reading flags and configs, and failing in one line."""
+"""What the launchers share: reading flags, changing a config by them, and failing in one line."""
 
+import dataclasses
 import re
-import runpy
 import sys
-import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
-from kgclip_jax.errors import UserError
+from kgclip_jax import schema
+from kgclip_jax.config_file import LoadedConfig, load_config
+from kgclip_jax.errors import ConfigError, UserError
 
 
 def fail(message: object) -> int:
@@ -17,46 +19,83 @@ def fail(message: object) -> int:
     return 2
 
 
-def parse_flags(argv: Sequence[str]) -> Sequence[str]:
-    """Parse the flags that a launcher has defined; mistakes end in a message.
+class _ConfigFile(flags.ArgumentParser[LoadedConfig]):
+    def parse(self, argument: str) -> LoadedConfig:
+        return load_config(argument)
 
-    Among them may be a config (`--config=FILE --config.KEY=VALUE`): it is loaded here.
+
+def define_config(help: str, *, required: bool = False) -> flags.FlagHolder[LoadedConfig | None]:
+    """Define the flag `--config`, and with it `--config.KEY=VALUE`."""
+    return flags.DEFINE(_ConfigFile(), "config", None, help, required=required)
+
+
+def parse_flags(argv: Sequence[str], *, positional: bool = False) -> Sequence[str]:
+    """Parse the flags that a launcher has defined, and load its config; mistakes end in one line.
+
+    Args:
+        argv: the program and its arguments.
+        positional: whether the launcher takes arguments that are no flags.
+
+    Returns:
+        The program and the arguments that are no flags.
     """
     try:
-        remaining = flags.FLAGS(argv)
-        if "config" in flags.FLAGS and flags.FLAGS["config"].value is not None:
-            flags.FLAGS["config"].value.keys()  # a file that fails to load says so at first use
-    except UserError as error:
+        if "config" not in flags.FLAGS:
+            remaining = flags.FLAGS(argv)
+        else:
+            argv, overrides = _take_overrides(argv)
+            remaining = flags.FLAGS(argv)
+            _apply(overrides, flags.FLAGS["config"].value)
+        if not positional:
+            refuse_arguments(remaining[1:])
+    except (UserError, flags.Error) as error:
         sys.exit(fail(error))
-    except (KeyError, AttributeError) as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        if "ml_collections" not in where.filename:  # the config file's own mistake
-            sys.exit(fail(f"{where.filename}:{where.lineno}: {type(error).__name__}: {error}"))
-        sys.exit(fail(_unknown_setting(argv)))
-    except (flags.Error, OSError, TypeError, ValueError) as error:
-        message = str(error).splitlines()[-1].strip()  # above it: the loader's attempts
-        if missing := re.search(r"get_config\(\) missing .* argument: '(\w+)'", message):
-            message = f"this config needs an argument: --config=FILE:{missing[1].upper()}"
-        sys.exit(fail(message))
     return remaining
 
 
-def _unknown_setting(argv: Sequence[str]) -> str:
-    """Say which setting of the command line the config lacks, and what there is in its place."""
-    from kgclip_jax.schema import suggestion
+def refuse_arguments(arguments: Sequence[str]) -> None:
+    """Raise ConfigError for arguments that are no flags."""
+    if arguments:
+        hint = "; settings are given as --config.KEY=VALUE" if "config" in flags.FLAGS else ""
+        raise ConfigError(f"unexpected argument {arguments[0]!r}{hint}")
 
-    file = next(argument for argument in argv if argument.startswith("--config="))
-    name, _, argument = file.removeprefix("--config=").partition(":")
-    get_config = runpy.run_path(name)["get_config"]
-    config = get_config(argument) if argument else get_config()
-    for argument in argv:
-        if not argument.startswith("--config."):
-            continue
-        path = argument.split("=")[0].split(".")[1:]
-        settings = config
-        for depth, key in enumerate(path):
-            if key not in settings:
-                place = ".".join(["config", *path[:depth]])
-                return f"{place} has no setting {key!r}{suggestion(key, settings.keys())}"
-            settings = settings[key]
-    return "the command line names a setting that the config does not have"
+
+def _take_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Part arguments into those for absl, and (KEY, VALUE) of each `--config.KEY`."""
+    rest, overrides = [], []
+    arguments = iter(argv)
+    for argument in arguments:
+        if argument == "--":
+            rest += [argument, *arguments]
+        elif match := re.fullmatch(r"--?config\.([^=]*)(?:=(.*))?", argument, re.DOTALL):
+            key, text = match.groups()
+            if text is None:
+                text = next(arguments, "--")
+                if text.startswith("--"):
+                    raise ConfigError(f"--config.{key} needs a value: --config.{key}=VALUE")
+            overrides.append((key, text))
+        else:
+            rest.append(argument)
+    return rest, overrides
+
+
+def _apply(overrides: Sequence[tuple[str, str]], config: LoadedConfig | None) -> None:
+    """Change settings in place; sections that are not there yet are made."""
+    for key, text in overrides:
+        if config is None:
+            raise ConfigError(f"--config.{key} needs a config to change: --config=FILE")
+        *sections, last = key.split(".")
+        values = config.values
+        for name in sections:
+            values[name] = _section(values.get(name))
+            values = values[name]
+        values[last] = schema.Override(text)
+
+
+def _section(value: Any) -> dict[str, Any]:
+    """Return a value as a section that can be changed; what is none makes way for one."""
+    if isinstance(value, schema.Override):
+        value = value.literal()
+    if dataclasses.is_dataclass(value):
+        return schema.to_dict(value)
+    return value if isinstance(value, dict) else {}  # which `parse` refuses where none may be

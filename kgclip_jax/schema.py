@@ -7,6 +7,7 @@ open, those of a `Registry`:
     objectives: dict[str, Annotated[Objective, OBJECTIVES]]
 """
 
+import ast
 import contextlib
 import dataclasses
 import difflib
@@ -45,6 +46,21 @@ class Registry:
         module, _, name = self.places[kind].partition(":")
         found: type = getattr(importlib.import_module(module), name)
         return found
+
+
+class Override(str):
+    """A value as text, from the command line; `parse` converts it to what its setting may hold.
+
+    A str takes the text as it is; a bool is true or false, in any case; sections, dicts and tuples
+    are Python literals; None unsets what may be None, and entries of dicts.
+    """
+
+    def literal(self) -> Any:
+        """Read a Python literal; what is none stays text."""
+        try:
+            return ast.literal_eval(self)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return str(self)
 
 
 def parse(cls: type[T], values: Mapping[str, Any], path: str = "config") -> T:
@@ -93,10 +109,12 @@ def suggestion(key: str, known: Iterable[str]) -> str:
 
 def _convert(annotation: Any, value: Any, path: str) -> Any:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Annotated:
-        return _convert_registered(_registry(annotation), value, path)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(arguments, value, path)
+    if isinstance(value, Override):
+        value = _read(annotation, value)
+    if origin is Annotated:
+        return _convert_registered(_registry(annotation), value, path)
     if origin is typing.Literal:
         if value in arguments:
             return value
@@ -114,6 +132,20 @@ def _convert(annotation: Any, value: Any, path: str) -> Any:
     raise _mismatch((annotation,), value, path)
 
 
+def _read(annotation: Any, text: Override) -> Any:
+    """Read a text as what an annotation asks for; one that cannot be read stays a str."""
+    if annotation is bool:
+        return {"true": True, "false": False}.get(text.lower(), str(text))
+    if typing.get_origin(annotation) is typing.Literal:
+        options = {str(option): option for option in typing.get_args(annotation)}
+        return options.get(text, str(text))
+    if annotation in (str, int, float):
+        with contextlib.suppress(ValueError):
+            return annotation(text)
+        return str(text)
+    return text.literal()
+
+
 def _mismatch(options: Iterable[Any], value: Any, path: str) -> ConfigError:
     return ConfigError(f"{path} must be a {' or '.join(map(_name, options))}, not {value!r}")
 
@@ -122,6 +154,8 @@ def _name(annotation: Any) -> str:
     origin = typing.get_origin(annotation)
     if origin is typing.Literal:
         return " or ".join(map(repr, typing.get_args(annotation)))
+    if origin is tuple:
+        return str(annotation)
     return getattr(origin or annotation, "__name__", str(annotation))
 
 
@@ -132,7 +166,7 @@ def _finite(value: float | int, path: str) -> float:
 
 
 def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
-    if value is None and type(None) in options:
+    if type(None) in options and _is_none(value):
         return None
     options = tuple(option for option in options if option is not type(None))
     if len(options) == 1:
@@ -140,13 +174,18 @@ def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
     sections = [option for option in options if dataclasses.is_dataclass(option)]
     if type(value) in sections:
         return value
-    if isinstance(value, Mapping) and sections:
-        return parse(_of_kind(sections, value.get("kind"), path), value, path)
-    for option in options:
+    section = value.literal() if isinstance(value, Override) else value
+    if isinstance(section, Mapping) and sections:
+        return parse(_of_kind(sections, section.get("kind"), path), section, path)
+    for option in sorted(options, key=lambda option: option is str):  # which takes any text
         if option not in sections:
             with contextlib.suppress(ConfigError):
                 return _convert(option, value, path)
     raise _mismatch(options, value, path)
+
+
+def _is_none(value: Any) -> bool:
+    return value is None or (isinstance(value, Override) and value == "None")
 
 
 def _of_kind(sections: Sequence[Any], kind: Any, path: str) -> type:
@@ -183,10 +222,13 @@ def _convert_dict(annotation: Any, values: Mapping[str, Any], path: str) -> dict
     registered = typing.get_origin(annotation) is Annotated
     entries = {}
     for name, value in values.items():
+        if _is_none(value):
+            continue
+        if registered and isinstance(value, Override):
+            value = value.literal()
         if registered and isinstance(value, Mapping):
             value = {"kind": name, **value}
-        if value is not None:
-            entries[name] = _convert(annotation, value, f"{path}.{name}")
+        entries[name] = _convert(annotation, value, f"{path}.{name}")
     return entries
 
 

@@ -8,6 +8,7 @@ Exit codes: 0 done, 2 bad input.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from absl import app, flags
@@ -54,4 +55,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse_flags)
+    app.run(main, flags_parser=partial(parse_flags, positional=True))

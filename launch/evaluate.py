@@ -13,15 +13,14 @@ import sys
 from pathlib import Path
 
 from absl import app, flags
-from ml_collections import config_flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kgclip_jax.command_line import fail, parse_flags
+from kgclip_jax.command_line import define_config, fail, parse_flags
 from kgclip_jax.errors import UserError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
-_CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment with `init_from` set.")
+_CONFIG = define_config("Experiment with `init_from` set.")
 _STEP = flags.DEFINE_integer("step", None, "Step of the checkpoint; the newest by default.")
 _GRAPHS = flags.DEFINE_enum(
     "graphs",
@@ -60,7 +59,7 @@ def main(argv: list[str]) -> int:
             )
         else:
             output = None if _OUTPUT.value is None else Path(_OUTPUT.value)
-            experiment = config.experiment(_CONFIG.value.to_dict())
+            experiment = config.experiment(_CONFIG.value.values)
             results = evaluate_pretrained(experiment, graphs=_GRAPHS.value, output=output)
     except UserError as error:
         return fail(error)

@@ -38,7 +38,7 @@ from absl import app, flags
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kgclip_jax import command_line
-from kgclip_jax.command_line import fail
+from kgclip_jax.command_line import fail, refuse_arguments
 from kgclip_jax.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -194,12 +194,6 @@ def graphs(rest: Sequence[str]) -> str:
     return describe(output, contents)
 
 
-def refuse_arguments(rest: Sequence[str]) -> None:
-    """Raise ConfigError for what is no flag."""
-    if rest:
-        raise ConfigError(f"{rest[0]!r} is no flag")
-
-
 class Command(NamedTuple):
     """A thing to prepare: its flags, and what it does with the arguments after `--`."""
 
@@ -222,7 +216,7 @@ def parse_flags(argv: Sequence[str]) -> Sequence[str]:
     if command in COMMANDS:
         COMMANDS[command].define_flags()
         arguments = arguments[1:]
-    rest = command_line.parse_flags([program, *arguments])[1:]
+    rest = command_line.parse_flags([program, *arguments], positional=True)[1:]
     if command not in COMMANDS:
         sys.exit(fail(f"say what to prepare: {' or '.join(COMMANDS)}"))
     return [program, command, *rest]

@@ -11,14 +11,13 @@ import sys
 from pathlib import Path
 
 from absl import app, flags
-from ml_collections import config_flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kgclip_jax.command_line import fail, parse_flags
+from kgclip_jax.command_line import define_config, fail, parse_flags
 from kgclip_jax.errors import UserError
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment: configs/NAME.py[:args].")
+_CONFIG = define_config("Experiment: configs/NAME.py[:args].", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; default runs/NAME.")
 
 
@@ -34,11 +33,10 @@ def main(argv: list[str]) -> int:
 
     silence_libraries()
     console = Console()
-    path, _, argument = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
-    name = "-".join(filter(None, [Path(path).stem, argument]))
     try:
-        experiment = config.experiment(_CONFIG.value.to_dict())
-        run = Run(experiment, Workdir(Path(_WORKDIR.value or f"runs/{name}")), console)
+        experiment = config.experiment(_CONFIG.value.values)
+        workdir = Workdir(Path(_WORKDIR.value or f"runs/{_CONFIG.value.name}"))
+        run = Run(experiment, workdir, console)
         finished = run.execute()
     except UserError as error:
         return fail(error)
@@ -49,5 +47,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("config")
     app.run(main, flags_parser=parse_flags)

@@ -47,6 +47,9 @@ class Drawing:
     tools: dict[str, Annotated[Any, TOOLS]] = field(default_factory=dict)
     first: Annotated[Any, TOOLS] | None = None
     paper: Circle | Brush | float = 1.0
+    title: str | None = "untitled"
+    signed: bool = False
+    mode: Literal["fast", "slow", 2] = "fast"
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 0:
@@ -99,10 +102,71 @@ def test_unions_of_sections_and_values(value, parsed):
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("title", "5", "5"),
+        ("title", "None", None),
+        ("limit", "1e-3", 0.001),
+        ("limit", "3", 3.0),
+        ("limit", "None", None),
+        ("signed", "true", True),
+        ("signed", "False", False),
+        ("mode", "slow", "slow"),
+        ("mode", "2", 2),
+        ("size", "8,9", (8, 9)),
+        ("tags", "('x',)", ("x",)),
+        ("frame", "{'kind': 'square', 'side': 3}", Square("square", 3)),
+        ("shapes", "{'a': {'kind': 'circle'}, 'b': None}", {"a": Circle("circle")}),
+        ("tools", "{'brush': {}}", {"brush": Brush()}),
+        ("first", "{'kind': 'brush'}", Brush()),
+        ("first", "None", None),
+        ("paper", "0.5", 0.5),
+        ("paper", "{'kind': 'circle'}", Circle("circle")),
+    ],
+)
+def test_text_from_the_command_line_is_read_as_its_setting_wants(name, text, value):
+    drawing = schema.parse(Drawing, {"shapes": {}, name: schema.Override(text)})
+    assert getattr(drawing, name) == value
+    assert type(getattr(drawing, name)) is type(value)
+
+
+def test_text_from_the_command_line_within_sections():
+    text = schema.Override
+    shapes = {"a": {"kind": text("square"), "side": text("7")}, "b": text("None")}
+    tools = {"brush": text("{}"), "mine": {"kind": text("brush"), "width": text("2")}}
+    drawing = schema.parse(Drawing, {"shapes": shapes, "tools": tools})
+    assert drawing.shapes == {"a": Square("square", 7)}
+    assert drawing.tools == {"brush": Brush(), "mine": Brush(width=2.0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("limit", "much", r"config\.limit must be a float, not 'much'"),
+        ("limit", "-inf", r"config\.limit must be finite, not -inf"),
+        ("signed", "1", r"config\.signed must be a bool, not '1'"),
+        ("signed", "None", r"config\.signed must be a bool, not 'None'"),
+        ("mode", "slo", r"config\.mode must be one of fast, slow, 2, not 'slo'"),
+        ("size", "8", r"config\.size must be a tuple\[int, int\], not 8"),
+        ("tags", "x y", r"config\.tags must be a tuple\[str, \.\.\.\], not 'x y'"),
+        ("frame", "None", r"config\.frame must be a Square, not None"),
+        ("tools", "{'brush': {'width': '2'}}", r"tools\.brush\.width must be .*, not '2'"),
+        ("first", "brush", r"config\.first must hold the settings of one tool, not 'brush'"),
+    ],
+)
+def test_text_that_cannot_be_read_is_refused_by_key(name, text, message):
+    with pytest.raises(ConfigError, match=message):
+        schema.parse(Drawing, {"shapes": {}, name: schema.Override(text)})
+
+
+@pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"shapes": {}, "sizes": (1, 2)}, r"config\.sizes is no setting; did you mean size\?"),
-        ({"shapes": {}, "zzz": 1}, r"config\.zzz is no setting; known here: first, frame, limit"),
+        (
+            {"shapes": {}, "zzz": 1},
+            r"config\.zzz is no setting; known here: first, frame, limit, mode",
+        ),
         ({}, r"config\.shapes is not set"),
         ({"shapes": {"a": {"kind": "cube"}}}, r"config\.shapes\.a\.kind must be one of circle, sq"),
         ({"shapes": {"a": {"kind": "square", "side": 1.5}}}, r"shapes\.a\.side must be a int"),

@@ -49,7 +49,6 @@ KNOWLEDGE = """
 from ml_collections import ConfigDict
 
 from configs import quickstart
-from kgclip_jax.config import complete
 
 
 def get_config():
@@ -60,7 +59,7 @@ def get_config():
     config.model.knowledge = dict(transformer=blocks)
     config.data.sources.emoji.world.update(concepts=12, unseen_concepts=4, scenes=100)
     config.data.sources.emoji.evaluation_items = 8
-    return complete(config)
+    return config
 """
 
 

@@ -185,14 +185,13 @@ def test_the_average_of_a_tower_with_adapters_is_exported(commands, export, tmp_
 WITH_KNOWLEDGE = """
 from ml_collections import ConfigDict
 from configs import quickstart
-from kgclip_jax.config import complete
 
 def get_config():
     values = quickstart.get_config().to_dict()
     transformer = dict(width=16, depth=1, heads=2, mlp_width=32)
     values["model"]["knowledge"] = dict(transformer=transformer)
     values["model"]["text"]["transformer"] |= transformer
-    return complete(ConfigDict(values))
+    return ConfigDict(values)
 """
 
 

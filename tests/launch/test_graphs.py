@@ -23,7 +23,6 @@ CONFIG = """
 from ml_collections import ConfigDict
 
 from configs import flickr8k
-from kgclip_jax.config import complete
 
 
 def get_config():
@@ -34,7 +33,7 @@ def get_config():
     config.objectives = dict(structure_clip=dict(mode="paper"))
     config.data.negatives = dict(kinds=dict(structure_clip=1.0, replace_attribute=0.2), count=2)
     config.data.sources.photographs.graphs = "graphs"
-    return complete(config)
+    return config
 """
 
 

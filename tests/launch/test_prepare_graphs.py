@@ -14,7 +14,6 @@ CONFIG = """
 from ml_collections import ConfigDict
 
 from configs import flickr8k
-from kgclip_jax.config import complete
 
 
 def get_config():
@@ -24,7 +23,7 @@ def get_config():
     config.data.sources.photographs.split = None
     config.data.sources.photographs.evaluation_split = None
     config.data.sources.photographs.graphs = "graphs"
-    return complete(config)
+    return config
 """
 
 

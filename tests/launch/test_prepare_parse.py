@@ -69,7 +69,7 @@ def test_after_a_kill_only_missing_parts_are_parsed(start, until, result, finish
     [
         (["--model=en_nowhere"], "no spaCy pipeline 'en_nowhere' is installed"),
         (["--parts=601"], "shards must be within 1 and 600"),
-        (["more"], "'more' is no flag"),
+        (["more"], "unexpected argument 'more'"),
         (["--short_side=3"], "Unknown command line flag 'short_side'"),
     ],
 )

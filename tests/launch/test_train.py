@@ -193,7 +193,10 @@ def refused(commands, result, finished, tmp_path_factory):
     ("name", "messages"),
     [
         ("changed", ["batch_size: 8 -> 16", "optimizer.learning_rate: ", " -> 0.5", "--workdir"]),
-        ("unknown key", ["optimizer has no setting 'learning_rat'; did you mean learning_rate?"]),
+        (
+            "unknown key",
+            ["config.optimizer.learning_rat is no setting; did you mean learning_rate?"],
+        ),
         ("wrong type", ["batch_size", "many"]),
         ("wrong value", ["config.optimizer.schedule.kind must be one of cosine, rsqrt, constant"]),
         ("no config", ["configs/quikstart.py"]),

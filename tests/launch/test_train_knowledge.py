@@ -16,7 +16,6 @@ import runpy
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.config import complete
 
 
 def get_config():
@@ -28,7 +27,7 @@ def get_config():
         vocabulary={vocabulary},
     )
     values["element_tokenizer"] = dict(kind="json", file="{file}", pad_id=0)
-    return complete(ConfigDict(values))
+    return ConfigDict(values)
 """
 FEW = {
     "checkpoints__every": 2,

@@ -1,0 +1,96 @@
+"""Settings on the command line: what they change, and what is refused in one line."""
+
+import pytest
+from absl import flags
+
+from kgclip_jax import command_line, config, schema
+from kgclip_jax.config_file import load_config
+from tests.test_config import SHIPPED
+
+QUICKSTART = "--config=configs/quickstart.py"
+
+
+@pytest.fixture
+def parse():
+    """Parse arguments as a launcher with `--config` and `--step` does; returns the settings."""
+    holder = command_line.define_config("A config.")
+    flags.DEFINE_integer("step", 0, "A number.")
+
+    def parse(*arguments):
+        command_line.parse_flags(["launch/train.py", *arguments])
+        return holder.value.values
+
+    yield parse
+    for name in ("config", "step"):
+        delattr(flags.FLAGS, name)
+
+
+def texts(settings, path="--config"):
+    """Yield each setting as an argument of the command line."""
+    for key, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from texts(value, f"{path}.{key}")
+        else:
+            yield f"{path}.{key}={value}"
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_setting_of_a_shipped_config_can_be_given(parse, path):
+    experiment = config.experiment(load_config(str(path)).values)
+    given = parse(f"--config={path}", *texts(schema.to_dict(experiment)))
+    assert config.experiment(given) == experiment
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place", "value"),
+    [
+        (["--config.seed=5", "--config.seed=6"], "seed", 6),
+        (["--config.seed", "5", "--step=3"], "seed", 5),
+        (["--config.model.logit_bias", "-10"], "model.logit_bias", -10.0),
+        (["--config.resize_positions", "False"], "resize_positions", False),
+        (["--config.optimizer.clip_norm=None"], "optimizer.clip_norm", None),
+        (["--config.data.text_buckets=8,"], "data.text_buckets", (8,)),
+        (["--config.init_from=a=b"], "init_from", "a=b"),
+        (["--config.execution.microbatches=2"], "execution.microbatches", 2),
+        (
+            ["--config.model.knowledge.weight=1", "--config.model.knowledge=None"],
+            "model.knowledge",
+            None,
+        ),
+        (
+            ["--config.mesh={'fsdp': 2}", "--config.mesh.data=1"],
+            "mesh",
+            {"data": 1, "fsdp": 2, "tensor": 1},
+        ),
+        (["--config.data.sources.emoji.world.scenes=99"], "data.sources.emoji.world.scenes", 99),
+    ],
+)
+def test_arguments_change_settings(parse, arguments, place, value):
+    setting = schema.to_dict(config.experiment(parse(QUICKSTART, *arguments)))
+    for key in place.split("."):
+        setting = setting[key]
+    assert setting == value
+
+
+def test_a_config_may_follow_its_changes_as_an_argument_of_its_own(parse):
+    assert parse("--config.seed=5", "--config", "configs/quickstart.py")["seed"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([QUICKSTART, "config.seed=5"], "unexpected argument 'config.seed=5'; settings are given"),
+        ([QUICKSTART, "--", "--config.seed=5"], "unexpected argument '--config.seed=5'"),
+        ([QUICKSTART, "--config.seed"], "--config.seed needs a value: --config.seed=VALUE"),
+        ([QUICKSTART, "--config.seed", "--step=1"], "--config.seed needs a value"),
+        ([QUICKSTART, "--stop=1"], "Unknown command line flag 'stop'. Did you mean: step ?"),
+        (["--config.seed=5"], "--config.seed needs a config to change: --config=FILE"),
+        (["--config=configs/quikstart.py"], "there is no config file configs/quikstart.py"),
+    ],
+)
+def test_mistakes_end_in_one_line(parse, capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        parse(*arguments)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2
+    assert line.startswith(f"error: {message}")
