@@ -15,7 +15,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.data.json_files import read_json
+from kgclip_jax.files import read_json
 from kgclip_jax.errors import ConfigError, UserError
 
 

@@ -3,8 +3,9 @@
     python launch/train.py --config=configs/quickstart.py
     python launch/train.py --config=configs/flickr8k.py --config.data.path=FOLDER --workdir=DIR
 
-The same command again continues an interrupted run. Exit codes: 0 done, 2 bad input, 143 stopped by
-a signal after saving.
+The same command again continues an interrupted run. `--from-step=N` goes back to the checkpoint of
+step N, where the learning rate may change; later ones are put aside. Exit codes: 0 done, 2 bad
+input, 143 stopped by a signal after saving.
 """
 
 import sys
@@ -20,6 +21,8 @@ from kgclip_jax.errors import UserError
 _CONFIG = define_config("Experiment: configs/NAME.py[:args].", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; default runs/NAME.")
 
+_FROM_STEP = flags.DEFINE_integer("from-step", None, "Checkpoint to go back to.")
+
 
 def main(argv: list[str]) -> int:
     """Run the experiment that the flags describe."""
@@ -29,14 +32,14 @@ def main(argv: list[str]) -> int:
     from kgclip_jax import config
     from kgclip_jax.quiet import silence_libraries
     from kgclip_jax.training.run import Run
-    from kgclip_jax.workdir import Workdir
+    from kgclip_jax.store.workdir import Workdir
 
     silence_libraries()
     console = Console()
     try:
         experiment = config.experiment(_CONFIG.value.values)
         workdir = Workdir(Path(_WORKDIR.value or f"runs/{_CONFIG.value.name}"))
-        run = Run(experiment, workdir, console)
+        run = Run(experiment, workdir, console, from_step=_FROM_STEP.value)
         finished = run.execute()
     except UserError as error:
         return fail(error)
