@@ -16,10 +16,10 @@ from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.heads import HEADS, Head
+from kgclip_jax.models.teachers import TEACHERS, TeacherConfig
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.base import OBJECTIVES, Objective, check_objectives
 from kgclip_jax.schema import check, suggestion
-from kgclip_jax.teachers import TEACHERS, TeacherConfig
 from kgclip_jax.training.settings import Optimizer, Tuning
 
 

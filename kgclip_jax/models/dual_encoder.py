@@ -54,7 +54,7 @@ class DualEncoder(nnx.Module):
         return self.shape.knowledge.weight * jnp.where(some, known, 0)
 
 
-def normalise(x: Float[Array, "b d"]) -> Float[Array, "b d"]:
+def normalise(x: Float[Array, "*r d"]) -> Float[Array, "*r d"]:
     """Rows of unit length; a zero row stays zero and has a finite gradient."""
     return x * jax.lax.rsqrt(jnp.square(x).sum(-1, keepdims=True) + 1e-12)
 

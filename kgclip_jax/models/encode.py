@@ -106,7 +106,7 @@ def _filled_up(x: Shaped[Array, "..."], n: int, *, axis: int) -> Shaped[Array, "
 
 
 def _run_by_shape(
-    tower: Callable[..., Any], inputs: Sequence[tuple[Array, ...]], *, inner: tuple[int, ...]
+    tower: Callable[..., Any], inputs: Sequence[tuple[Any, ...]], *, inner: tuple[int, ...]
 ) -> list[Any]:
     """Run a tower on many inputs, in one pass for all inputs of one inner shape.
 

@@ -14,12 +14,12 @@ from kgclip_jax.data.streams.base import BAD_RECORD, Stream, StreamOpening
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.evaluation.evaluate import check_sets, evaluate
 from kgclip_jax.evaluation.result import render_table
+from kgclip_jax.frozen_teachers import open_teachers
 from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.flops import step_work
 from kgclip_jax.store.checkpoints import Checkpoints, check_same, describe, saved_steps
 from kgclip_jax.store.workdir import Workdir
-from kgclip_jax.teachers import open_teachers
 from kgclip_jax.training import sharding
 from kgclip_jax.training.display import Display
 from kgclip_jax.training.hooks import Every, Hook, SaveCheckpoints
@@ -94,7 +94,7 @@ class Run:
         self.setup: Setup = set_up(
             experiment,
             self.streams,
-            teachers={name: (teacher.model, teacher.params) for name, teacher in teachers.items()},
+            teachers=teachers,
         )
         self.placement = Placement(self.streams, self.setup.mesh)
         self.description = describe(

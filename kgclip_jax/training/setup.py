@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import jax
 
@@ -14,6 +15,7 @@ from kgclip_jax.models.adapters import abstract_adapters, init_adapters, merge_a
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.models.encode import inputs_by_path
 from kgclip_jax.models.heads import init_head
+from kgclip_jax.models.teachers import Teacher
 from kgclip_jax.training import sharding
 from kgclip_jax.training.loss import Fixed, LossFunction, with_read_inputs
 from kgclip_jax.training.optimizer import (
@@ -62,7 +64,7 @@ def set_up(
     streams: Mapping[str, Stream],
     devices: list[jax.Device] | None = None,
     *,
-    teachers: Mapping[str, tuple[Model, Params]] | None = None,
+    teachers: Mapping[str, Teacher] = MappingProxyType({}),
 ) -> Setup:
     """Build the parts of a run; nothing of the model is computed yet.
 
@@ -70,7 +72,7 @@ def set_up(
         experiment: its settings.
         streams: what its batches are made of.
         devices: to run on; all by default.
-        teachers: each with its parameters, as arrays that this host holds in full.
+        teachers: frozen models by name.
 
     Raises:
         ConfigError: when mesh, rows, schedule, parameter groups or tuning do not fit, when an
@@ -82,7 +84,7 @@ def set_up(
     sharding.check_rows(batch, mesh, execution.microbatches)
     model = Model(experiment.model, execution)
     settings, adapters = experiment.optimizer, experiment.tuning.adapters
-    fixed = _fixed(streams, teachers or {}, mesh)
+    fixed = _fixed(streams, teachers, mesh)
     abstract_params = {
         "model": model.abstract(),
         "adapters": abstract_adapters(model, adapters),
@@ -93,7 +95,7 @@ def set_up(
         experiment.objectives,
         adapters=adapters,
         heads=experiment.heads,
-        teachers={name: teacher for name, (teacher, _) in (teachers or {}).items()},
+        teachers={name: teacher.model for name, teacher in teachers.items()},
         microbatches=execution.microbatches,
     )
     loss = with_read_inputs(loss, abstract_params, batch, fixed)
@@ -143,15 +145,15 @@ def _fresh_heads(experiment: config.Experiment) -> Params:
 
 def _fixed(
     streams: Mapping[str, Stream],
-    teachers: Mapping[str, tuple[Model, Params]],
+    teachers: Mapping[str, Teacher],
     mesh: jax.sharding.Mesh,
 ) -> Fixed:
     """Put what no step changes onto the devices: teachers cut like students, constants whole."""
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     return Fixed(
         teachers={
-            name: sharding.shard_params(params, teacher.abstract(), mesh)
-            for name, (teacher, params) in teachers.items()
+            name: sharding.shard_params(teacher.params, teacher.model.abstract(), mesh)
+            for name, teacher in teachers.items()
         },
         constants={
             name: jax.device_put(stream.constants(), everywhere)

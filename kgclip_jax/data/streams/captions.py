@@ -190,6 +190,16 @@ def draws_of(mixture: Mixture, step: int, rows: Int[np.ndarray, " rows"]) -> lis
     ]
 
 
+def joined_order(rows: Sequence[int]) -> Int[np.ndarray, " unit"]:
+    """Return where each row of a unit stands among its slots, as `models.rows.concat_rows` joins them.
+
+    Slots are joined in the greatest number of equal groups, so that no row leaves its device.
+    """
+    groups = math.gcd(*rows)
+    slots = np.split(np.arange(sum(rows)), np.cumsum(rows)[:-1])
+    return np.concatenate([slot.reshape(groups, -1) for slot in slots], axis=1).ravel()
+
+
 class CaptionStream:
     """The rows of `CaptionsConfig`; implements `kgclip_jax.data.streams.base.Stream`."""
 
@@ -235,8 +245,9 @@ class CaptionStream:
         counts["text", "fitting"] += self.unit
         if cut := self.slots.cut(texts.lengths[order]):
             counts["text", "cut to its slot"] += cut
-        keys = self._picture_ids(draws)
-        return self._assembled(order, np.stack([pictures[row] for row in order]), keys, texts)
+        joined = order[joined_order(self.slots.rows)]
+        pixels = np.stack([pictures[row] for row in joined])
+        return self._assembled(order, joined, pixels, self._picture_ids(draws), texts)
 
     def _picture(self, draw: Draw, counts: Counts) -> tuple[UInt8[np.ndarray, "h w 3"], Draw]:
         """Return a picture and its record: another one of the source where the record is bad."""
@@ -264,27 +275,35 @@ class CaptionStream:
     def _assembled(
         self,
         order: Int[np.ndarray, " rows"],
+        joined: Int[np.ndarray, " rows"],
         pixels: UInt8[np.ndarray, "rows h w 3"],
         keys: Int32[np.ndarray, " rows"],
         texts: TextRows,
     ) -> Pairs:
-        """Put the rows of a unit into their slots; `pixels` are in this order already."""
-        caption_ids = text_ids(texts.captions)
-        captions, negatives = texts.captions[order], texts.negatives[order]
-        triples = texts.triples
+        """Put the rows of a unit into their slots.
+
+        Args:
+            order: the rows as the slots hold them, one after the other.
+            joined: the rows as all other blocks have them, see `joined_order`.
+            pixels: in that order already.
+            keys: of the pictures, in the order of the draws.
+            texts: likewise.
+        """
         caption_triples = negative_triples = None
-        if triples is not None:
-            tokens, mask = triples.tokens[order], triples.mask[order]
+        if texts.triples is not None:
+            tokens, mask = texts.triples.tokens[joined], texts.triples.mask[joined]
             caption_triples = Triples(tokens[:, 0], mask[:, 0])
             negative_triples = Triples(tokens[:, 1:], mask[:, 1:])
+        ids = np.stack([text_ids(texts.captions), keys], axis=1)
+        negatives = Texts(self._in_slots(texts.negatives[order]), negative_triples)
         some = texts.mask.shape[1] > 0
         return Pairs(
             image=Images(pixels),
-            text=Texts(self._in_slots(captions), caption_triples),
-            ids=np.stack([caption_ids, keys], axis=1)[order],
-            negatives=Texts(self._in_slots(negatives), negative_triples) if some else None,
-            negative_mask=texts.mask[order] if some else None,
-            negative_ids=text_ids(texts.negatives)[order] if some else None,
+            text=Texts(self._in_slots(texts.captions[order]), caption_triples),
+            ids=ids[joined],
+            negatives=negatives if some else None,
+            negative_mask=texts.mask[joined] if some else None,
+            negative_ids=text_ids(texts.negatives)[joined] if some else None,
         )
 
     def _in_slots(

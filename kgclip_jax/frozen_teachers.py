@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 
@@ -20,24 +20,12 @@ from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.loading import Trained, open_trained
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
+from kgclip_jax.models.teachers import Teacher, TeacherConfig
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
 
-TEACHERS = schema.Registry("teacher", {"dual_encoder": "kgclip_jax.teachers:DualEncoderTeacher"})
-
 _STEP = 0  # of the one checkpoint that the copy of a teacher is
-
-
-@runtime_checkable
-class TeacherConfig(Protocol):
-    """A frozen dataclass that is a teacher's entry in a config."""
-
-    kind: str
-
-    def open(self) -> Trained:
-        """Find the trained model. Raises UserError when there is none."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -55,14 +43,6 @@ class DualEncoderTeacher:
     def open(self) -> Trained:
         """Find the trained model."""
         return open_trained(self.init_from)
-
-
-class Teacher(NamedTuple):
-    """A frozen model with its parameters, as arrays on the host."""
-
-    model: Model
-    params: Params
-    origin: str
 
 
 def open_teachers(
