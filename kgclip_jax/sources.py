@@ -11,7 +11,7 @@ from kgclip_jax.data.emoji.evaluation import evaluation_sets as emoji_sets
 from kgclip_jax.data.emoji.source import EmojiScenes
 from kgclip_jax.data.evaluation_settings import ClassificationFolder, HeldOut
 from kgclip_jax.data.photographs import Photographs, retrieval_set
-from kgclip_jax.data.readers import open_records
+from kgclip_jax.data.readers.open_records import open_records
 from kgclip_jax.data.settings import Data, EmojiSource
 from kgclip_jax.data.suites import composition_set
 from kgclip_jax.errors import ConfigError

@@ -1,16 +1,20 @@
-"""The folder of a run: which file is where, and how they are read and written safely."""
+"""The folder of a run: which file is where, and what is in it."""
 
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from kgclip_jax.data.tokenization.settings import TokenizerJson, TokenizerSettings
 from kgclip_jax.errors import ConfigError, UserError
+from kgclip_jax.files import (
+    decode,
+    parse_json,
+    read_bytes,
+    read_json_object,
+    temporary_path,
+    write_atomically,
+)
 
 Role = Literal["tokenizer", "element_tokenizer"]  # as in `config.Experiment`
 
@@ -32,7 +36,7 @@ class Workdir:
 
     def create(self) -> None:
         """Make the folder and see that it can be written. Raises UserError otherwise."""
-        probe = self.root / ".writable"
+        probe = temporary_path(self.config)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             probe.write_text("")
@@ -46,9 +50,8 @@ class Workdir:
     def keep_tokenizer(self, settings: TokenizerSettings, role: Role = "tokenizer") -> None:
         """Copy a tokenizer's file into the run, so that the run can be moved without it."""
         if isinstance(settings, TokenizerJson):
-            copy = self._tokenizer_copy(settings, role)
-            with writing(copy):
-                shutil.copyfile(settings.file, copy)
+            content = read_bytes(Path(settings.file))
+            write_atomically(self._tokenizer_copy(settings, role), content)
 
     def own_tokenizer(
         self, settings: TokenizerSettings, role: Role = "tokenizer"
@@ -67,55 +70,24 @@ class Workdir:
 
     def read_config(self) -> dict[str, Any]:
         """Return the run's config. Raises ConfigError when there is none or it is damaged."""
-        try:
-            config = json.loads(self.config.read_text())
-        except FileNotFoundError as error:
-            raise ConfigError(f"{self.root} holds no run: {self.config} is missing") from error
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"{self.config}, line {error.lineno}: {error.msg}") from error
-        if not isinstance(config, dict):
-            raise ConfigError(f"{self.config} holds no object, so no config of a run")
-        return config
+        if not self.config.is_file():
+            raise ConfigError(f"{self.root} holds no run: {self.config} is missing")
+        return read_json_object(self.config, ConfigError)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of metrics; a last line cut off by a crash is left out."""
+        """Return the lines of metrics; a last line cut off by a crash is left out.
+
+        Raises:
+            DataError: a line is damaged.
+        """
         if not self.metrics.exists():
             return []
-        return list(_whole_lines(self.metrics))
+        whole, _, _ = read_bytes(self.metrics).rpartition(b"\n")
+        lines = decode(whole, self.metrics).split("\n") if whole else []
+        return [parse_json(text, self.metrics, line=n) for n, text in enumerate(lines, 1)]
 
     def forget_metrics_after(self, step: int) -> None:
         """Drop lines of steps that a resumed run takes again."""
         lines = [json.dumps(line) for line in self.read_metrics() if line["step"] <= step]
         if self.metrics.exists():
             write_atomically(self.metrics, "".join(f"{line}\n" for line in lines))
-
-
-def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text().splitlines(keepends=True):
-        if line.endswith("\n"):
-            yield json.loads(line)
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all. Raises UserError when the disk refuses."""
-    write_atomically(path, json.dumps(value, indent=2) + "\n")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by a new version, whole or not at all. Raises UserError on a disk error."""
-    temporary = path.with_name(f".{path.name}.partial")
-    with writing(path):
-        try:
-            temporary.write_text(text)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an error of the disk into a UserError that names `path`."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error

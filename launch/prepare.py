@@ -63,7 +63,7 @@ def define_workers() -> None:
 def open_source() -> tuple[dict[str, Any], "Callable[[], Records]"]:
     """Return what identifies the source that the flags name, and what opens its records."""
     from kgclip_jax.data.preparation.source_names import identity, named_source
-    from kgclip_jax.data.readers import open_records
+    from kgclip_jax.data.readers.open_records import open_records
 
     source = named_source(FLAGS.source, FLAGS.set)
     return identity(source), partial(open_records, source, Path.cwd(), bad_share=FLAGS.bad_share)

@@ -20,6 +20,7 @@ from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.settings import ClipBpe
 from kgclip_jax.data.triples import triple_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
+from kgclip_jax.files import write_json
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.spec import KnowledgeEncoder
@@ -28,7 +29,7 @@ from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.training.settings import Optimizer
 from kgclip_jax.training.step import TrainState
 from kgclip_jax.types import Caption, Encoder
-from kgclip_jax.workdir import Workdir, write_json
+from kgclip_jax.workdir import Workdir
 from tests.knowledge.worded import worded
 
 EXPERIMENT = config.Experiment(

@@ -18,6 +18,7 @@ from kgclip_jax.data.settings import Data
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson, make_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
+from kgclip_jax.files import write_json
 from kgclip_jax.loading import open_trained, starting_point
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
@@ -26,7 +27,7 @@ from kgclip_jax.training import lora
 from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.training.settings import Optimizer, TowerTuning, Tuning
 from kgclip_jax.training.step import TrainState
-from kgclip_jax.workdir import Workdir, write_json
+from kgclip_jax.workdir import Workdir
 
 TOKENIZER = ClipTokenizer(32)
 SHAPE = replace(preset("tiny"), vision=replace(preset("tiny").vision, positions="learned"))

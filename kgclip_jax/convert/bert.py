@@ -28,13 +28,14 @@ from kgclip_jax.convert.rules import (
     same,
     to_ours,
 )
-from kgclip_jax.convert.settings import known, read_json, reading
+from kgclip_jax.convert.settings import known, reading
 from kgclip_jax.convert.tokenizer_files import TOKENIZER_JSON
 from kgclip_jax.convert.tokenizer_json import token_ids
 from kgclip_jax.convert.weights import Lazy, read_weights
 from kgclip_jax.data.tokenization.json_tokenizer import read_tokenizer_json
 from kgclip_jax.data.tokenization.settings import TokenizerJson
 from kgclip_jax.errors import ConversionError
+from kgclip_jax.files import read_json_object, read_text
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params
 
@@ -112,7 +113,7 @@ def _read_config(folder: Path) -> Config:
             "on the Hugging Face hub must be downloaded first: hf download NAME --local-dir=FOLDER"
         )
     with reading(str(file)):
-        return schema.parse(Config, known(Config, read_json(file)))
+        return schema.parse(Config, known(Config, read_json_object(file, ConversionError)))
 
 
 def _check_same(folder: Path, config: Config, shape: spec.DualEncoder) -> None:
@@ -153,7 +154,7 @@ def _check_same_pieces(folder: Path, tokenizer: TokenizerJson) -> None:
         own = token_ids(read_tokenizer_json(json))
     elif lines.is_file():
         try:
-            pieces = lines.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+            pieces = read_text(lines, ConversionError).removesuffix("\n").split("\n")
         except UnicodeDecodeError as error:
             raise ConversionError(f"{lines} is no text in UTF-8: {error}") from error
         own = {piece: number for number, piece in enumerate(pieces)}

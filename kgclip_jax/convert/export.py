@@ -20,11 +20,11 @@ from kgclip_jax.convert.tokenizer_files import OPEN_CLIP_CONFIG, TokenizerFiles,
 from kgclip_jax.convert.weights import SHARD_BYTES, write_safetensors
 from kgclip_jax.convert.whole_folder import whole_folder
 from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerSettings
-from kgclip_jax.errors import ConversionError, UserError
+from kgclip_jax.errors import ConversionError
+from kgclip_jax.files import atomic_file, write_atomically, write_json, writing
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params
 from kgclip_jax.models.vision import sincos2d
-from kgclip_jax.workdir import write_json
 
 # open_clip reads one file alone, however large it is.
 _SHARD_BYTES = {"huggingface": SHARD_BYTES, "open_clip": None}
@@ -96,7 +96,7 @@ def export(
             extra_file=EXTRA_FILE,
             notes=tokenizer_files.notes,
         )
-        (folder / CARD).write_text(model_card(card, contents), encoding="utf-8")
+        write_atomically(folder / CARD, model_card(card, contents))
     return Exported(family.name, tuple(left_out))
 
 
@@ -163,7 +163,6 @@ def _write_pickle(weights: Mapping[str, np.ndarray], path: Path) -> None:
         raise ConversionError(
             "OpenAI's format is a file of torch's: pip install torch, or choose another --format"
         ) from error
-    try:
-        torch.save({name: torch.from_numpy(array) for name, array in weights.items()}, path)
-    except RuntimeError as error:  # torch's word for a full disk
-        raise UserError(f"cannot write {path}: {error}") from error
+    tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
+    with atomic_file(path) as temporary, writing(path, RuntimeError):  # as torch calls a full disk
+        torch.save(tensors, temporary)

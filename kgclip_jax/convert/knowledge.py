@@ -4,7 +4,6 @@ PyTorch users get it as a module with its settings and weights; here it is read 
 """
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any, Literal
 
 from kgclip_jax import schema
 from kgclip_jax.convert.rules import Rule, linear, norm, packed, same
-from kgclip_jax.convert.settings import read_json, reading
+from kgclip_jax.convert.settings import reading
 from kgclip_jax.convert.tokenizer_json import token_ids
 from kgclip_jax.data.tokenization.cleaning import with_normalizers
 from kgclip_jax.data.tokenization.json_tokenizer import read_tokenizer_json
@@ -23,9 +22,9 @@ from kgclip_jax.data.tokenization.settings import (
     make_tokenizer,
 )
 from kgclip_jax.errors import ConversionError
+from kgclip_jax.files import read_json_object, write_json
 from kgclip_jax.knowledge.converses import Converses
 from kgclip_jax.models import spec
-from kgclip_jax.workdir import write_json
 
 FILE = "knowledge_encoder.json"
 MODULE = "knowledge_encoder.py"
@@ -183,7 +182,7 @@ def read(folder: Path, shape: spec.DualEncoder, extra: Collection[str]) -> spec.
 
 
 def _read_settings(file: Path) -> Settings:
-    return schema.parse(Settings, read_json(file), path="settings")
+    return schema.parse(Settings, read_json_object(file, ConversionError), path="settings")
 
 
 def read_parser(folder: Path, shape: spec.DualEncoder) -> str | None:
@@ -209,7 +208,7 @@ def read_tokenizer(folder: Path, shape: spec.DualEncoder) -> TokenizerJson | Non
             f"{folder} has no {TOKENIZER}, with which its knowledge encoder was trained; copy that "
             "file of the export as well"
         )
-    padding = read_json(file).get("padding")
+    padding = read_json_object(file, ConversionError).get("padding")
     if not isinstance(padding, dict) or not isinstance(padding.get("pad_id"), int):
         raise ConversionError(f"{file} has no padding.pad_id, which exports have")
     return TokenizerJson("json", str(file.resolve()), pad_id=padding["pad_id"])
@@ -238,4 +237,4 @@ def _write_tokenizer(settings: TokenizerSettings | None, file: Path, length: int
         "pad_token": names[settings.pad_id],
     }
     content |= {"truncation": cut, "padding": padding}
-    file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    write_json(file, content)

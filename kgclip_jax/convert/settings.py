@@ -5,11 +5,9 @@ other value is refused by name.
 """
 
 import dataclasses
-import json
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from kgclip_jax.errors import ConfigError, ConversionError
@@ -22,17 +20,6 @@ def reading(file: str) -> Iterator[None]:
         yield
     except (ConfigError, ValueError) as error:
         raise ConversionError(f"{file}: {error}") from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a file that holds a JSON object. Raises ConversionError where it does not."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConversionError(f"{path} is no JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ConversionError(f"{path} holds no JSON object")
-    return content
 
 
 def known(

@@ -13,9 +13,9 @@ from kgclip_jax.convert.families import (
     WeightFiles,
 )
 from kgclip_jax.convert.family import Family, Files, Format
-from kgclip_jax.convert.settings import read_json
 from kgclip_jax.convert.weights import INDEX
 from kgclip_jax.errors import ConversionError
+from kgclip_jax.files import read_json_object
 from kgclip_jax.models import spec
 
 EXTRA_FILE = "kgclip_jax_extra.safetensors"
@@ -42,7 +42,7 @@ def descriptions(folder: Path) -> Files:
         ConversionError: for a file that holds no JSON object.
     """
     paths = [folder / name for name in DESCRIPTIONS]
-    return {path.name: read_json(path) for path in paths if path.is_file()}
+    return {path.name: read_json_object(path, ConversionError) for path in paths if path.is_file()}
 
 
 def describe(family: Family, files: Files, place: Path) -> spec.DualEncoder:

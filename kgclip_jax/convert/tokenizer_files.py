@@ -6,7 +6,6 @@ such texts differ from its; those of all others are the same up to the end of te
 pads with 49407 and open_clip with 0.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -22,6 +21,7 @@ from kgclip_jax.data.tokenization.settings import (
     make_tokenizer,
 )
 from kgclip_jax.errors import ConversionError
+from kgclip_jax.files import read_json_object, read_text, write_atomically, write_json
 
 Format = Literal["huggingface", "open_clip"]
 
@@ -86,7 +86,7 @@ def read_tokenizer(folder: str | Path) -> TokenizerSettings | None:
     if (folder / TOKENIZER_JSON).is_file() or (folder / SENTENCEPIECE).is_file():
         return _read_huggingface(folder)
     if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        lines = (folder / "merges.txt").read_text(encoding="utf-8").split("\n")
+        lines = read_text(folder / "merges.txt", ConversionError).split("\n")
         merges = [line for line in lines if line and not line.startswith("#version")]
         if is_clip({"model": {"vocab": _read(folder / "vocab.json"), "merges": merges}}):
             return ClipBpe()
@@ -193,12 +193,12 @@ def _write_clip(folder: Path, context_length: int) -> None:
     vocabulary = clip_vocabulary()
     start, end = SPECIAL_TOKENS
     merges = "\n".join(["#version: 0.2", *map(" ".join, vocabulary.merges), ""])
-    (folder / "merges.txt").write_text(merges, encoding="utf-8")
-    _write(folder / "vocab.json", vocabulary.ids)
-    _write(folder / TOKENIZER_JSON, clip_content(vocabulary))
+    write_atomically(folder / "merges.txt", merges)
+    write_json(folder / "vocab.json", vocabulary.ids)
+    write_json(folder / TOKENIZER_JSON, clip_content(vocabulary))
     specials = {"bos_token": start, "eos_token": end, "unk_token": end, "pad_token": end}
     config = {"tokenizer_class": "CLIPTokenizer", **specials, "model_max_length": context_length}
-    _write(folder / TOKENIZER_CONFIG, config, indent=2)
+    write_json(folder / TOKENIZER_CONFIG, config)
 
 
 def _write_huggingface(
@@ -247,8 +247,8 @@ def _write_json(settings: TokenizerJson, rule: Clean, folder: Path, context_leng
         config["eos_token"] = names[end_id]
     if settings.zeroed_id is not None:
         config["sep_token"] = names[settings.zeroed_id]
-    _write(folder / TOKENIZER_JSON, with_normalizers(content, rule))
-    _write(folder / TOKENIZER_CONFIG, config, indent=2)
+    write_json(folder / TOKENIZER_JSON, with_normalizers(content, rule))
+    write_json(folder / TOKENIZER_CONFIG, config)
 
 
 def _tokenizer_config(folder: Path) -> dict[str, Any]:
@@ -260,14 +260,4 @@ def _tokenizer_config(folder: Path) -> dict[str, Any]:
 def _read(path: Path, optional: bool = False) -> dict[str, Any]:
     if optional and not path.is_file():
         return {}
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ConversionError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise ConversionError(f"{path}: not a JSON object")
-    return content
-
-
-def _write(path: Path, content: Mapping[str, Any], indent: int | None = None) -> None:
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=indent), encoding="utf-8")
+    return read_json_object(path, ConversionError)

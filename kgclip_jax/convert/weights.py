@@ -1,6 +1,5 @@
 """Files of weights: safetensors without torch; pickles with torch, and never with code in them."""
 
-import json
 import pickle
 import pickletools
 import warnings
@@ -14,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from kgclip_jax.convert.names import listing
-from kgclip_jax.errors import ConversionError, UserError
-from kgclip_jax.workdir import write_json, writing
+from kgclip_jax.errors import ConversionError
+from kgclip_jax.files import atomic_file, read_json, write_json, writing
 
 PICKLES = (".pt", ".bin", ".pth")
 SUFFIXES = (*PICKLES, ".safetensors")
@@ -95,14 +94,11 @@ def _shards(weights: Mapping[str, np.ndarray], max_bytes: int | None) -> list[li
 def _save(path: Path, weights: Mapping[str, np.ndarray]) -> None:
     # safetensors writes the memory of an array, whatever its strides.
     contiguous = {name: np.asarray(array, order="C") for name, array in weights.items()}
-    try:
-        with writing(path):
-            path.touch()
-            mode = path.stat().st_mode
-            save_file(contiguous, path, metadata={"format": "pt"})  # transformers asks for it
-            path.chmod(mode)  # safetensors lets nobody else read its files
-    except SafetensorError as error:  # so it calls a full disk
-        raise UserError(f"cannot write {path}: {error}") from error
+    with atomic_file(path) as temporary, writing(path, SafetensorError):  # so it calls a full disk
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        save_file(contiguous, temporary, metadata={"format": "pt"})  # transformers asks for it
+        temporary.chmod(mode)  # safetensors lets nobody else read its files
 
 
 class Lazy(Mapping[str, np.ndarray]):
@@ -134,9 +130,9 @@ def _read_safetensors(path: Path) -> Lazy:
 
 def _read_shards(index: Path) -> Lazy:
     try:
-        places: dict[str, str] = json.loads(index.read_text())["weight_map"]
+        places: dict[str, str] = read_json(index, ConversionError)["weight_map"]
         files = {file: read_weights(index.parent / file) for file in sorted(set(places.values()))}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ConversionError(f"{index} is no index of weights: {error!r}") from error
     for file, weights in files.items():
         listed = {name for name, place in places.items() if place == file}

@@ -1,14 +1,11 @@
 """Folders of several files that appear whole or not at all."""
 
-import os
-import re
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from kgclip_jax.workdir import writing
+from kgclip_jax.files import abandoned_paths, sync, temporary_path, writing
 
 
 @contextmanager
@@ -28,12 +25,12 @@ def whole_folder(path: Path, check: Callable[[Path], None]) -> Iterator[Path]:
     """
     path = path.resolve()  # a link keeps pointing to the folder that is replaced
     missing = [parent for parent in path.parents if not parent.exists()]
-    prefix = f".{path.name}.partial-{socket.gethostname()}-"
-    partial = path.with_name(f"{prefix}{os.getpid()}")
+    partial = temporary_path(path)
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _clear_abandoned(path, prefix)
+            for left in abandoned_paths(path.parent, path.name):
+                _clear(_unfinished(left), path)
             check(path)
             with _cleared(partial, path):
                 partial.mkdir()
@@ -42,6 +39,7 @@ def whole_folder(path: Path, check: Callable[[Path], None]) -> Iterator[Path]:
                 if path.exists():
                     path.rename(_replaced(partial))  # a full folder cannot be renamed over
                 partial.rename(path)
+                sync(path.parent)
     finally:
         for parent in missing:
             with suppress(OSError):  # it is not empty
@@ -78,23 +76,6 @@ def _replaced(partial: Path) -> Path:
     return partial.with_name(f"{partial.name}-replaced")
 
 
-def _clear_abandoned(path: Path, prefix: str) -> None:
-    """Clear what killed processes of this machine left behind."""
-    name = re.compile(re.escape(prefix) + r"(\d+)(-replaced|-doomed)?")
-    found = [name.fullmatch(entry.name) for entry in path.parent.iterdir()]
-    for process in sorted({int(match[1]) for match in found if match}):
-        if not _is_running(process):
-            _clear(path.with_name(f"{prefix}{process}"), path)
-
-
-def _is_running(process: int) -> bool:
-    """Whether another process has this number; in containers each one may have the same."""
-    if process == os.getpid():
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # of another user
-        return True
-    return True
+def _unfinished(left: Path) -> Path:
+    """Return the path of the unfinished folder to which one that was left behind belongs."""
+    return left.with_name(left.name.removesuffix("-replaced").removesuffix("-doomed"))

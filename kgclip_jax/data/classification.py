@@ -23,9 +23,9 @@ from jaxtyping import Bool, UInt8
 
 from kgclip_jax.data.evaluation_settings import ClassificationFolder
 from kgclip_jax.data.images import Interpolation, Resize, evaluation_transform
-from kgclip_jax.data.json_files import read_json, read_text
 from kgclip_jax.data.skips import UNREADABLE_IMAGE, Skips
 from kgclip_jax.errors import BadRecord, DataError
+from kgclip_jax.files import read_json, read_text
 from kgclip_jax.types import ZeroShotSet
 
 PLACE_OF_NAME = "{}"

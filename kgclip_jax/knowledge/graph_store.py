@@ -12,7 +12,6 @@ a graph knows the text that its spans point into. The graph of a whole picture h
 import hashlib
 import json
 import mmap
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,10 +23,10 @@ import numpy as np
 from jaxtyping import UInt64
 
 from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.files import atomic_file, parse_json, read_json_object, write_json, writing
 from kgclip_jax.knowledge.graph_json import graph_from_json, graph_to_json
 from kgclip_jax.knowledge.scene_graph import SceneGraph, spans_of
 from kgclip_jax.schema import check, parse, to_dict
-from kgclip_jax.workdir import write_json, writing
 
 CONTENTS = "graphs.json"
 INDEX = "graphs.npy"
@@ -97,11 +96,9 @@ def complete(folder: Path, contents: Contents) -> None:
     index = places[:, np.argsort(places[0], kind="stable")]
     for i in np.flatnonzero(index[0, 1:] == index[0, :-1]):
         _refuse_twins(folder, contents.parts, *index[1:, i : i + 2].T.tolist())
-    temporary = folder / f"{INDEX}.partial"
-    with writing(folder / INDEX):
-        with temporary.open("wb") as file:
-            np.save(file, np.ascontiguousarray(index))
-        os.replace(temporary, folder / INDEX)
+    path = folder / INDEX
+    with atomic_file(path) as temporary, writing(path), temporary.open("wb") as file:
+        np.save(file, np.ascontiguousarray(index))
     write_json(folder / CONTENTS, to_dict(contents))
 
 
@@ -112,17 +109,15 @@ def read_contents(folder: Path) -> Contents:
         DataError: it is unfinished or no folder of graphs, or the file is malformed.
     """
     path = folder / CONTENTS
-    try:
-        values = json.loads(path.read_bytes())
-        check(isinstance(values, dict), "expected an object")
-        return parse(Contents, values, str(path))
-    except OSError as error:
+    if not path.is_file():
         raise DataError(
-            f"{path}: {error.strerror}; let `python launch/prepare.py` finish (parse, or "
-            "graphs), it writes this last"
-        ) from error
-    except (ValueError, ConfigError) as error:
-        raise DataError(f"{path}: malformed ({error}); {_AGAIN}") from error
+            f"{path}: not found; let `python launch/prepare.py` finish (parse, or graphs), it "
+            "writes this last"
+        )
+    try:
+        return parse(Contents, read_json_object(path, ConfigError), str(path))
+    except ConfigError as error:
+        raise DataError(f"{error}; {_AGAIN}") from error
 
 
 class GraphStore:
@@ -245,9 +240,9 @@ def _refuse_twins(folder: Path, parts: int, *places: Sequence[int]) -> None:
 
 def _read_line(line: bytes, where: str) -> tuple[str, list[Any]]:
     try:
-        content = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not valid JSON ({error}); {_AGAIN}") from error
+        content = parse_json(line, where)
+    except DataError as error:
+        raise DataError(f"{error}; {_AGAIN}") from error
     match content:
         case {"key": str(key), "graphs": list(graphs)}:
             return key, graphs

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from kgclip_jax.errors import DataError
+from kgclip_jax.files import read_text
 
 IS_A = frozenset(("IsA", "is-a"))  # as ConceptNet and VisualSem write it
 
@@ -64,11 +65,7 @@ def read_hierarchy(path: Path) -> Hierarchy:
         DataError: the file cannot be read, has no is-a triple, or a line is not of this form.
     """
     broader: dict[str, list[str]] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path).removesuffix("\n").split("\n"), 1):
         fields = line.split("\t")
         if len(fields) < 3:
             raise DataError(

@@ -17,11 +17,11 @@ from tensorboardX.proto.summary_pb2 import Summary
 
 from kgclip_jax.data.pipeline import summarise
 from kgclip_jax.errors import DataError, UserError
+from kgclip_jax.files import writing
 from kgclip_jax.models import spec
 from kgclip_jax.models.flops import peak_flops, step_flops
 from kgclip_jax.training.hooks import Event
 from kgclip_jax.training.step import Metrics
-from kgclip_jax.workdir import writing
 
 Numbers = dict[str, float]
 

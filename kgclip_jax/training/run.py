@@ -15,6 +15,7 @@ from kgclip_jax.data.triples import triple_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.evaluation.evaluate import check_sets, evaluate
 from kgclip_jax.evaluation.result import render_table
+from kgclip_jax.files import write_json
 from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.knowledge.hierarchy import read_hierarchy
 from kgclip_jax.knowledge.negatives import NegativeSettings
@@ -44,7 +45,7 @@ from kgclip_jax.training.setup import Setup, set_up
 from kgclip_jax.training.start import find_start
 from kgclip_jax.training.step import TrainState
 from kgclip_jax.training.summary import parameter_table
-from kgclip_jax.workdir import Workdir, write_json
+from kgclip_jax.workdir import Workdir
 
 ENCODED_AT_ONCE = 128  # inputs of an evaluation, rounded to what the devices can share
 

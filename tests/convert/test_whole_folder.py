@@ -13,6 +13,7 @@ import pytest
 
 from kgclip_jax.convert.whole_folder import whole_folder
 from kgclip_jax.errors import UserError
+from kgclip_jax.files import temporary_path
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -202,10 +203,12 @@ def test_half_of_a_replaced_folder_never_comes_back(old):
 
 
 def test_the_folder_of_a_process_that_still_writes_is_left_alone(tmp_path):
-    prefix = f".out.partial-{socket.gethostname()}-"
-    running, same_number = tmp_path / f"{prefix}{os.getppid()}", tmp_path / f"{prefix}{os.getpid()}"
-    elsewhere = tmp_path / ".out.partial-another-machine-1"
-    for folder in (running, same_number, elsewhere):
+    prefix = f".out.{socket.gethostname()}"
+    running = tmp_path / f"{prefix}-{os.getppid()}-0123abcd-0.partial"
+    same_number = tmp_path / f"{prefix}-{os.getpid()}-0123abcd-0.partial"
+    elsewhere = tmp_path / ".out.another-machine-1-0123abcd-0.partial"
+    own = temporary_path(tmp_path / "out")
+    for folder in (running, same_number, elsewhere, own):
         folder.mkdir()
     write(tmp_path / "out")
-    assert names(tmp_path) == sorted([running.name, elsewhere.name, "out"])
+    assert names(tmp_path) == sorted([running.name, elsewhere.name, own.name, "out"])

@@ -203,13 +203,13 @@ def test_a_span_beyond_the_text_names_its_record(tmp_path, graph):
 
 class TestDamage:
     def test_an_unfinished_folder(self, tmp_path):
-        with pytest.raises(DataError, match=r"graphs\.json: No such .*let .*prepare\.py"):
+        with pytest.raises(DataError, match=r"graphs\.json: not found; let .*prepare\.py"):
             GraphStore(tmp_path)
 
     @pytest.mark.parametrize("content", ["{", "[]", '{"parts": 1}'])
     def test_malformed_contents(self, store, content):
         (store.folder / "graphs.json").write_text(content)
-        with pytest.raises(DataError, match=r"graphs\.json: malformed"):
+        with pytest.raises(DataError, match=r"graphs\.json\b.*; make the graphs again"):
             GraphStore(store.folder)
 
     @pytest.mark.parametrize("content", [b"", b"junk", None])
@@ -237,5 +237,5 @@ class TestDamage:
     def test_a_part_of_other_lines(self, store):
         path = store.folder / part_file(2, 3)
         path.write_bytes(b"x" + path.read_bytes())
-        with pytest.raises(DataError, match=rf"{part_file(2, 3)}, byte 0: not valid JSON"):
+        with pytest.raises(DataError, match=rf"{part_file(2, 3)}, byte 0, .*: not valid JSON"):
             store.graph("15.jpg", 0, "dog 15")

@@ -20,6 +20,7 @@ from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.settings import Data, EmojiSource
 from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson, make_tokenizer
 from kgclip_jax.errors import ConfigError, ConversionError
+from kgclip_jax.files import write_json
 from kgclip_jax.loading import open_trained, starting_point
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model
@@ -31,7 +32,7 @@ from kgclip_jax.training.settings import Optimizer
 from kgclip_jax.training.setup import set_up
 from kgclip_jax.training.start import find_start
 from kgclip_jax.training.step import TrainState
-from kgclip_jax.workdir import Workdir, write_json
+from kgclip_jax.workdir import Workdir
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "dog", "cat"]
 PLAIN = replace(preset("tiny"), vision=replace(preset("tiny").vision, positions="learned"))

@@ -25,6 +25,7 @@ from kgclip_jax.data.readers.visual_genome_graphs import graph_files, visual_gen
 from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import BadRecord, ConfigError, DataError
+from kgclip_jax.files import atomic_file, writing
 from kgclip_jax.knowledge.graph_store import (
     CONTENTS,
     Contents,
@@ -36,7 +37,6 @@ from kgclip_jax.knowledge.graph_store import (
 )
 from kgclip_jax.knowledge.triples import Triple, from_triples
 from kgclip_jax.schema import suggestion, to_dict
-from kgclip_jax.workdir import writing
 
 NO_ENTRY = "caption without an entry"
 
@@ -166,7 +166,12 @@ def _write(
 ) -> Counts:
     path = output / part_file(0, 1)
     sums = Counts()
-    with writing(path), path.open("w") as file, Display(console, 0, total, unit) as display:
+    with (
+        Display(console, 0, total, unit) as display,
+        atomic_file(path) as temporary,
+        writing(path),
+        temporary.open("w") as file,
+    ):
         for line in lines:
             file.write(line.text)
             sums += line.counts

@@ -6,12 +6,11 @@
 How a shard stores its pictures is told in `kgclip_jax.data.readers.array_records`.
 """
 
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.files import read_json_object, write_json
 from kgclip_jax.schema import check, parse, to_dict
 
 MANIFEST = "manifest.json"
@@ -71,24 +70,20 @@ def read_manifest(folder: Path) -> Manifest:
         DataError: there is none, or it is malformed; the message names the key.
     """
     path = folder / MANIFEST
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
+    if not path.is_file():
         raise DataError(
             f"{path}: not found; let `python launch/prepare.py shards` finish, it writes this last"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not valid JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: expected an object")
+        )
     try:
-        return parse(Manifest, content, str(path))
+        return parse(Manifest, read_json_object(path, ConfigError), str(path))
     except ConfigError as error:
         raise DataError(f"{error}; prepare the shards again") from error
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest of a folder: it is there whole, or not at all."""
-    temporary = folder / f"{MANIFEST}.partial"
-    temporary.write_text(json.dumps(to_dict(manifest), indent=1, ensure_ascii=False) + "\n")
-    os.replace(temporary, folder / MANIFEST)
+    """Write the manifest of a folder: it is there whole, or not at all.
+
+    Raises:
+        UserError: the disk refuses.
+    """
+    write_json(folder / MANIFEST, to_dict(manifest))

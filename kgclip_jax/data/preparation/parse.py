@@ -18,6 +18,7 @@ from kgclip_jax.data.preparation.parts import REPORTS, Engine, LeftOut, Parts, r
 from kgclip_jax.data.preparation.plans import RecordsPlan, plan_values
 from kgclip_jax.data.records import Record, Records
 from kgclip_jax.errors import BadRecord
+from kgclip_jax.files import write_atomically, write_json
 from kgclip_jax.knowledge.graph_store import (
     CONTENTS,
     Contents,
@@ -28,7 +29,6 @@ from kgclip_jax.knowledge.graph_store import (
 )
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.schema import parse, to_dict
-from kgclip_jax.workdir import write_atomically, write_json
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ OUTPUT/reports/plan.json    what is made; another plan is refused in the same fo
 OUTPUT/reports/*.json       a report for each finished part
 """
 
-import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ from rich.console import Console
 from kgclip_jax.data.preparation.display import Display
 from kgclip_jax.data.preparation.plans import RecordsPlan
 from kgclip_jax.data.skips import Skips
-from kgclip_jax.errors import ConfigError
+from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.files import abandoned_paths, read_json_object, write_json, writing
 from kgclip_jax.schema import differences, to_dict
-from kgclip_jax.workdir import write_json, writing
 
 REPORTS = "reports"
 
@@ -66,9 +65,9 @@ def read_finished(report: Path, load: Callable[[Any], R], part: Path) -> R | Non
         part: the file of the part.
     """
     try:
-        found = load(json.loads(report.read_bytes()))
+        found = load(read_json_object(report))
         size = part.stat().st_size
-    except (FileNotFoundError, ValueError, ConfigError):
+    except (FileNotFoundError, DataError, ConfigError):
         return None
     return found if size == found.bytes else None
 
@@ -144,12 +143,12 @@ def begin(output: Path, plan: object) -> None:
     file = output / REPORTS / "plan.json"
     with writing(output):
         if file.exists():
-            _refuse_changes(output, json.loads(file.read_bytes()), to_dict(plan))
+            _refuse_changes(output, read_json_object(file), to_dict(plan))
         elif output.exists() and any(path.name != REPORTS for path in output.iterdir()):
             raise ConfigError(f"{output} holds other files; choose a new or an empty folder")
         file.parent.mkdir(parents=True, exist_ok=True)
-        for partial in output.glob("*.partial"):
-            partial.unlink(missing_ok=True)
+        for path in abandoned_paths(output):
+            path.unlink(missing_ok=True)
     write_json(file, to_dict(plan))
 
 

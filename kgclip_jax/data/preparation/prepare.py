@@ -29,7 +29,6 @@ from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import UNREADABLE_IMAGE
 from kgclip_jax.errors import DataError
 from kgclip_jax.schema import parse, to_dict
-from kgclip_jax.workdir import writing
 
 
 def make_plan(
@@ -88,8 +87,7 @@ def prepare(
         engine, reason=UNREADABLE_IMAGE, unit="pictures", bad_share=bad_share, console=console
     )
     manifest = _summary(reports, plan, records)
-    with writing(output / MANIFEST):
-        write_manifest(output, manifest)
+    write_manifest(output, manifest)
     return manifest
 
 

@@ -8,10 +8,7 @@ renamed, and only then reported, so that a report means a whole shard, whatever 
 """
 
 import hashlib
-import os
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,9 +21,9 @@ from kgclip_jax.data.preparation.plans import RecordsPlan
 from kgclip_jax.data.preparation.shrink import shrink_picture
 from kgclip_jax.data.readers.array_records import pack
 from kgclip_jax.data.records import Records
-from kgclip_jax.errors import BadRecord, UserError
+from kgclip_jax.errors import BadRecord
+from kgclip_jax.files import atomic_file, write_json, writing
 from kgclip_jax.schema import check, parse, to_dict
-from kgclip_jax.workdir import write_json
 
 _WRITER_OPTIONS = "group_size:1,uncompressed"  # a record is one read; pictures do not compress
 _HASHED_AT_ONCE = 2**20
@@ -93,23 +90,22 @@ class ShardWriter:
         """
         path = self.output / self.plan.file(number)
         left_out: list[LeftOut] = []
-        with _temporary(path) as partial:
-            with _writing(path):
+        with atomic_file(path) as partial:
+            with writing(path, RuntimeError):  # so ArrayRecord calls a full disk
                 writer = ArrayRecordWriter(str(partial), _WRITER_OPTIONS)
             for index in self.plan.range(number):
                 stored = self._stored(index)
                 if isinstance(stored, LeftOut):
                     left_out.append(stored)
                 else:
-                    with _writing(path):
+                    with writing(path, RuntimeError):
                         for part in stored:
                             writer.write(part)
                 after_record()
-            with _writing(path):
+            with writing(path, RuntimeError):
                 writer.close()
                 records = len(self.plan.range(number)) - len(left_out)
                 shard = Shard(path.name, records, partial.stat().st_size, sha256(partial))
-                os.replace(partial, path)
         report = Report(shard, tuple(left_out))
         write_json(_report_file(self.output, number), to_dict(report))
         return report
@@ -147,22 +143,3 @@ def sha256(path: Path) -> str:
 
 def _report_file(output: Path, number: int) -> Path:
     return output / REPORTS / f"shard-{number:05d}.json"
-
-
-@contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    """Yield the path of a file that no other process writes, and that is not left behind."""
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turn what is raised when the disk refuses into a UserError that names `path`."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:  # the latter by ArrayRecord
-        raise UserError(f"cannot write {path}: {error}") from error

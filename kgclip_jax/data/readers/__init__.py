@@ -4,7 +4,3 @@ settings = WebdatasetSource(kind="webdataset", folder="cc3m", shards="{00000..00
 records = open_records(settings, Path("/data"))
 source = Photographs(records, size=224)           # training records, a `types.Source`
 """
-
-from kgclip_jax.data.readers.opening import open_records
-
-__all__ = ["open_records"]

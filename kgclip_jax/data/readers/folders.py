@@ -19,10 +19,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from kgclip_jax.data.json_files import objects, read_json, read_text
+from kgclip_jax.data.readers.json_lists import objects
 from kgclip_jax.data.readers.picture_files import Entry, PictureFiles
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import DataError
+from kgclip_jax.files import read_json, read_text
 
 _CSV_NAMES = ("captions.txt", "captions.csv")
 _CSV_HEADER = ["image", "caption"]

@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kgclip_jax.data.json_files import objects, read_json
+from kgclip_jax.data.readers.json_lists import objects
 from kgclip_jax.data.readers.picture_files import Entry, PictureFiles
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import DataError
+from kgclip_jax.files import read_json
 
 _REST = "restval"  # pictures of COCO's validation set that everyone adds to the training split
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kgclip_jax.data.json_files import check_object, stream_list
+from kgclip_jax.data.readers.json_lists import check_object, stream_list
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.triples import IS, Triple
 

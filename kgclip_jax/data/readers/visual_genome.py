@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kgclip_jax.data.images import Box, whole_pixels
-from kgclip_jax.data.json_files import check_object, objects, stream_list
+from kgclip_jax.data.readers.json_lists import check_object, objects, stream_list
 from kgclip_jax.data.readers.picture_files import Entry, PictureFiles
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import BadRecord, DataError

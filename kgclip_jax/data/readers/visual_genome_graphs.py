@@ -26,7 +26,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kgclip_jax.data.json_files import check_object, objects, stream_list
+from kgclip_jax.data.readers.json_lists import check_object, objects, stream_list
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.english import plain_words

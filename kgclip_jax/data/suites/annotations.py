@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kgclip_jax.data.json_files import check_object, read_json, read_text
+from kgclip_jax.data.readers.json_lists import check_object
 from kgclip_jax.errors import DataError
+from kgclip_jax.files import read_json, read_text
 
 
 def read_objects(

@@ -22,7 +22,7 @@ Source: Suhr et al., A Corpus of Natural Language for Visual Reasoning, ACL 2017
 from collections import defaultdict
 from pathlib import Path
 
-from kgclip_jax.data.json_files import check_object
+from kgclip_jax.data.readers.json_lists import check_object
 from kgclip_jax.data.suites.annotations import read_lines
 from kgclip_jax.data.suites.assembly import Assembly, ask
 from kgclip_jax.errors import DataError

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from kgclip_jax.data.evaluation_settings import CompositionSuite, OrderSuite, SwapSuite
 from kgclip_jax.data.images import Interpolation, Resize
-from kgclip_jax.data.readers import open_records
+from kgclip_jax.data.readers.open_records import open_records
 from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import MISSING_IMAGE, Skips
 from kgclip_jax.data.suites.aro import attribution, relation

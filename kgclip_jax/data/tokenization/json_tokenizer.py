@@ -16,6 +16,7 @@ from jaxtyping import Int, Int32
 from kgclip_jax.data.tokenization.cleaning import Clean, clean, with_normalizers
 from kgclip_jax.data.tokenization.sentencepiece import tokenizer_json
 from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.files import read_bytes, read_json
 
 
 @dataclass(frozen=True)
@@ -117,16 +118,9 @@ def read_tokenizer_json(file: str | Path) -> dict[str, Any]:
         DataError: the file is missing or malformed, or splits texts at random.
     """
     path = Path(file)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot read the tokenizer ({error.strerror})") from error
     if path.suffix == ".model":
-        return tokenizer_json(content, str(path))
-    try:
-        settings = json.loads(content)
-    except ValueError as error:
-        raise DataError(f"{path}: not valid JSON ({error})") from error
+        return tokenizer_json(read_bytes(path), str(path))
+    settings = read_json(path)
     if not isinstance(settings, dict) or not isinstance(settings.get("model"), dict):
         raise DataError(f"{path}: not a tokenizer.json; it has no object 'model'")
     if settings["model"].get("dropout"):

@@ -9,7 +9,7 @@ import pytest
 
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.photographs import Photographs, retrieval_set
-from kgclip_jax.data.readers import open_records
+from kgclip_jax.data.readers.open_records import open_records
 from kgclip_jax.data.records import Records
 from kgclip_jax.errors import BadRecord
 from kgclip_jax.random import generator

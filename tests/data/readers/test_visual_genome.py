@@ -115,7 +115,7 @@ def test_a_file_that_is_cut_off(tmp_path):
     write(tmp_path, {1: [region(1)]})
     path = tmp_path / "region_descriptions.json"
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(DataError, match=r"region_descriptions\.json: entry 0 .* whole\?"):
+    with pytest.raises(DataError, match=r"region_descriptions\.json, line 1: entry 0 .* whole\?"):
         open_regions(tmp_path)
 
 

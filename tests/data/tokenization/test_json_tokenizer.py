@@ -163,7 +163,7 @@ class TestErrors:
         assert "tokenizer.json" in str(caught.value)
 
     def test_missing_file(self, tmp_path):
-        with pytest.raises(DataError, match=r"nowhere\.json: cannot read"):
+        with pytest.raises(DataError, match=r"nowhere\.json: No such file"):
             JsonTokenizer.open(tmp_path / "nowhere.json", 16, pad_id=0)
 
     def test_settings_that_do_not_fit(self, word_pieces):

@@ -1,4 +1,4 @@
-"""Reading text and JSON that users bring: errors name the file and the line, entry or key."""
+"""Lists of objects in JSON files, checked; long ones are read entry by entry."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,42 +8,6 @@ from typing import Any
 from kgclip_jax.errors import DataError
 
 CHUNK = 2**20  # characters
-
-
-def read_text(path: Path) -> str:
-    """Read a UTF-8 file, with or without a byte order mark.
-
-    Raises:
-        DataError: it cannot be read, or is not UTF-8; the message names the line.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    try:
-        return content.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path}, line {line}: byte {error.start} (0x{content[error.start]:02x}) is not UTF-8; "
-            f"convert the file, for instance with iconv -f latin1 -t utf-8"
-        ) from error
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        DataError: it cannot be read, is not UTF-8, or not JSON; the message names the place.
-    """
-    try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})"
-        ) from error
-    except RecursionError as error:
-        raise DataError(f"{path}: not valid JSON (nested too deeply)") from error
 
 
 def objects(
@@ -89,15 +53,13 @@ def stream_list(path: Path) -> Iterator[Any]:
 
     Raises:
         DataError: the file cannot be read, is not UTF-8, not JSON, or no list of objects; the
-            message names the first entry that is not whole.
+            message names the first entry that is not whole, and the line where it begins.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
             yield from _Entries(path, file)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 ({error.reason})") from error
 
 
 class _Entries:
@@ -109,6 +71,7 @@ class _Entries:
         self._text = ""
         self._position = 0
         self._number = 0
+        self._line = 1  # where the text begins
 
     def __iter__(self) -> Iterator[Any]:
         self._expect("[")
@@ -148,23 +111,31 @@ class _Entries:
         while True:
             try:
                 value, self._position = _DECODER.raw_decode(self._text, self._position)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except json.JSONDecodeError as error:
                 if not self._read(size):
-                    raise self._error(f"not valid JSON ({error})") from error
+                    raise self._error(f"not valid JSON ({error.msg})") from error
                 size *= 2
+            except (ValueError, RecursionError) as error:  # more text does not make it better
+                raise self._error(f"not valid JSON ({error})") from error
             else:
                 self._number += 1
                 return value
 
     def _read(self, size: int) -> bool:
-        more = self._file.read(size)
+        try:
+            more = self._file.read(size)
+        except UnicodeDecodeError as error:
+            raise self._error(f"not UTF-8 ({error.reason})") from error
+        self._line += self._text.count("\n", 0, self._position)
         self._text = self._text[self._position :] + more
         self._position = 0
         return bool(more)
 
     def _error(self, problem: str) -> DataError:
+        line = self._line + self._text.count("\n", 0, self._position)
         return DataError(
-            f"{self._path}: entry {self._number} of the list: {problem}; is the file whole?"
+            f"{self._path}, line {line}: entry {self._number} of the list: {problem}; "
+            "is the file whole?"
         )
 
 
