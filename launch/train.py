@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     from kgclip_jax import config
     from kgclip_jax.quiet import silence_libraries
     from kgclip_jax.training.run import Run
-    from kgclip_jax.workdir import Workdir
+    from kgclip_jax.store.workdir import Workdir
 
     silence_libraries()
     console = Console()

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import jax
 
-from kgclip_jax.training.checkpoints import Checkpoints
+from kgclip_jax.store.checkpoints import Checkpoints
 from kgclip_jax.training.step import Metrics, TrainState
 
 

@@ -23,7 +23,7 @@ from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.loading import own_tokenizers
 from kgclip_jax.sources import training_sources
 from kgclip_jax.training import sharding
-from kgclip_jax.training.checkpoints import Checkpoints, describe, saved_steps
+from kgclip_jax.store.checkpoints import Checkpoints, describe, saved_steps
 from kgclip_jax.training.display import Display
 from kgclip_jax.training.hooks import Every, Hook, SaveCheckpoints
 from kgclip_jax.training.loop import Interruption, train
@@ -45,7 +45,7 @@ from kgclip_jax.training.setup import Setup, set_up
 from kgclip_jax.training.start import find_start
 from kgclip_jax.training.step import TrainState
 from kgclip_jax.training.summary import parameter_table
-from kgclip_jax.workdir import Workdir
+from kgclip_jax.store.workdir import Workdir
 
 ENCODED_AT_ONCE = 128  # inputs of an evaluation, rounded to what the devices can share
 
