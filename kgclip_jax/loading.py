@@ -21,7 +21,7 @@ from kgclip_jax.models.transformer import Execution
 from kgclip_jax.training.checkpoints import Checkpoints, Description, describe, saved_steps
 from kgclip_jax.training.lora import abstract_params, merge
 from kgclip_jax.types import Tokenizer
-from kgclip_jax.workdir import Workdir
+from kgclip_jax.store.workdir import Workdir
 
 AUTOMATIC = Execution()
 

@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     from kgclip_jax.evaluation.comparison_table import render_budgets, render_comparison
     from kgclip_jax.evaluation.runs import read_run
     from kgclip_jax.files import write_json
-    from kgclip_jax.workdir import Workdir
+    from kgclip_jax.store.workdir import Workdir
 
     roots = argv[1:]
     if len(roots) < 2:

@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
     from kgclip_jax.evaluation.result import render_table
     from kgclip_jax.quiet import silence_libraries
     from kgclip_jax.training.outcome import evaluate_pretrained, evaluate_workdir
-    from kgclip_jax.workdir import Workdir
+    from kgclip_jax.store.workdir import Workdir
 
     if (_WORKDIR.value is None) == (_CONFIG.value is None):
         return fail("give either --workdir or --config")

@@ -87,7 +87,7 @@ def export_run() -> None:
     from kgclip_jax.convert.model_card import Card
     from kgclip_jax.data.tokenization.settings import make_tokenizer
     from kgclip_jax.errors import ConfigError
-    from kgclip_jax.workdir import Workdir
+    from kgclip_jax.store.workdir import Workdir
 
     workdir, output = Workdir(Path(_WORKDIR.value)), Path(_OUTPUT.value)
     check_free(output, replace=_FORCE.value)

@@ -29,7 +29,7 @@ from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.training.settings import Optimizer
 from kgclip_jax.training.step import TrainState
 from kgclip_jax.types import Caption, Encoder
-from kgclip_jax.workdir import Workdir
+from kgclip_jax.store.workdir import Workdir
 from tests.knowledge.worded import worded
 
 EXPERIMENT = config.Experiment(

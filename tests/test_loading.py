@@ -27,7 +27,7 @@ from kgclip_jax.training import lora
 from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.training.settings import Optimizer, TowerTuning, Tuning
 from kgclip_jax.training.step import TrainState
-from kgclip_jax.workdir import Workdir
+from kgclip_jax.store.workdir import Workdir
 
 TOKENIZER = ClipTokenizer(32)
 SHAPE = replace(preset("tiny"), vision=replace(preset("tiny").vision, positions="learned"))

@@ -12,7 +12,7 @@ from typing import Any
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.evaluation.result import Result, from_json, metric_label
 from kgclip_jax.schema import differences
-from kgclip_jax.workdir import Workdir
+from kgclip_jax.store.workdir import Workdir
 
 _SHOWN = 12  # differences in a message
 

@@ -24,7 +24,7 @@ from kgclip_jax.loading import starting_point
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.sources import evaluation_sets
 from kgclip_jax.types import Encoder, EvaluationSet, RetrievalSet
-from kgclip_jax.workdir import Workdir
+from kgclip_jax.store.workdir import Workdir
 
 EXAMPLES = 6
 

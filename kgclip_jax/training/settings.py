@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kgclip_jax.models.adapters import TARGETS, Lora, Target
 from kgclip_jax.schema import check
 
 
@@ -91,10 +92,6 @@ class Optimizer:
         check(self.clip_norm is None or self.clip_norm > 0, "clip_norm must be positive")
 
 
-Target = Literal["attention/qkv", "attention/out", "mlp/up", "mlp/down"]
-TARGETS: tuple[Target, ...] = ("attention/qkv", "attention/out", "mlp/up", "mlp/down")
-
-
 @dataclass(frozen=True)
 class TowerTuning:
     """What is trained in one tower, and how fast its layers learn.
@@ -107,10 +104,9 @@ class TowerTuning:
             above the blocks has 1, the last of n blocks layer_decay, the first one layer_decay^n,
             embeddings and positions layer_decay^(n + 1) (Bao et al. 2022, BEiT); LoRA's factors
             have their block's. What is frozen stays frozen.
-        rank: lora only: columns of the first factor, rows of the second.
-        alpha: lora only: a kernel changes by alpha / rank times the factors' product; None is
-            `rank`, for once the product.
-        targets: lora only: layers of every block that have factors.
+        rank: lora only, like the next two: see `kgclip_jax.models.adapters.Lora`.
+        alpha: factor on the product of the factors, times `rank`.
+        targets: layers of every block that have factors.
     """
 
     kind: Literal["full", "frozen", "last", "lora"] = "full"
@@ -128,16 +124,15 @@ class TowerTuning:
             lora or (self.alpha, self.targets) == (None, TARGETS), "alpha, targets: for kind lora"
         )
         check(self.blocks is None or self.blocks >= 0, "blocks must not be negative")
-        check(self.rank is None or self.rank >= 1, "rank must be at least 1")
-        check(self.alpha is None or self.alpha > 0, "alpha must be positive")
         check(0 < self.layer_decay <= 1, "layer_decay must be in (0, 1]")
         check(self.kind != "frozen" or self.layer_decay == 1, "layer_decay: not for kind frozen")
-        check(0 < len(self.targets) == len({*self.targets}), "targets: at least one, each once")
+        if self.rank is not None:
+            Lora(self.rank, self.alpha, self.targets)  # refuses values that make no sense
 
     @property
-    def scale(self) -> float:
-        """Factor on the product of LoRA's factors."""
-        return 1.0 if self.alpha is None or self.rank is None else self.alpha / self.rank
+    def lora(self) -> Lora | None:
+        """The adapters of the tower, if it has any."""
+        return None if self.rank is None else Lora(self.rank, self.alpha, self.targets)
 
 
 @dataclass(frozen=True)
@@ -156,3 +151,9 @@ class Tuning:
     def towers(self) -> dict[str, TowerTuning]:
         """The settings of each tower by its name in parameter paths."""
         return {"vision": self.vision, "text": self.text}
+
+    @property
+    def adapters(self) -> dict[str, Lora]:
+        """The adapters of those towers that have some."""
+        towers = self.towers.items()
+        return {name: tower.lora for name, tower in towers if tower.lora is not None}

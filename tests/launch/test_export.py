@@ -18,7 +18,7 @@ from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.loading import open_trained
 from kgclip_jax.sources import evaluation_sets
 from kgclip_jax.types import RetrievalSet, words_of
-from kgclip_jax.workdir import Workdir
+from kgclip_jax.store.workdir import Workdir
 
 READER = Path(__file__).parents[1] / "convert" / "torch_reader.py"
 

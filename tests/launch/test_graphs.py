@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import kgclip_jax
-from kgclip_jax.workdir import Workdir
+from kgclip_jax.store.workdir import Workdir
 from tests.launch.test_train import assert_same_state, losses
 
 CAPTIONS = (

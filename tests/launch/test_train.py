@@ -15,7 +15,7 @@ from kgclip_jax import config
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.training.setup import set_up
-from kgclip_jax.workdir import Workdir
+from kgclip_jax.store.workdir import Workdir
 
 STOPPED = 143
 

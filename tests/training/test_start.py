@@ -32,7 +32,7 @@ from kgclip_jax.training.settings import Optimizer
 from kgclip_jax.training.setup import set_up
 from kgclip_jax.training.start import find_start
 from kgclip_jax.training.step import TrainState
-from kgclip_jax.workdir import Workdir
+from kgclip_jax.store.workdir import Workdir
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "dog", "cat"]
 PLAIN = replace(preset("tiny"), vision=replace(preset("tiny").vision, positions="learned"))

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from kgclip_jax.data.tokenization.settings import TokenizerJson, TokenizerSettings
 from kgclip_jax.errors import ConfigError, UserError
@@ -16,6 +16,7 @@ from kgclip_jax.files import (
     write_atomically,
 )
 
+S = TypeVar("S", bound=TokenizerSettings | None)
 Role = Literal["tokenizer", "element_tokenizer"]  # as in `config.Experiment`
 
 
@@ -47,16 +48,14 @@ class Workdir:
                 "choose another --workdir"
             ) from error
 
-    def keep_tokenizer(self, settings: TokenizerSettings, role: Role = "tokenizer") -> None:
+    def keep_tokenizer(self, settings: TokenizerSettings | None, role: Role = "tokenizer") -> None:
         """Copy a tokenizer's file into the run, so that the run can be moved without it."""
         if isinstance(settings, TokenizerJson):
             content = read_bytes(Path(settings.file))
             write_atomically(self._tokenizer_copy(settings, role), content)
 
-    def own_tokenizer(
-        self, settings: TokenizerSettings, role: Role = "tokenizer"
-    ) -> TokenizerSettings:
-        """Return the settings of a tokenizer with the run's own copy of its file."""
+    def own_tokenizer(self, settings: S, role: Role = "tokenizer") -> S:
+        """Return the settings of a tokenizer, if any, with the run's own copy of its file."""
         if isinstance(settings, TokenizerJson):
             return replace(settings, file=str(self._tokenizer_copy(settings, role)))
         return settings

@@ -7,7 +7,7 @@ import pytest
 from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson
 from kgclip_jax.errors import ConfigError, DataError, UserError
 from kgclip_jax.files import write_json
-from kgclip_jax.workdir import Workdir
+from kgclip_jax.store.workdir import Workdir
 
 
 @pytest.fixture
