@@ -97,6 +97,10 @@ class Checkpoints:
             finally:
                 self._manager.close()
 
+    def steps(self) -> list[int]:
+        """Return the steps that can be restored, oldest first."""
+        return saved_steps(self._directory)
+
     def progress(self, step: int) -> dict[str, Any]:
         """Return the progress saved with a step. Raises CheckpointError where it cannot."""
         return _read_json(self._folder(step) / PROGRESS)

@@ -1,6 +1,7 @@
 """The folder of a run: which file is where, and what is in it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -14,6 +15,7 @@ from kgclip_jax.files import (
     read_json_object,
     temporary_path,
     write_atomically,
+    writing,
 )
 
 S = TypeVar("S", bound=TokenizerSettings | None)
@@ -84,6 +86,21 @@ class Workdir:
         whole, _, _ = read_bytes(self.metrics).rpartition(b"\n")
         lines = decode(whole, self.metrics).split("\n") if whole else []
         return [parse_json(text, self.metrics, line=n) for n, text in enumerate(lines, 1)]
+
+    def put_aside(self, steps: Sequence[int]) -> Path:
+        """Move checkpoints to where no run looks for them, and return that folder.
+
+        Raises:
+            UserError: the disk refuses.
+        """
+        number = 1
+        while (folder := self.root / f"put_aside_{number}").exists():
+            number += 1
+        with writing(folder):
+            folder.mkdir()
+            for step in steps:
+                (self.checkpoints / str(step)).rename(folder / str(step))
+        return folder
 
     def forget_metrics_after(self, step: int) -> None:
         """Drop lines of steps that a resumed run takes again."""

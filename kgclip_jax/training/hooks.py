@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool
 
 from kgclip_jax.data.streams.base import Counts
 from kgclip_jax.errors import DivergedError
-from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
+from kgclip_jax.store.checkpoints import Checkpoints
 from kgclip_jax.training.loss import Metrics
 from kgclip_jax.training.step import TrainState, checkpoint_items
 
@@ -93,7 +93,7 @@ class SaveCheckpoints:
         """
         with jax.transfer_guard("allow"):  # saving is a transfer
             if not all_finite((state.params, state.optimizer)):
-                raise DivergedError(step, saved_steps(self._checkpoints.directory))
+                raise DivergedError(step, self._checkpoints.steps())
             progress = {"data_position": step, **self._progress()}
             self._checkpoints.save(
                 step, checkpoint_items(state), progress=progress, description=self._description

@@ -14,11 +14,13 @@ from kgclip_jax.data.streams.base import BAD_RECORD, Stream, StreamOpening
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.evaluation.evaluate import check_sets, evaluate
 from kgclip_jax.evaluation.result import render_table
+from kgclip_jax.files import write_json
 from kgclip_jax.frozen_teachers import open_teachers
 from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.flops import step_work
-from kgclip_jax.store.checkpoints import Checkpoints, check_same, describe, saved_steps
+from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
+from kgclip_jax.store.description import check_same, describe
 from kgclip_jax.store.workdir import Workdir
 from kgclip_jax.training import sharding
 from kgclip_jax.training.display import Display
@@ -97,9 +99,11 @@ class Run:
             teachers=teachers,
         )
         self.placement = Placement(self.streams, self.setup.mesh)
+        text, elements = self._tokenizers
         self.description = describe(
             experiment.model,
-            *self._tokenizers,
+            text,
+            element_tokenizer=elements,
             adapters=experiment.tuning.adapters,
             parser=experiment.data.parser,
             execution=experiment.execution,
@@ -128,7 +132,7 @@ class Run:
         if not self.step:
             return text, elements
         own = self.workdir.own_tokenizer
-        return own(text), None if elements is None else own(elements, "element_tokenizer")
+        return own(text), own(elements, "element_tokenizer")
 
     def _open_streams(self) -> dict[str, Stream]:
         settings = self.experiment
@@ -151,7 +155,7 @@ class Run:
         """Train, evaluate and report. Returns False when a signal ended it early."""
         state = self._restore() if self.step else self._fresh_state()
         start, stop = self.step, self.experiment.total_steps
-        self.workdir.write_config(schema.to_dict(self.experiment))
+        write_json(self.workdir.config, schema.to_dict(self.experiment))
         self.workdir.forget_metrics_after(start)
         self.console.print(parameter_table(self.setup))
         for path in self.setup.unread:
@@ -169,19 +173,22 @@ class Run:
 
     def _restore(self) -> TrainState:
         saved = self.checkpoints.description(self.step)
-        check_same(self.workdir.checkpoints / str(self.step), saved, self.description)
+        check_same(str(self.workdir.checkpoints / str(self.step)), saved, self.description)
         self.console.out(f"continuing from step {self.step} in {self.workdir.root}")
-        if aside := self.workdir.put_aside_after(self.step):
+        if later := [step for step in saved_steps(self.workdir.checkpoints) if step > self.step]:
+            self.checkpoints.close()
+            aside = self.workdir.put_aside(later)
             self.console.out(f"later checkpoints lie in {aside} now")
-            self.checkpoints.reload()
+            self.checkpoints = Checkpoints(
+                self.workdir.checkpoints, self.experiment.checkpoints.keep
+            )
         items = self.checkpoints.restore(self.step, checkpoint_items(self.setup.abstract))
         return from_checkpoint_items(items)
 
     def _fresh_state(self) -> TrainState:
         text, elements = self._tokenizers
         self.workdir.keep_tokenizer(text)
-        if elements is not None:
-            self.workdir.keep_tokenizer(elements, "element_tokenizer")
+        self.workdir.keep_tokenizer(elements, "element_tokenizer")
         if self.start is None:
             return self.setup.initialise()
         for line in self.start.origins:
