@@ -26,18 +26,18 @@ def main(argv: list[str]) -> int:
     """Compare the runs that the arguments name."""
     from rich.console import Console
 
-    from kgclip_jax.evaluation.comparison import compare, notes, to_json
-    from kgclip_jax.evaluation.comparison_page import write_comparison
-    from kgclip_jax.evaluation.comparison_table import render_budgets, render_comparison
-    from kgclip_jax.evaluation.runs import read_run
     from kgclip_jax.files import write_json
+    from kgclip_jax.reporting.comparison import compare, notes, to_json
+    from kgclip_jax.reporting.comparison_page import tables, write_comparison
+    from kgclip_jax.reporting.runs import read_runs
+    from kgclip_jax.reporting.tables import to_terminal
     from kgclip_jax.store.workdir import Workdir
 
     roots = argv[1:]
     if len(roots) < 2:
         return fail("name two workdirs at least: python launch/compare.py RUN RUN...")
     try:
-        comparison = compare([read_run(root) for root in roots])
+        comparison = compare([run for root in roots for run in read_runs(root)])
         output = Path(_OUTPUT.value or roots[-1])
         Workdir(output).create()
         write_json(output / "compare.json", to_json(comparison))
@@ -47,7 +47,8 @@ def main(argv: list[str]) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=_UNFOLDED)
-    console.print(render_comparison(comparison), render_budgets(comparison), sep="\n")
+    for table in tables(comparison):
+        console.print(to_terminal(table))
     for note in notes(comparison):
         console.print(note, markup=False, highlight=False)
     console.print(f"{output / 'compare.html'}", markup=False, highlight=False, soft_wrap=True)

@@ -14,6 +14,7 @@ A folder is there whole or not at all. Exit codes: 0 done, 2 bad input, 143 stop
 
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -83,10 +84,10 @@ def export_run() -> None:
     from kgclip_jax.convert.export import export
     from kgclip_jax.convert.exported_files import check_free
     from kgclip_jax.convert.interpolate import interpolate
-    from kgclip_jax.convert.model_card import Card
     from kgclip_jax.data.tokenization.settings import make_tokenizer
     from kgclip_jax.errors import ConfigError
     from kgclip_jax.files import read_json
+    from kgclip_jax.reporting.model_card import Card, model_card
     from kgclip_jax.store.workdir import Workdir
 
     workdir, output = Workdir(Path(_WORKDIR.value)), Path(_OUTPUT.value)
@@ -124,7 +125,8 @@ def export_run() -> None:
         tokenizer,
         output,
         format=_FORMAT.value,
-        card=card,
+        card=partial(model_card, card),
+        parser=card.parser,
         element_tokenizer=trained.element_tokenizer,
         force=_FORCE.value,
     )

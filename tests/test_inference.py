@@ -12,7 +12,6 @@ from PIL import Image
 import kgclip_jax
 from kgclip_jax import config, schema
 from kgclip_jax.convert.export import export
-from kgclip_jax.convert.model_card import Card
 from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.sources import Data, EmojiSource
@@ -214,8 +213,14 @@ def exported(tmp_path):
     shape = replace(EXPERIMENT.model, vision=learned)
     params = jax.device_get(jax.jit(Model(shape).initialise, static_argnums=0)(0))
     params["knowledge"] = {"encoder": {"kernel": np.ones((2, 3), np.float32)}}
-    card = Card("tiny", 0, {})
-    export(params, shape, ClipBpe(), tmp_path / "exported", format="huggingface", card=card)
+    export(
+        params,
+        shape,
+        ClipBpe(),
+        tmp_path / "exported",
+        format="huggingface",
+        card=lambda _: "# tiny",
+    )
     return tmp_path / "exported"
 
 

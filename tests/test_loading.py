@@ -11,7 +11,6 @@ import pytest
 
 from kgclip_jax import config, schema
 from kgclip_jax.convert.export import export
-from kgclip_jax.convert.model_card import Card
 from kgclip_jax.convert.sources import EXTRA_FILE
 from kgclip_jax.convert.weights import write_safetensors
 from kgclip_jax.data.sources import Data
@@ -71,7 +70,7 @@ def folder(tmp_path_factory):
     """The same architecture as transformers keeps it."""
     output = tmp_path_factory.mktemp("exports") / "tiny"
     params = filled(Model(SHAPE).abstract(), seed=1)
-    export(params, SHAPE, ClipBpe(), output, format="huggingface", card=Card("tiny", 0, {}))
+    export(params, SHAPE, ClipBpe(), output, format="huggingface", card=lambda _: "# tiny")
     return output
 
 

@@ -1,6 +1,6 @@
 """A model as a folder that Hugging Face transformers, open_clip or OpenAI's CLIP loads."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,6 @@ from kgclip_jax.convert import knowledge, openai
 from kgclip_jax.convert.exported_files import CARD, OPENAI_FILE, STEMS, check_free
 from kgclip_jax.convert.families import FAMILIES
 from kgclip_jax.convert.family import Family, Files, Format
-from kgclip_jax.convert.model_card import Card, Contents, model_card
 from kgclip_jax.convert.pretrained import EXTRA_FILE
 from kgclip_jax.convert.rules import to_theirs
 from kgclip_jax.convert.tokenizer_files import OPEN_CLIP_CONFIG, TokenizerFiles, write_tokenizer
@@ -28,6 +27,24 @@ from kgclip_jax.models.vision import sincos2d
 
 # open_clip reads one file alone, however large it is.
 _SHARD_BYTES = {"huggingface": SHARD_BYTES, "open_clip": None}
+
+
+class Contents(NamedTuple):
+    """What the folder of a model holds.
+
+    Attributes:
+        format: whose libraries read it.
+        shape: the architecture.
+        parameters: how many numbers the weights are.
+        left_out: parameters that the format cannot hold, by path; they are in `EXTRA_FILE`.
+        notes: what a user of the tokenizer should know.
+    """
+
+    format: Format
+    shape: spec.DualEncoder
+    parameters: int
+    left_out: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 class Exported(NamedTuple):
@@ -50,7 +67,8 @@ def export(
     output: Path,
     *,
     format: Format,
-    card: Card,
+    card: Callable[[Contents], str],
+    parser: str | None = None,
     element_tokenizer: TokenizerSettings | None = None,
     force: bool = False,
 ) -> Exported:
@@ -62,7 +80,9 @@ def export(
         tokenizer: of the text tower.
         output: the folder to make.
         format: whose library shall read it.
-        card: what the model card says beside what follows from the other arguments.
+        card: writes the model card, README.md, of what the folder holds.
+        parser: the spaCy pipeline of the training captions, which a knowledge encoder needs to be
+            told; None where all scene graphs were exact.
         element_tokenizer: of a knowledge encoder that reads word pieces.
         force: replace an earlier export, see `check_free`.
 
@@ -87,16 +107,15 @@ def export(
             write_safetensors(folder, weights, STEMS[format], max_bytes=_SHARD_BYTES[format])
         if extra:
             write_safetensors(folder, extra, Path(EXTRA_FILE).stem, max_bytes=None)
-        knowledge.write(folder, shape, tokenizer, element_tokenizer, card.parser)
+        knowledge.write(folder, shape, tokenizer, element_tokenizer, parser)
         contents = Contents(
             format=format,
             shape=shape,
             parameters=sum(np.size(leaf) for leaf in jax.tree.leaves(params)),
             left_out=tuple(left_out),
-            extra_file=EXTRA_FILE,
             notes=tokenizer_files.notes,
         )
-        write_atomically(folder / CARD, model_card(card, contents))
+        write_atomically(folder / CARD, card(contents))
     return Exported(family.name, tuple(left_out))
 
 

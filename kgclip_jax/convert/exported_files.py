@@ -3,14 +3,19 @@
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import yaml
+from huggingface_hub import metadata_load
+
 from kgclip_jax.convert import huggingface, huggingface_preprocessing, knowledge
-from kgclip_jax.convert.front_matter import TAG, starts_card
 from kgclip_jax.convert.sources import EXTRA_FILE
 from kgclip_jax.convert.tokenizer_files import OPEN_CLIP_CONFIG, TOKENIZER_CONFIG, TOKENIZER_JSON
 from kgclip_jax.convert.weights import INDEX
 from kgclip_jax.errors import UserError
 
 CARD = "README.md"
+TAG = "kgclip_jax"
+"""Marks the model cards of this package."""
+
 OPENAI_FILE = "model.pt"
 STEMS = {"huggingface": "model", "open_clip": "open_clip_model"}
 """Of the files of weights in safetensors, by format: what each library looks for."""
@@ -66,7 +71,7 @@ def check_free(path: Path, *, replace: bool) -> None:
             f"{path} holds what no export has ({', '.join(unexpected[:3])}{more}), so it is not "
             "replaced; choose another folder"
         )
-    if not starts_card(path / CARD):
+    if not _is_ours(path / CARD):
         raise UserError(
             f"{path} has no {CARD} with the tag {TAG!r}, so it is not replaced; it may be another "
             "library's model. Choose another folder"
@@ -76,3 +81,13 @@ def check_free(path: Path, *, replace: bool) -> None:
 def _is_exported(entry: Path) -> bool:
     """Whether exports have a file of this name."""
     return entry.is_file() and any(fnmatchcase(entry.name, pattern) for pattern in _PATTERNS)
+
+
+def _is_ours(card: Path) -> bool:
+    """Whether a file is a model card of this package."""
+    try:
+        data = metadata_load(card) or {}
+    except (OSError, ValueError, yaml.YAMLError):  # no card, or one that the hub cannot read
+        return False
+    tags = data.get("tags")
+    return isinstance(tags, list) and TAG in tags

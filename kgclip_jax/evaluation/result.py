@@ -26,6 +26,7 @@ class Result:
         chance: expected value of a scorer that knows nothing.
         blind: true when the scorer was kept from seeing the other side (picture or caption). Such a
             row shows what the set gives away; it belongs to the seeing row of equal names.
+        weights: "raw", or "average" for the moving average of the parameters.
     """
 
     task: str
@@ -37,6 +38,7 @@ class Result:
     n: int
     chance: float
     blind: bool = False
+    weights: str = "raw"
 
 
 def to_json(results: Iterable[Result]) -> list[dict[str, Any]]:

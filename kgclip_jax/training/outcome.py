@@ -15,13 +15,13 @@ from kgclip_jax.data.triples import triple_tokenizer
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.evaluation.evaluate import evaluate
 from kgclip_jax.evaluation.examples import retrieval_examples
-from kgclip_jax.evaluation.report import NextStep, write_report
 from kgclip_jax.evaluation.result import Result, from_json, to_json
 from kgclip_jax.files import write_json
 from kgclip_jax.inference import ClipEncoder, load
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.loading import starting_point
 from kgclip_jax.models.dual_encoder import Model
+from kgclip_jax.reporting.report import NextStep, write_report
 from kgclip_jax.sources import evaluation_sets
 from kgclip_jax.types import Encoder, EvaluationSet, RetrievalSet
 from kgclip_jax.store.workdir import Workdir

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -18,7 +19,6 @@ from PIL import Image
 from kgclip_jax.convert import export as exporting
 from kgclip_jax.convert.export import EXTRA_FILE, export, with_position_table
 from kgclip_jax.convert.exported_files import check_free
-from kgclip_jax.convert.model_card import Card
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.convert.tokenizer_files import read_tokenizer
 from kgclip_jax.convert.weights import read_weights
@@ -26,6 +26,7 @@ from kgclip_jax.data.tokenization.settings import ClipBpe, make_tokenizer
 from kgclip_jax.errors import ConversionError, UserError
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
+from kgclip_jax.reporting.model_card import Card, model_card
 from tests.convert.small_models import SIDE, make_params, siglip, word_tokenizer
 
 READER = Path(__file__).with_name("torch_reader.py")
@@ -37,9 +38,9 @@ TEXTS = ["a dog", "two cats to the left of an enormous red house", "", "x " * 90
 
 def write(folder, shape=QUICKSTART, format="huggingface", tokenizer=None, **options):
     params = options.pop("params", None) or make_params(shape)
+    options = {"card": partial(model_card, CARD)} | options
     output = folder / CARD.name
-    tokenizer = tokenizer or ClipBpe()
-    return export(params, shape, tokenizer, output, format=format, card=CARD, **options)
+    return export(params, shape, tokenizer or ClipBpe(), output, format=format, **options)
 
 
 def names(folder):
@@ -235,7 +236,7 @@ def test_a_tokenizer_that_a_format_cannot_hold_is_refused(tmp_path):
     assert names(tmp_path) == ["words.json"]
 
 
-def test_a_failure_leaves_nothing_and_what_was_there(tmp_path, monkeypatch):
+def test_a_failure_leaves_nothing_and_what_was_there(tmp_path):
     words, root = word_tokenizer(tmp_path), tmp_path / "exports"
     write(root, SMALL, tokenizer=words, params=make_params(SMALL, seed=1))
     before = {name: (root / CARD.name / name).read_bytes() for name in names(root / CARD.name)}
@@ -245,15 +246,13 @@ def test_a_failure_leaves_nothing_and_what_was_there(tmp_path, monkeypatch):
 
     with pytest.raises(UserError, match="exists already"):
         write(root, SMALL, tokenizer=words)
-    monkeypatch.setattr(exporting, "model_card", fail)  # the last file of all
     with pytest.raises(UserError, match="mine: No space left on device"):
-        write(root, SMALL, tokenizer=words, force=True)
+        write(root, SMALL, tokenizer=words, force=True, card=fail)  # the last file of all
     assert names(root) == [CARD.name]
     assert before == {name: (root / CARD.name / name).read_bytes() for name in before}
     with pytest.raises(UserError, match="mine: No space left on device"):
-        write(root / "new", SMALL, tokenizer=words)
+        write(root / "new", SMALL, tokenizer=words, card=fail)
     assert not (root / "new").exists()
-    monkeypatch.undo()
     (root / CARD.name / "thesis.txt").touch()
     with pytest.raises(UserError, match=r"holds what no export has \(thesis.txt\)"):
         write(root, SMALL, tokenizer=words, force=True)

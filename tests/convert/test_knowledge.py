@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -14,11 +15,9 @@ import pytest
 
 import kgclip_jax
 from kgclip_jax import loading
-from kgclip_jax.convert.export import EXTRA_FILE, export, with_position_table
+from kgclip_jax.convert.export import EXTRA_FILE, Contents, export, with_position_table
 from kgclip_jax.convert.exported_files import check_free
 from kgclip_jax.convert.knowledge import FILE, MODULE, TOKENIZER
-from kgclip_jax.convert.knowledge_card import section
-from kgclip_jax.convert.model_card import Card
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.convert.torch_modules.knowledge_encoder import KnowledgeEncoder
 from kgclip_jax.convert.weights import read_weights, write_safetensors
@@ -30,6 +29,8 @@ from kgclip_jax.knowledge.triples import from_triples, to_triples
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
+from kgclip_jax.reporting.card_examples import knowledge_example
+from kgclip_jax.reporting.model_card import Card, model_card
 from kgclip_jax.types import Caption
 from tests.convert.small_models import make_params, piece_tokenizer, siglip, word_tokenizer
 from tests.convert.twins import open_clip_siglip
@@ -77,10 +78,10 @@ def of_pieces(tokenizer, **settings):
 
 
 def write(folder, shape, format="huggingface", tokenizer=None, **options):
-    params = make_params(shape)
-    return export(
-        params, shape, tokenizer or ClipBpe(), folder, format=format, card=CARD, **options
-    )
+    card = options.pop("card", CARD)
+    texts = {"card": partial(model_card, card), "parser": card.parser}
+    tokenizer = tokenizer or ClipBpe()
+    return export(make_params(shape), shape, tokenizer, folder, format=format, **texts, **options)
 
 
 BESIDE = ((("left of",), ("right of", "to the right of")),)
@@ -198,9 +199,8 @@ def test_without_a_knowledge_encoder_nothing_of_it_is_there(tmp_path):
 
 def test_the_example_of_open_clip_s_siglip_finds_its_table():
     shape = with_knowledge(preset("SigLIP-B-16"))
-    assert ", table=model.text.token_embedding.weight)" in section(
-        "mine", "open_clip", shape, "extra", None
-    )
+    example = knowledge_example("mine", Contents("open_clip", shape, 0), None)
+    assert ", table=model.text.token_embedding.weight)" in example
     model = open_clip_siglip().model
     assert model.text.token_embedding.weight.shape == (300, 24)
     assert not hasattr(model, "token_embedding")
@@ -219,7 +219,7 @@ def test_where_the_graphs_of_training_came_from_is_told(tmp_path, kinds, parser,
     data = {"sources": sources, "parser": parser or "en_unused"}
     shape = with_knowledge(QUICKSTART)
     folder, card = tmp_path / "mine", replace(CARD, config={"data": data})
-    export(make_params(shape), shape, ClipBpe(), folder, format="huggingface", card=card)
+    write(folder, shape, card=card)
     assert json.loads((folder / FILE).read_text())["graphs"] == graphs
     assert open_pretrained(folder).parser == parser
     assert told in (folder / "README.md").read_text()

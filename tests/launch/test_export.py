@@ -35,8 +35,8 @@ FEW = {
 }
 PAUSED = """
 import runpy, sys, time
-from kgclip_jax.convert import export
-export.model_card = lambda *_: time.sleep(300)  # the last file of all
+from kgclip_jax.reporting import model_card
+model_card.model_card = lambda *_: time.sleep(300)  # the last file of all
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -218,7 +218,8 @@ def test_a_knowledge_encoder_is_exported_and_comes_back(commands, export, tmp_pa
 def test_the_card_has_the_run_s_numbers_and_recipe(exported, quickstart):
     card = (exported["huggingface"][0] / "README.md").read_text()
     row = json.loads((quickstart / "evaluation.json").read_text())["results"][0]
-    assert f"| {row['task']}: {row['set_name']} | {row['metric']} |" in card
+    assert f"| **{row['task']}: {row['set_name']}** |" in card
+    assert f"| {row['metric']} | {100 * row['value']:.1f} (" in card
     assert '"total_steps": 4' in card
     assert "Twemoji" in card
     assert str(quickstart.parent) not in card
@@ -275,7 +276,7 @@ def test_step_and_licence_are_chosen_by_flags(export, finished, tmp_path):
     expected = open_trained(finished[0], step=40).read()
     np.testing.assert_array_equal(params["text"]["embedding"], expected["text"]["embedding"])
     card = (tmp_path / "out" / "README.md").read_text()
-    assert card.startswith('---\nlicense: "cc-by-4.0"\n')
+    assert card.startswith("---\nlicense: cc-by-4.0\n")
     assert "These weights were not evaluated." in card
 
 

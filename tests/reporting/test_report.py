@@ -1,5 +1,6 @@
 import base64
 import math
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -8,11 +9,11 @@ import pytest
 from PIL import Image
 
 from kgclip_jax.errors import UserError
-from kgclip_jax.evaluation.evaluate import evaluate
-from kgclip_jax.evaluation.examples import retrieval_examples
-from kgclip_jax.evaluation.report import NextStep, write_report
-from kgclip_jax.evaluation.style import STYLE
-from kgclip_jax.types import CompositionSet, RetrievalSet
+from kgclip_jax.evaluation.examples import Examples, Found
+from kgclip_jax.evaluation.result import Result
+from kgclip_jax.reporting.report import NextStep, write_report
+from kgclip_jax.reporting.style import STYLE
+from kgclip_jax.types import RetrievalSet
 
 HOSTILE = "<script>alert('1')</script> & \"quoted\" <img src=https://example.org/x.png>"
 METRICS = [
@@ -55,21 +56,23 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def run(table_encoder, random_units):
+def run():
     """What a short run leaves behind: results and examples of a set with hostile captions."""
     images = np.random.default_rng(0).integers(256, size=(8, 16, 16, 3), dtype=np.uint8)
-    images[:, 0, 0] = 0
-    images[:, 0, 0, 0] = np.arange(8)
-    captions = [f"{HOSTILE} {i}" for i in range(8)]
-    vectors = random_units(0, 8, 16)
-    encoder = table_encoder(vectors, dict(zip(captions, vectors, strict=True)))
-    data = RetrievalSet(HOSTILE, images, captions, np.arange(8))
-    pairs = list(zip(captions[:4], captions[4:], strict=True))
-    swaps = CompositionSet("swaps", np.stack([images[:4], images[4:]], axis=1), pairs)
+    data = RetrievalSet(HOSTILE, images, [f"{HOSTILE} {i}" for i in range(8)], np.arange(8))
+    found = [(2, 1), (0, 2), (1, 3), (4, 4), (5, 5), (7, 6)]  # candidates and their ranks
+    examples = tuple((own, tuple(Found(c, r, 0.5, c == own) for c, r in found)) for own in (2, 7))
+    text = Result("composition", "swaps", "text", 0.75, 0.5, 1.0, 8, 0.5)
     return {
         "metrics": METRICS,
-        "results": evaluate(encoder, [data, swaps]),
-        "examples": retrieval_examples(encoder, data, 2),
+        "results": [
+            Result("retrieval", HOSTILE, "R@1", 0.5, 0.2, 0.8, 8, 0.125),
+            replace(text, value=0.5, blind=True),
+            replace(text, metric="image"),
+            text,
+            replace(text, value=0.625, weights="average"),
+        ],
+        "examples": Examples(data, examples, examples),
         "config": f"name: {HOSTILE}",
         "next_steps": [NextStep(HOSTILE, f"python launch/train.py '{HOSTILE}'")],
     }
@@ -84,8 +87,8 @@ def test_hostile_text_stays_text(tmp_path, run):
     page = write(tmp_path, run)
     names = {name for name, _ in page.tags}
     assert "script" not in names
-    # Title, headline, set name, 2 captions, 2 x 5 found ones, config, next step and command.
-    assert sum(HOSTILE in text for text in page.texts) == 1 + 1 + 1 + 2 + 10 + 1 + 2
+    # Title, headline, set name, 2 captions, 2 x 6 found ones, config, next step and command.
+    assert sum(HOSTILE in text for text in page.texts) == 1 + 1 + 1 + 2 + 12 + 1 + 2
 
 
 def test_nothing_is_fetched(tmp_path, run):
@@ -103,7 +106,7 @@ def test_nothing_is_fetched(tmp_path, run):
 def test_pictures_are_those_of_the_set(tmp_path, run):
     page = write(tmp_path, run)
     sources = [attributes["src"] for name, attributes in page.tags if name == "img"]
-    assert len(sources) == 2 * 5 + 2
+    assert len(sources) == 2 * 6 + 2
     data = run["examples"].data
     caption, found = run["examples"].found_images[0]
     for source, one in zip(sources, found, strict=False):
@@ -112,6 +115,7 @@ def test_pictures_are_those_of_the_set(tmp_path, run):
         np.testing.assert_array_equal(picture, data.images[one.candidate])
     assert found[0].candidate == caption
     assert page.classes("right") == 4
+    assert page.texts.count("6 \u2713") == 1
 
 
 def test_large_pictures_are_scaled_down(tmp_path, run):
@@ -125,15 +129,18 @@ def test_large_pictures_are_scaled_down(tmp_path, run):
 
 def test_the_table_holds_every_row(tmp_path, run):
     page = write(tmp_path, run)
-    assert page.classes("seeing") == 4 + 3  # R@1 and R@5 both ways; text, image, group
-    assert page.classes("blind") == 2 * 2  # the row and its bar
-    blind = page.texts.index("text, blind")
-    assert page.texts.index("text") < blind < page.texts.index("image")
-    assert page.texts[blind + 1] == "50.0"
+    cells = [page.texts[page.texts.index(name) :][:4] for name in ("text", "text, blind", "image")]
+    assert cells == [
+        ["text", "75.0 (50.0 - 100.0)", "50.0", "8"],
+        ["text, blind", "50.0 (50.0 - 100.0)", "50.0", "8"],
+        ["image", "75.0 (50.0 - 100.0)", "50.0", "8"],
+    ]
+    assert page.texts[page.texts.index("text, average weights") + 1].startswith("62.5")
+    assert (page.classes("seeing"), page.classes("blind")) == (4, 1 + 1)  # the row, its dot
 
 
 def charts(page: Page) -> list[str]:
-    return [a["aria-label"] for n, a in page.tags if n == "svg" and a.get("class") != "bar"]
+    return [a["aria-label"] for n, a in page.tags if n == "svg" and "viewbox" in a]
 
 
 def test_curves_show_the_last_values(tmp_path, run):
@@ -144,7 +151,7 @@ def test_curves_show_the_last_values(tmp_path, run):
         "Image-text pairs per second",
         "Share of time waiting for input",
     ]
-    for value in ("3.25", "0.001", "345", "2.0 %"):
+    for value in ("3.25", "0.001", "345", "2 %"):
         assert value in page.texts
     assert "10 training steps" in page.texts
 
@@ -182,10 +189,10 @@ def test_half_a_surrogate_pair_can_be_written(tmp_path, run):
 def test_a_failed_write_keeps_the_older_file_and_leaves_no_rubbish(tmp_path, run, monkeypatch):
     write(tmp_path, run, config="older")
 
-    def full_disk(self, target):
+    def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.replace", full_disk)
+    monkeypatch.setattr("os.replace", full_disk)
     with pytest.raises(UserError, match=r"cannot write .*report.html: No space left on device"):
         write(tmp_path, run, config="newer")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

@@ -5,8 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgclip_jax.evaluation.result import Result
-from kgclip_jax.evaluation.svg import HEIGHT, WIDTH, compact, line_chart, nice_ticks, rate_bar
+from kgclip_jax.evaluation.bootstrap import Interval
+from kgclip_jax.reporting.charts import (
+    HEIGHT,
+    WIDTH,
+    Chart,
+    Curve,
+    chart_card,
+    compact,
+    curves,
+    dots,
+    nice_ticks,
+)
 
 finite = st.floats(-1e9, 1e9).filter(lambda x: x == 0 or abs(x) > 1e-9)
 
@@ -62,9 +72,14 @@ def coordinates(element):
     return [tuple(map(float, pair.split(","))) for pair in element.get("points").split()]
 
 
+def draw(values, *, as_percent=False, from_zero=False, spacing=10.0):
+    points = np.array([(spacing * i, value) for i, value in enumerate(values)])
+    return curves([Curve(points, "", "s0")], Chart("loss", "Loss", as_percent, from_zero))
+
+
 @given(st.lists(finite, min_size=1, max_size=30), st.booleans(), st.booleans())
 def test_curves_stay_inside_the_figure(values, as_percent, from_zero):
-    svg = line_chart([(10.0 * i, v) for i, v in enumerate(values)], "loss", as_percent, from_zero)
+    svg = draw(values, as_percent=as_percent, from_zero=from_zero)
     line = coordinates(parts(svg, "line")[0])
     assert len(line) == len(values)
     assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in line)
@@ -76,26 +91,34 @@ def test_curves_stay_inside_the_figure(values, as_percent, from_zero):
 def test_a_long_run_keeps_its_extremes():
     values = np.random.default_rng(0).normal(size=10_000)
     values[5_003] = 40.0
-    svg = line_chart([(float(i), float(v)) for i, v in enumerate(values)], "loss", False, False)
+    svg = draw(values)
     line = coordinates(parts(svg, "line")[0])
     band = coordinates(parts(svg, "band")[0])
-    assert len(line) == 240
+    assert len(line) == 120
     assert min(y for _, y in band) < min(y for _, y in line) - 50
-    assert len(svg) < 60_000
+    assert len(svg) < 30_000
 
 
-def test_hovering_tells_step_and_value():
-    svg = line_chart([(0.0, 0.5), (1000.0, 0.25)], "wait", True, True)
-    titles = [title.text for title in ElementTree.fromstring(svg).iter("title")]
-    assert titles == ["step 0: 50 %", "step 1,000: 25 %"]
+def test_runs_share_axes_and_the_mouse_tells_which_one_it_is_on():
+    runs = [
+        ("a", "s0", [{"step": 0, "wait": 0.5}, {"step": 1000, "wait": 0.25}]),
+        ("b", "s1", [{"step": 500, "wait": 0.25}, {"step": 500, "wait": 0.3}]),
+        ("c", "s2", [{"step": 7, "loss": 1.0}]),
+    ]
+    card = chart_card(Chart("wait", "Wait", as_percent=True), runs)
+    titles = [title.text for title in ElementTree.fromstring(card).iter("title")]
+    assert titles == ["a, step 0: 50 %", "a, step 1,000: 25 %", "b, step 500: 30 %"]
+    assert chart_card(Chart("gone", "Gone"), runs) == ""
 
 
-def test_a_bar_shows_rate_interval_and_chance():
-    row = Result("t", "s", "m", 0.6, 0.55, 0.7, 10, 0.5)
-    svg = rate_bar(row)
-    (fill,) = parts(svg, "fill")
-    (whisker,) = parts(svg, "whisker")
-    (chance,) = parts(svg, "chance")
-    assert float(fill.get("width")) == 60
-    assert (float(whisker.get("x1")), float(whisker.get("x2"))) == (55, 70)
-    assert float(chance.get("x1")) == 50
+def test_dots_show_rates_their_intervals_and_chance():
+    svg = dots([Interval(0.6, 0.55, 0.7), Interval(0.98, 0.9, 1.06)], 0.5, blind=False)
+    whiskers = ElementTree.fromstring(svg).findall("g/line")
+    assert [(line.get("x1"), line.get("x2")) for line in whiskers] == [
+        ("55.00%", "70.00%"),
+        ("90.00%", "100.00%"),
+    ]
+    assert [dot.get("cx") for dot in parts(svg, "dot")] == ["60.00%", "98.00%"]
+    assert parts(svg, "chance")[0].get("x1") == "50.00%"
+    assert "60.0 %, 98.0 %; chance 50.0 %" in svg
+    assert len(parts(dots([Interval(0.5, 0.5, 0.5)], 0.5, blind=True), "blind")) == 1

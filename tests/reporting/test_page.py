@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgclip_jax.evaluation.markup import join, tag
+from kgclip_jax.reporting.page import join, tag
 
 
 class Events(HTMLParser):

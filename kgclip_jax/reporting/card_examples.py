@@ -1,12 +1,50 @@
-"""What the model card says of a knowledge encoder, and how it is used in PyTorch."""
-
-from pathlib import Path
+"""What the model card says of a folder's use in PyTorch, and of a knowledge encoder in it."""
 
 from kgclip_jax.convert import knowledge
-from kgclip_jax.convert.family import Format
-from kgclip_jax.models import spec
+from kgclip_jax.convert.export import EXTRA_FILE, Contents
 
-_TEXT = """\
+_USAGE = {
+    "huggingface": """\
+from PIL import Image
+from transformers import AutoModel, AutoProcessor
+
+model = AutoModel.from_pretrained("{name}")
+processor = AutoProcessor.from_pretrained("{name}")
+inputs = processor(
+    text=["a dog", "a cat"],
+    images=Image.open("picture.jpg"),
+    padding="max_length",
+    truncation=True,
+    return_tensors="pt",
+)
+probabilities = model(**inputs).logits_per_image.{probability}
+""",
+    "open_clip": """\
+import open_clip
+import torch
+from PIL import Image
+
+model, _, preprocess = open_clip.create_model_and_transforms("local-dir:{name}")
+tokenizer = open_clip.get_tokenizer("local-dir:{name}")
+with torch.no_grad():
+    images = model.encode_image(preprocess(Image.open("picture.jpg"))[None], normalize=True)
+    texts = model.encode_text(tokenizer(["a dog", "a cat"]), normalize=True)
+cosines = images @ texts.T
+""",
+    "openai": """\
+import clip  # github.com/openai/CLIP; it rounds the weights, which are in single precision, to half
+import torch
+from PIL import Image
+
+model, preprocess = clip.load("{name}/model.pt", device="cpu")
+texts = clip.tokenize(["a dog", "a cat"], context_length={context_length}, truncate=True)
+with torch.no_grad():
+    images = preprocess(Image.open("picture.jpg"))[None]
+    probabilities = model(images, texts)[0].softmax(dim=-1)
+""",
+}
+
+_KNOWLEDGE = """\
 With this model comes the knowledge-enhanced encoder of Structure-CLIP (Huang et al., AAAI 2024,
 arXiv 2305.06152). It reads the scene graph of a text, and adds what that says to the text's
 embedding. The libraries that read this folder do not know it. It is a module of torch in
@@ -25,21 +63,19 @@ embedding. The libraries that read this folder do not know it. It is a module of
 ```python
 {code}
 ```"""
-
-_CONVERSES = """\
-- Relations that `converses` of `{file}` lists are read by their canonical names,
+_CONVERSES = f"""\
+- Relations that `converses` of `{knowledge.FILE}` lists are read by their canonical names,
   converses turned round; `tokens_of` does so.
 """
-
 _CODE = """\
 import sys
 
-{imports}
+import torch
+{load}
 
 sys.path.append("{name}")
 from knowledge_encoder import KnowledgeEncoder
 
-{model}
 knowledge = KnowledgeEncoder.from_folder("{name}")
 {tokenize}
 
@@ -54,25 +90,25 @@ captions = ["a small dog on a red sofa", "a cat"]
 graphs = [[("dog", "on", "sofa"), ("dog", "is", "small"), ("sofa", "is", "red")], []]
 with torch.no_grad():
     texts = embed(captions, graphs)"""
-
-_IMPORTS: dict[Format, tuple[str, ...]] = {
-    "huggingface": (
-        "from torch.nn import functional",
-        "from transformers import AutoModel, AutoTokenizer",
-    ),
-    "open_clip": ("import open_clip",),
-    "openai": ("import clip  # github.com/openai/CLIP", "from torch.nn import functional"),
-}
-_MODEL: dict[Format, str] = {
+_LOAD = {
     "huggingface": """\
+from torch.nn import functional
+from transformers import AutoModel, AutoTokenizer
+
 model = AutoModel.from_pretrained("{name}")
 tokenizer = AutoTokenizer.from_pretrained("{name}")""",
     "open_clip": """\
+import open_clip
+
 model, _, _ = open_clip.create_model_and_transforms("local-dir:{name}")
 tokenizer = open_clip.get_tokenizer("local-dir:{name}")""",
-    "openai": 'model, _ = clip.load("{name}/model.pt", device="cpu")',
+    "openai": """\
+import clip  # github.com/openai/CLIP
+from torch.nn import functional
+
+model, _ = clip.load("{name}/model.pt", device="cpu")""",
 }
-_PLAIN: dict[Format, str] = {
+_PLAIN = {
     "huggingface": """\
     inputs = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
     features = model.get_text_features(input_ids=inputs["input_ids"])
@@ -83,13 +119,12 @@ _PLAIN: dict[Format, str] = {
     tokens = clip.tokenize(captions, context_length={context_length}, truncate=True)
     plain = functional.normalize(model.encode_text(tokens), dim=-1)""",
 }
-_TOKENIZE: dict[Format, str] = {
+_TOKENIZE = {
     "huggingface": """
 
 def tokenize(elements):
     cut = {{"truncation": True, "max_length": knowledge.element_length}}
-    rows = tokenizer(elements, padding="max_length", **cut, return_tensors="pt")
-    return rows["input_ids"]""",
+    return tokenizer(elements, padding="max_length", **cut, return_tensors="pt")["input_ids"]""",
     "open_clip": """
 
 def tokenize(elements):
@@ -98,67 +133,69 @@ def tokenize(elements):
 
 def tokenize(elements):
     return clip.tokenize(elements, context_length=knowledge.element_length, truncate=True)""",
-}
-_TOKENIZE_PIECES = """\
+    "wordpiece": """\
+import tokenizers
+
 pieces = tokenizers.Tokenizer.from_file("{name}/element_tokenizer.json")
 
 
 def tokenize(elements):
-    return [row.ids for row in pieces.encode_batch(elements)]"""
+    return [row.ids for row in pieces.encode_batch(elements)]""",
+}
 
 
-def section(
-    name: str, format: Format, shape: spec.DualEncoder, extra_file: str, parser: str | None
-) -> str | None:
-    """Describe the knowledge encoder of an exported folder; None where the model has none.
+def usage_example(name: str, contents: Contents) -> str:
+    """Show how a folder called `name` is loaded and used, as Markdown."""
+    has_bias = contents.shape.logit_bias is not None and "logit_bias" not in contents.left_out
+    code = _USAGE[contents.format].format(
+        name=name,
+        probability="sigmoid()" if has_bias else "softmax(dim=-1)",
+        context_length=contents.shape.text.context_length,
+    )
+    return f"```python\n{code}```"
+
+
+def knowledge_example(name: str, contents: Contents, parser: str | None) -> str:
+    """Describe the knowledge encoder of a folder called `name`; "" where the model has none.
 
     Args:
         name: of the folder.
-        format: whose libraries read it.
-        shape: the architecture.
-        extra_file: where the encoder's weights are.
+        contents: what it holds.
         parser: the spaCy pipeline of its training captions; None for exact graphs.
     """
-    encoder = shape.knowledge
+    encoder = contents.shape.knowledge
     if encoder is None:
-        return None
+        return ""
     of_pieces = encoder.elements == "wordpiece"
-    return _TEXT.format(
+    code = _CODE.format(
+        name=name,
+        load=_LOAD[contents.format].format(name=name),
+        tokenize=_TOKENIZE["wordpiece" if of_pieces else contents.format].format(name=name),
+        plain=_PLAIN[contents.format].format(context_length=contents.shape.text.context_length),
+        table="" if of_pieces else f", table={_table(contents)}",
+    )
+    return _KNOWLEDGE.format(
         module=knowledge.MODULE,
         file=knowledge.FILE,
-        extra_file=extra_file,
+        extra_file=EXTRA_FILE,
         tokenizer=f"; `{knowledge.TOKENIZER}` splits its words" if of_pieces else "",
         weight=encoder.weight,
         triples=encoder.triples,
-        converses=_CONVERSES.format(file=knowledge.FILE) if encoder.converses else "",
+        converses=_CONVERSES if encoder.converses else "",
         depth=encoder.transformer.depth,
         width=encoder.transformer.width,
         graphs="all texts had exact graphs, known with the pictures"
         if parser is None
         else "texts had the graphs that their sources come with, or else those of kgclip_jax's "
-        f"parser over the spaCy pipeline `{Path(parser).name}`; parse your own texts with the same",
+        f"parser over the spaCy pipeline `{parser}`; parse your own texts with the same",
         readout="the first triple" if encoder.readout == "first" else "all triples on average",
-        code=_code(name, format, shape, of_pieces),
+        code=code,
     )
 
 
-def _code(name: str, format: Format, shape: spec.DualEncoder, of_pieces: bool) -> str:
-    """The example: elements are split by a tokenizer of their own, or by the text tower's."""
-    imports = ["import torch", *_IMPORTS[format], *(["import tokenizers"] if of_pieces else [])]
-    tokenize = _TOKENIZE_PIECES if of_pieces else _TOKENIZE[format]
-    return _CODE.format(
-        name=name,
-        imports="\n".join(sorted(imports, key=lambda line: line.split()[1])),
-        model=_MODEL[format].format(name=name),
-        tokenize=tokenize.format(name=name),
-        plain=_PLAIN[format].format(context_length=shape.text.context_length),
-        table="" if of_pieces else f", table={_table(format, shape)}",
-    )
-
-
-def _table(format: Format, shape: spec.DualEncoder) -> str:
+def _table(contents: Contents) -> str:
     """Where the libraries keep the text tower's token embeddings."""
-    if format == "huggingface":
+    if contents.format == "huggingface":
         return "model.text_model.embeddings.token_embedding.weight"
-    siglip = shape.vision.pooling == "map"  # open_clip has its text tower apart
+    siglip = contents.shape.vision.pooling == "map"  # open_clip has its text tower apart
     return f"model{'.text' if siglip else ''}.token_embedding.weight"

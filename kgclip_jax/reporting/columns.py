@@ -1,0 +1,162 @@
+"""Which runs are one method, and whether runs answered the same questions."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.reporting.runs import Run
+from kgclip_jax.reporting.tables import metric_name
+from kgclip_jax.schema import differences
+from kgclip_jax.store.workdir import Workdir
+
+SAME_QUESTIONS = (
+    "*.weight",
+    "*.crop_scale",
+    "*.graphs",
+    "*.scene_graphs",
+    "data.sources.*.split",  # that of a set in `evaluation` is what is asked about
+    "data.sources.*.shards",
+    "data.sources.*.world.scenes",
+    "evaluation.*.bad_share",
+)
+"""Settings of sources and held-out sets that do not decide what is asked; all others do."""
+
+_SHOWN = 12  # differences in a message
+
+
+@dataclass(frozen=True)
+class Column:
+    """Runs that differ in their seed alone.
+
+    Attributes:
+        name: unique within a comparison.
+        runs: with different seeds, in increasing order of them.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The runs' seeds."""
+        return tuple(run.seed for run in self.runs)
+
+    @property
+    def label(self) -> str:
+        """The name, and how many seeds it stands for."""
+        return self.name if len(self.runs) == 1 else f"{self.name} ({len(self.runs)} seeds)"
+
+
+def columns_of(runs: Sequence[Run]) -> list[Column]:
+    """Put runs together that differ in their seed alone, in order of first appearance.
+
+    A second run of the same config and seed begins a column of its own.
+
+    Raises:
+        ConfigError: a run is given twice, or columns have several but different seeds.
+    """
+    groups: list[list[Run]] = []
+    for place, run in enumerate(runs):
+        if any((run.folder, run.weights) == (o.folder, o.weights) for o in runs[:place]):
+            raise ConfigError(f"{run.root} is given twice")
+        for group in groups:
+            if _kind(group[0]) == _kind(run) and run.seed not in [other.seed for other in group]:
+                group.append(run)
+                break
+        else:
+            groups.append([run])
+    groups = [sorted(group, key=lambda run: run.seed) for group in groups]
+    columns = [Column(n, tuple(g)) for n, g in zip(_names(groups), groups, strict=True)]
+    if len({column.seeds for column in columns}) > 1 and any(len(group) > 1 for group in groups):
+        lines = [f"  {c.name}: seeds {', '.join(map(str, c.seeds))}" for c in columns]
+        raise ConfigError(
+            "runs that differ in their seed alone are compared seed by seed, so each needs the "
+            "same seeds:\n" + "\n".join(lines) + "\nadd the runs that are missing, or leave some "
+            "out"
+        )
+    return columns
+
+
+def _kind(run: Run) -> tuple[Mapping[str, Any], int, str]:
+    return _without_seed(run.config), run.step, run.weights
+
+
+def _without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a method: a config but for its seed, and for that of the run it started from."""
+    settings = {key: value for key, value in config.items() if key != "seed"}
+    start = settings.get("init_from")
+    if start and (workdir := Workdir(Path(start))).holds_run():
+        settings["init_from"] = _without_seed(workdir.read_config())
+    return settings
+
+
+def _names(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """Name groups by folders without their seeds; else by their first folder, or its path."""
+    bare = [{_bare_name(run) for run in group} for group in groups]
+    names = [
+        bare[i].pop() if len(group) > 1 and len(bare[i]) == 1 else group[0].folder.name
+        for i, group in enumerate(groups)
+    ]
+    names = [_weighted(name, group[0]) for name, group in zip(names, groups, strict=True)]
+    if len({*names}) == len(names):
+        return names
+    paths = [_weighted(str(Path(group[0].root)), group[0]) for group in groups]
+    return paths if len({*paths}) == len(paths) else [f"{p} ({i})" for i, p in enumerate(paths, 1)]
+
+
+def _bare_name(run: Run) -> str:
+    """The name of a run's folder without the run's seed at its end: "clip" of "clip-0"."""
+    name = run.folder.name
+    return re.sub(rf"(?<!\d){run.seed}$", "", name).rstrip("-_.,=: ") or name
+
+
+def _weighted(name: str, run: Run) -> str:
+    return name if run.weights == "raw" else f"{name} ({run.weights})"
+
+
+def check_same_sets(runs: Sequence[Run]) -> None:
+    """Raise DataError, naming what differs, unless all runs answered the same questions."""
+    first = runs[0]
+    for run in runs[1:]:
+        lines = [*_other_settings(first.config, run.config), *_other_rows(first, run)]
+        if lines:
+            more = [f"  and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+            raise DataError(
+                f"{run.root} was evaluated on other sets than {first.root} ({first.root} -> "
+                f"{run.root}):\n" + "\n".join([*lines[:_SHOWN], *more])
+            )
+
+
+def _other_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for key, before, now in differences(_held_out(old), _held_out(new)):
+        if not any(fnmatchcase(key, pattern) for pattern in SAME_QUESTIONS):
+            yield f"  config.{key}: {before!r} -> {now!r}"
+
+
+def _held_out(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of held-out sets, and of the sources that have some."""
+    sources = {
+        name: source
+        for name, source in config["data"].get("sources", {}).items()
+        if any(value for key, value in source.items() if key.startswith("evaluation_"))
+    }
+    return {"data": {"sources": sources}, "evaluation": config.get("evaluation", {})}
+
+
+def _other_rows(old: Run, new: Run) -> Iterator[str]:
+    ours, theirs = old.rows, new.rows
+    for key in dict.fromkeys([*ours, *theirs]):
+        row = ours.get(key) or theirs[key]
+        place = f"  {row.task}: {row.set_name}, {metric_name(row)}"
+        if key not in ours or key not in theirs:
+            yield f"{place}: only in the {'second' if key in theirs else 'first'}"
+            continue
+        if ours[key].n != theirs[key].n:
+            yield f"{place}: n {ours[key].n} -> {theirs[key].n}"
+        if not isclose(ours[key].chance, theirs[key].chance, rel_tol=1e-9):
+            yield f"{place}: chance {ours[key].chance} -> {theirs[key].chance}"

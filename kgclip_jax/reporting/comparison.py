@@ -1,0 +1,149 @@
+"""Runs side by side: each one's rates, and how far the later ones are from the first."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kgclip_jax.evaluation.bootstrap import Interval
+from kgclip_jax.evaluation.result import Result, grouped
+from kgclip_jax.reporting.columns import Column, check_same_sets, columns_of
+from kgclip_jax.reporting.differences import (
+    Difference,
+    independent_difference,
+    paired_difference,
+    student_mean,
+)
+from kgclip_jax.reporting.runs import Run, measure_of
+from kgclip_jax.reporting.tables import Row
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side.
+
+    Attributes:
+        columns: what is compared.
+        rows: in the order of tables, blind ones beneath their seeing ones.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def runs(self) -> list[tuple[Column, Run]]:
+        """Every run with its column."""
+        return [(column, run) for column in self.columns for run in column.runs]
+
+
+def compare(runs: Sequence[Run]) -> Comparison:
+    """Compare runs; those that differ in their seed alone become one column.
+
+    Raises:
+        ConfigError: see `columns_of`.
+        DataError: the runs answered different questions.
+    """
+    columns = columns_of(runs)
+    check_same_sets(runs)
+    measures = [measure for _, _, rows in grouped(runs[0].results) for measure in rows]
+    make_row = _over_seeds if len(columns[0].runs) > 1 else _over_questions
+    # The columns, not the measures, are of raw or averaged weights.
+    rows = [make_row(replace(measure, weights="raw"), columns) for measure in measures]
+    return Comparison(tuple(columns), tuple(rows))
+
+
+def _over_seeds(measure: Result, columns: Sequence[Column]) -> Row:
+    """Compare means over seeds; runs of equal seeds are pairs."""
+    key = measure_of(measure)
+    rates = np.array([[run.rows[key].value for run in column.runs] for column in columns])
+    changes = [Difference(*student_mean(seeds), "seeds") for seeds in rates[1:] - rates[0]]
+    return Row(measure, tuple(map(student_mean, rates)), tuple(changes))
+
+
+def _over_questions(measure: Result, columns: Sequence[Column]) -> Row:
+    """Compare single runs, question by question where both have kept their decisions."""
+    key = measure_of(measure)
+    runs = [column.runs[0] for column in columns]
+    values = [Interval(r.value, r.low, r.high) for r in (run.rows[key] for run in runs)]
+    outcomes = [run.outcomes_of(key) for run in runs]
+    first, changes = outcomes[0], []
+    for value, own in zip(values[1:], outcomes[1:], strict=True):
+        if first and own and np.array_equal(first.clusters, own.clusters):
+            changes.append(paired_difference(first, own))
+        else:
+            changes.append(independent_difference(values[0], value))
+    return Row(measure, tuple(values), tuple(changes))
+
+
+def notes(comparison: Comparison) -> Iterator[str]:
+    """Say what the intervals are, and what the training time is."""
+    seeds = comparison.columns[0].seeds
+    kinds = {change.kind for row in comparison.rows for change in row.differences}
+    if len(seeds) > 1:
+        yield (
+            f"Values are means over {len(seeds)} seeds ({', '.join(map(str, seeds))}), with "
+            "Student's t interval over them: how much another seed would change, not other "
+            "questions. Differences are means of those seed by seed, likewise."
+        )
+    else:
+        yield (
+            "Values have the 95 % bootstrap interval of their evaluation, over questions. One seed "
+            "each: another seed may differ by more."
+        )
+    if "paired" in kinds:
+        yield (
+            "Paired differences compare two runs question by question, with the bootstrap interval "
+            "of that."
+        )
+    if "unpaired" in kinds:
+        yield (
+            "Unpaired differences take two runs for independent: their half-widths add as squares. "
+            "Both answer the same questions and tend to miss the same ones, so these intervals are "
+            "rather too wide."
+        )
+    if kinds:
+        yield "* marks an interval without 0; among many measures, 1 in 20 has that by chance."
+    yield (
+        "Training time adds up, line by line of metrics.jsonl, pairs over pairs per second: from "
+        "the end of the first step, which compiles, to the last line. Evaluation on the way counts."
+    )
+
+
+def to_json(comparison: Comparison) -> dict[str, Any]:
+    """Return what `json.dumps` takes. Rates and their differences are fractions."""
+    return {
+        "columns": [
+            {"name": column.name, "seeds": column.seeds, "runs": [r.root for r in column.runs]}
+            for column in comparison.columns
+        ],
+        "budgets": [_budget(column, run) for column, run in comparison.runs],
+        "rows": [
+            {
+                "task": row.measure.task,
+                "set_name": row.measure.set_name,
+                "metric": row.measure.metric,
+                "blind": row.measure.blind,
+                "n": row.measure.n,
+                "chance": row.measure.chance,
+                "values": [value._asdict() for value in row.values],
+                "differences": [change._asdict() for change in row.differences],
+            }
+            for row in comparison.rows
+        ],
+        "notes": [*notes(comparison)],
+    }
+
+
+def _budget(column: Column, run: Run) -> dict[str, Any]:
+    seconds, steps = run.training_time()
+    return {
+        "run": run.root,
+        "column": column.name,
+        "seed": run.seed,
+        "step": run.step,
+        "weights": run.weights,
+        "pairs": run.pairs,
+        "training_seconds": seconds if steps else None,
+        "timed_steps": steps,
+    }

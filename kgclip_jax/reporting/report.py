@@ -1,0 +1,134 @@
+"""The report of a run: how training went, and what the model can do."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from kgclip_jax.evaluation.examples import Examples, Found
+from kgclip_jax.evaluation.result import Result
+from kgclip_jax.reporting.charts import Chart, Metrics, chart_card, series
+from kgclip_jax.reporting.page import Markup, tag, write_page
+from kgclip_jax.reporting.tables import results_table, to_html
+from kgclip_jax.types import words_of
+
+_LARGEST_PICTURE = 160  # pixels; larger ones are scaled down to keep the file small
+_READING = (
+    "Dots are measured rates, whiskers their 95 % bootstrap intervals, the red tick is what chance "
+    "would give. A blind row is a scorer that was kept from seeing the other side: what it gains "
+    "over chance, the set gives away. Composition asks which of several captions fits a picture, "
+    "or which of several pictures a caption; the wrong ones differ in what belongs together, in a "
+    "few words, or in the order of words. Rows called text, image and group are of items with two "
+    "pictures and two captions of equal words: text chooses the caption for a picture, image the "
+    "picture for a caption, and group has all four decisions of an item right. (Winoground's text "
+    "and image want both decisions of an item at once, so chance is 25 % there.)"
+)
+_QUERIES = (
+    "Evenly spaced queries of the held-out set, not a selection. The right answer is green; where "
+    "it is not among the nearest five, it follows with its rank."
+)
+
+
+class NextStep(NamedTuple):
+    """Something the reader can do next, and the command that does it."""
+
+    text: str
+    command: str
+
+
+CHARTS = (
+    Chart("loss", "Training loss", from_zero=False),
+    Chart("learning_rate", "Learning rate"),
+    Chart("pairs_per_second", "Image-text pairs per second"),
+    Chart("input_wait", "Share of time waiting for input", as_percent=True),
+)
+
+
+def write_report(
+    path: Path,
+    *,
+    title: str,
+    metrics: Metrics,
+    results: Sequence[Result],
+    examples: Examples | None,
+    config: str,
+    next_steps: Sequence[NextStep],
+    charts: Sequence[Chart] = CHARTS,
+) -> None:
+    """Write a report that shows how training went and what the model can do.
+
+    Args:
+        path: the file, see `write_page`.
+        title: headline.
+        metrics: of the run.
+        results: rows of the evaluation table.
+        examples: from `retrieval_examples`; None leaves the section out.
+        config: resolved configuration, shown as it is.
+        next_steps: shown at the end, with their commands.
+        charts: curves to draw. One without any finite value is left out.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    cards = [chart_card(chart, [("", series(0), metrics)]) for chart in charts]
+    sections = [tag("h2", "Training"), tag("div", *cards, class_="charts")]
+    if results:
+        sections += [to_html(results_table(results)), tag("p", _READING, class_="soft")]
+    if examples:
+        sections += _examples(examples)
+    if next_steps:
+        sections.append(tag("h2", "What to do next"))
+    for text, command in next_steps:
+        sections += [tag("p", text), tag("pre", tag("code", command))]
+    folded = tag("details", tag("summary", "Show the resolved configuration"), tag("pre", config))
+    sections += [tag("h2", "Configuration"), folded]
+    last = max((int(line["step"]) for line in metrics), default=0)
+    write_page(path, title, f"{last:,} training steps", sections)
+
+
+def _examples(examples: Examples) -> list[Markup]:
+    data = examples.data
+    sections = [tag("h2", "From caption to picture"), tag("p", _QUERIES, class_="soft")]
+    for caption, found in examples.found_images:
+        figures = [
+            tag(
+                "figure",
+                _picture(data.images[one.candidate], _rank(one)),
+                tag("figcaption", _rank(one)),
+                class_=_class(one),
+            )
+            for one in found
+        ]
+        quote = tag("blockquote", words_of(data.captions[caption]))
+        sections.append(tag("div", quote, tag("div", *figures, class_="pictures"), class_="card"))
+    sections.append(tag("h2", "From picture to caption"))
+    for image, found in examples.found_captions:
+        items = [
+            tag("li", f"{_rank(one)}. ", words_of(data.captions[one.candidate]), class_=_class(one))
+            for one in found
+        ]
+        picture = _picture(data.images[image], "the picture asked for")
+        sections.append(tag("div", picture, tag("ol", *items), class_="card described"))
+    return sections
+
+
+def _rank(found: Found) -> str:
+    return f"{found.rank:,} \u2713" if found.right else f"{found.rank:,}"
+
+
+def _class(found: Found) -> str:
+    return "right" if found.right else "wrong"
+
+
+def _picture(pixels: UInt8[np.ndarray, "height width 3"], description: str) -> Markup:
+    image = Image.fromarray(pixels)
+    image.thumbnail((_LARGEST_PICTURE, _LARGEST_PICTURE))
+    buffer = BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    source = "data:image/png;base64," + b64encode(buffer.getvalue()).decode()
+    return tag("img", src=source, alt=description)

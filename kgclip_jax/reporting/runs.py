@@ -1,0 +1,145 @@
+"""Finished runs as a comparison sees them: settings, results, and what their training took."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.evaluation.outcomes import Outcomes, read_outcomes
+from kgclip_jax.evaluation.result import Result, from_json
+from kgclip_jax.store.workdir import Workdir
+
+Measure: TypeAlias = tuple[str, str, str, bool]
+"""What a row of one run has in common with that of another: task, set, metric, blind."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that was evaluated with weights of one kind.
+
+    Attributes:
+        root: its workdir, as the user wrote it.
+        config: its config.json.
+        step: of the checkpoint that was evaluated.
+        weights: "raw", or "average" for the moving average of the parameters.
+        results: rows of evaluation.json with these weights.
+        metrics: lines of metrics.jsonl, up to `step`.
+        outcomes: right and wrong decisions behind the rows; empty where they were not kept.
+    """
+
+    root: str
+    config: Mapping[str, Any]
+    step: int
+    weights: str
+    results: Sequence[Result]
+    metrics: Sequence[Mapping[str, int | float]]
+    outcomes: Mapping[Measure, Outcomes] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        """The seed of its parameters, order of records, captions and crops."""
+        return int(self.config["seed"])
+
+    @property
+    def pairs(self) -> int:
+        """Image-text pairs seen up to `step`."""
+        return self.step * int(self.config["batch_size"])
+
+    @property
+    def folder(self) -> Path:
+        """Its workdir, in full."""
+        return Path(self.root).resolve()
+
+    @property
+    def rows(self) -> dict[Measure, Result]:
+        """The results by what they measure."""
+        return {measure_of(row): row for row in self.results}
+
+    def outcomes_of(self, measure: Measure) -> Outcomes | None:
+        """Return the decisions that a row of the results is the mean of, or None.
+
+        None may be there, or those of another evaluation; or the row is another mean (of classes).
+        """
+        row, found = self.rows[measure], self.outcomes.get(measure)
+        if found is None or len(found.values) != row.n:
+            return None
+        mean = float(found.values.mean(dtype=float))
+        return found if math.isclose(mean, row.value, abs_tol=1e-6) else None
+
+    def training_time(self) -> tuple[float, int]:
+        """Return the seconds of training as the log tells them, and how many steps that is.
+
+        Each line of metrics tells the pairs a second since the line before it, so the time between
+        them is pairs over that speed. The first step, which compiles, and the steps after the last
+        line are in no line. (After an interruption the first step is in none either, but is counted
+        here.)
+        """
+        seconds, steps, before = 0.0, 0, 1  # the clock starts after the first step
+        lines = {int(line["step"]): line.get("pairs_per_second") for line in self.metrics}
+        for step in sorted(lines):
+            speed = lines[step]
+            if speed is not None and math.isfinite(speed) and speed > 0:
+                seconds += (step - before) * int(self.config["batch_size"]) / speed
+                steps += step - before
+            before = step
+        return seconds, steps
+
+
+def measure_of(row: Result) -> Measure:
+    """Return what a row measures."""
+    return row.task, row.set_name, row.metric, row.blind
+
+
+def read_runs(root: str) -> list[Run]:
+    """Read what a workdir says of its run, once for each kind of weights that was evaluated.
+
+    Raises:
+        ConfigError: it holds no run.
+        DataError: the run was not evaluated, or one of its files is damaged.
+    """
+    workdir = Workdir(Path(root))
+    config = _checked(workdir.read_config(), workdir.config)
+    again = f"python launch/evaluate.py --workdir={root}"
+    try:
+        record = json.loads(workdir.evaluation.read_text())
+        step, results = record["step"], from_json(record["results"])
+        if type(step) is not int:
+            raise TypeError(f"step {step!r}")
+    except FileNotFoundError as error:
+        raise DataError(f"{workdir.evaluation} is missing; {again} makes it") from error
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{workdir.evaluation} is damaged ({error}); {again} makes it anew"
+        ) from error
+    if not results:
+        raise DataError(f"{root} was evaluated on nothing: it has no held-out set")
+    try:
+        metrics = [line for line in workdir.read_metrics() if line["step"] <= step]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise DataError(f"{workdir.metrics} is damaged: {error}") from error
+    outcomes = read_outcomes(workdir.evaluation.with_suffix(".npz"))
+    return [
+        Run(root, config, step, weights, rows, metrics, outcomes)
+        for weights in dict.fromkeys(row.weights for row in results)
+        for rows in [[row for row in results if row.weights == weights]]
+    ]
+
+
+def _checked(config: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
+    """Return a config if it has what is read of it here, in the right form."""
+    whole, mapping = (int, "a whole number"), (Mapping, "an object")
+    kinds = {"seed": whole, "batch_size": whole, "data": mapping, "objectives": mapping}
+    for key, (kind, words) in kinds.items():
+        if not isinstance(config.get(key), kind):
+            raise ConfigError(
+                f"{file}: {key!r} must be {words}, not {config.get(key)!r}; is it of a run?"
+            )
+    sources = config["data"].get("sources", {})
+    if not isinstance(sources, Mapping) or not all(
+        isinstance(source, Mapping) for source in sources.values()
+    ):
+        raise ConfigError(f"{file}: 'data.sources' must be an object of objects, not {sources!r}")
+    return config

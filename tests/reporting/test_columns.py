@@ -1,0 +1,136 @@
+"""Which runs make one column, what columns are called, and which runs cannot be compared."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.reporting.columns import check_same_sets, columns_of
+from tests.reporting.small_runs import BLIND, RECALL, SEEING, SOURCE, make_run, with_source
+
+
+@pytest.mark.parametrize(
+    ("roots", "name"),
+    [
+        (["runs/clip-0", "runs/clip-1"], "clip"),
+        (["runs/clip,0", "runs/clip,1"], "clip"),
+        (["runs/clip-v1", "runs/clip-v2"], "clip-v1"),
+        (["runs/clip-10", "runs/clip-11"], "clip-10"),
+        (["ViT-B-32-0", "ViT-B-32-1"], "ViT-B-32"),
+        (["0", "1"], "0"),
+    ],
+)
+def test_seeds_are_those_of_configs_and_leave_the_names_that_end_with_them(roots, name):
+    (column,) = columns_of([make_run(root, seed=s) for s, root in enumerate(roots)])
+    assert (column.name, column.seeds) == (name, (0, 1))
+
+
+def test_a_number_in_a_name_is_no_seed():
+    columns = columns_of([make_run("clip-v1"), make_run("clip-v2", form="sigmoid")])
+    assert [(column.label, column.seeds) for column in columns] == [
+        ("clip-v1", (0,)),
+        ("clip-v2", (0,)),
+    ]
+
+
+def test_equal_folder_names_are_told_apart_by_their_paths():
+    columns = columns_of([make_run("a/run"), make_run("b/run", form="sigmoid")])
+    assert [column.name for column in columns] == ["a/run", "b/run"]
+
+
+def test_the_same_config_and_seed_again_is_another_column():
+    assert len(columns_of([make_run("a"), make_run("b")])) == 2
+
+
+def test_runs_that_start_from_seeds_of_one_method_are_one_method(tmp_path):
+    for name, seed, objective in [("x", 0, "a"), ("y", 1, "a"), ("z", 1, "b")]:
+        (tmp_path / name).mkdir()
+        config = {"seed": seed, "objectives": {objective: {}}}
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+    first, second, other, unknown = (
+        make_run(name, seed=seed, settings={"init_from": str(tmp_path / start)})
+        for name, seed, start in [("a", 0, "x"), ("b", 1, "y"), ("c", 1, "z"), ("d", 1, "gone-1")]
+    )
+    assert [column.seeds for column in columns_of([first, second])] == [(0, 1)]
+    assert len(columns_of([first, other])) == 2
+    assert len(columns_of([first, unknown])) == 2
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ([make_run("a"), make_run("./a", form="sigmoid")], r"\./a is given twice"),
+        (
+            [make_run("a-0"), make_run("a-1", seed=1), make_run("b", form="sigmoid")],
+            r"needs the same seeds:\n  a: seeds 0, 1\n  b: seeds 0\n",
+        ),
+    ],
+)
+def test_runs_that_make_no_columns_are_refused(runs, message):
+    with pytest.raises(ConfigError, match=message):
+        columns_of(runs)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (
+            make_run("b", rows=[SEEING, BLIND]),
+            r"^b was evaluated .* than a .*\n  retrieval: scenes, R@1: only in the first$",
+        ),
+        (
+            make_run("b", rows=[replace(SEEING, n=500), RECALL, BLIND]),
+            r"\n  composition: swaps, text: n 400 -> 500$",
+        ),
+        (
+            make_run("b", rows=[replace(SEEING, chance=0.25), RECALL, BLIND]),
+            r"\n  composition: swaps, text: chance 0\.5 -> 0\.25$",
+        ),
+        (
+            make_run("b", rows=[SEEING, RECALL, BLIND, replace(BLIND, metric="image")]),
+            r"\n  composition: swaps, image, blind: only in the second$",
+        ),
+        (
+            with_source(world={"concepts": 64, "scenes": 100}),
+            r"\n  config\.data\.sources\.emoji\.world\.concepts: 32 -> 64$",
+        ),
+        (with_source(folder="other"), r"\n  config\.data\.sources\.emoji\.folder: "),
+        (
+            make_run("b", settings={"evaluation": {"order": {"source": {"split": "test"}}}}),
+            r"\n  config\.evaluation\.order: '\(absent\)' -> ",
+        ),
+    ],
+)
+def test_other_questions_are_named(other, message):
+    with pytest.raises(DataError, match=message):
+        check_same_sets([make_run("a"), other])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weight": 2.0},
+        {"world": {"concepts": 32, "scenes": 9}},
+        {"graphs": "parsed", "scene_graphs": "vg", "crop_scale": [0.5, 1.0]},
+        {"split": "train+restval", "shards": "{00..09}.tar"},
+    ],
+)
+def test_other_training_data_ask_the_same(change):
+    check_same_sets([make_run("a"), with_source(**change)])
+
+
+def test_another_place_and_more_sources_to_train_on_ask_the_same():
+    plain = {"kind": "photographs", "evaluation_split": None}
+    data = {"sources": {"emoji": SOURCE, "more": plain}, "path": "/elsewhere"}
+    check_same_sets([make_run("a"), make_run("b", settings={"data": data})])
+
+
+def test_training_settings_of_a_held_out_set_ask_the_same_and_its_split_does_not():
+    order = {"kind": "order", "source": {"weight": 1.0, "graphs": None, "split": "test"}}
+    same = order | {"bad_share": 0.1, "source": order["source"] | {"weight": 2.0, "graphs": "g"}}
+    other = order | {"source": order["source"] | {"split": "dev"}}
+    runs = [make_run("a", settings={"evaluation": {"x": x}}) for x in (order, same, other)]
+    check_same_sets(runs[:2])
+    with pytest.raises(DataError, match=r"config\.evaluation\.x\.source\.split: 'test' -> 'dev'"):
+        check_same_sets(runs[::2])
