@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 
 from kgclip_jax.reporting.style import STYLE
-from kgclip_jax.store.workdir import write_atomically
+from kgclip_jax.files import write_atomically
 
 # The policy tells the browser itself to fetch nothing and run nothing.
 _PAGE = Template("""\
