@@ -12,6 +12,8 @@ from kgclip_jax import schema
 from kgclip_jax.config_file import LoadedConfig, load_config
 from kgclip_jax.errors import ConfigError, UserError
 
+flags.disclaim_key_flags()  # what is defined here is listed by --help of the launcher
+
 
 def fail(message: object) -> int:
     """Say what is wrong; returns the exit code of bad input."""
