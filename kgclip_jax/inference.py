@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 from PIL import Image
 
+from kgclip_jax.batch import Images, Texts, Triples
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.tokenization.clip_tokenizer import bucket
 from kgclip_jax.data.tokenization.settings import make_tokenizer
@@ -17,7 +18,8 @@ from kgclip_jax.errors import CheckpointError
 from kgclip_jax.loading import open_trained
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
-from kgclip_jax.types import Caption, Text, Tokenizer, Triples, words_of
+from kgclip_jax.models.encode import encode
+from kgclip_jax.types import Caption, Text, Tokenizer, words_of
 
 Picture = Image.Image | UInt8[np.ndarray, "_ _ 3"]
 Pictures = UInt8[np.ndarray, "b height width 3"] | Sequence[Picture]
@@ -26,14 +28,14 @@ Pictures = UInt8[np.ndarray, "b height width 3"] | Sequence[Picture]
 # Compiled once for each architecture, however many encoders come and go during a run.
 @functools.partial(jax.jit, static_argnums=0)
 def _encode_image(model: Model, params: Params, images: Array) -> Array:
-    return model.encode_image(params, images)
+    return encode(model.bind(params), Images(images)).pooled
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _encode_text(
     model: Model, params: Params, tokens: Array, triples: Triples | None = None
 ) -> Array:
-    return model.encode_text(params, tokens, triples)
+    return encode(model.bind(params), Texts((tokens,), triples)).pooled
 
 
 class ClipEncoder:
@@ -127,7 +129,7 @@ class ClipEncoder:
         return self.encode_image(images) @ self.encode_text(texts).T
 
     def _in_batches(
-        self, encode: Callable[..., Array], *inputs: np.ndarray | Triples
+        self, tower: Callable[..., Array], *inputs: np.ndarray | Triples
     ) -> Float[np.ndarray, "b d"]:
         """Encode batch by batch; the last one is padded."""
         outputs = [np.zeros((0, self.model.shape.embedding), np.float32)]
@@ -138,7 +140,7 @@ class ClipEncoder:
             chosen = np.minimum(start + np.arange(self._padded(rows)), count - 1)
             padded = jax.tree.map(lambda array, chosen=chosen: array[chosen], inputs)
             placed = jax.device_put(padded, self._sharding)
-            outputs.append(jax.device_get(encode(self.model, self.params, *placed))[:rows])
+            outputs.append(jax.device_get(tower(self.model, self.params, *placed))[:rows])
         return np.concatenate(outputs)
 
     def _padded(self, rows: int) -> int:
@@ -178,10 +180,10 @@ def load(
             `kgclip_jax.models.presets.preset("ViT-B-32")`. Other sources may only confirm it.
 
     Raises:
-        ConfigError: there is nothing at `source`.
-        CheckpointError: a run has no such checkpoint, or one that does not fit its config.
-        ConversionError: weights that do not fit their config, or of a kind that is not known; or
-            the source is of another architecture than `shape`.
+        ConfigError: the config of a run is damaged.
+        CheckpointError: a run has no such checkpoint, or one that does not fit its tokenizers.
+        ConversionError: there is nothing at `source`, its weights do not fit their config or are of
+            a kind that is not known, or it is of another architecture than `shape`.
     """
     trained = open_trained(source, step=step, averaged=averaged, shape=shape)
     tokenizer, triples = None, None

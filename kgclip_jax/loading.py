@@ -1,57 +1,24 @@
-"""Trained models from anywhere: a run of this library, or weights that PyTorch users publish."""
+"""From a string to a trained model: a run of this library, or weights that PyTorch users publish."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
 from kgclip_jax import config, schema
-from kgclip_jax.convert import openai
+from kgclip_jax.convert.bert import open_bert
 from kgclip_jax.convert.family import differences
 from kgclip_jax.convert.positions import resize_positions
-from kgclip_jax.convert.pretrained import Pretrained, open_pretrained
-from kgclip_jax.convert.tokenizer_files import read_tokenizer
-from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerSettings, make_tokenizer
+from kgclip_jax.convert.pretrained import open_pretrained
+from kgclip_jax.data.tokenization.settings import TokenizerSettings, make_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
-from kgclip_jax.models.transformer import Execution
-from kgclip_jax.training.checkpoints import Checkpoints, Description, describe, saved_steps
-from kgclip_jax.training.lora import abstract_params, merge
-from kgclip_jax.types import Tokenizer
+from kgclip_jax.store.trained import Trained, open_run
 from kgclip_jax.store.workdir import Workdir
-
-AUTOMATIC = Execution()
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained model whose parameters have not been read yet.
-
-    Attributes:
-        origin: where it comes from, for messages.
-        shape: its architecture and preprocessing.
-        tokenizer: its tokenizer, or None where the source has none.
-        read: returns the parameters as a nested dict of float32 arrays on the host.
-        step: training steps behind them; 0 where that is not known.
-        execution: how the run computed it.
-        element_tokenizer: of its knowledge encoder's word pieces, or None.
-        parser: the spaCy pipeline for the texts that its knowledge encoder reads, or None where it
-            has none or names no pipeline.
-        described: whether the source says itself what it is; not so a file of weights alone.
-    """
-
-    origin: str
-    shape: spec.DualEncoder
-    tokenizer: TokenizerSettings | None
-    read: Callable[[], Params]
-    step: int = 0
-    execution: Execution = AUTOMATIC
-    element_tokenizer: TokenizerSettings | None = None
-    parser: str | None = None
-    described: bool = True
+from kgclip_jax.types import Tokenizer
 
 
 def open_trained(
@@ -65,114 +32,37 @@ def open_trained(
 
     Args:
         source: a run's workdir; a folder or hub id of a Hugging Face CLIP or SigLIP or of an
-            open_clip model; a `.safetensors` or `.pt` file.
+            open_clip model; a `.safetensors` or `.pt` file. "~" is the home folder.
         step: of a run's checkpoint; the newest by default.
         averaged: take the moving average of a run's parameters.
         shape: the architecture, for a file of weights that has no config beside it; other sources
             may only confirm it.
 
     Raises:
-        ConfigError: there is nothing at `source`, or its config is damaged.
-        CheckpointError: a run has no such checkpoint.
-        ConversionError: the weights do not fit their config, are of a kind that is not known, or
-            the source is of another architecture than `shape`.
+        ConfigError: the config of a run is damaged.
+        CheckpointError: a run has no such checkpoint, or one that does not fit its tokenizers.
+        ConversionError: there is nothing at `source`, it is of a kind that is not known, or of
+            another architecture than `shape`.
     """
-    trained = _open(source, step, averaged, shape)
+    trained = _open(source, shape, step, averaged)
     if shape is not None:
         _check_same_shape(trained.origin, trained.shape, shape, "the given shape")
     return trained
 
 
 def _open(
-    source: str | Path, step: int | None, averaged: bool, shape: spec.DualEncoder | None
+    source: str | Path,
+    shape: spec.DualEncoder | None,
+    step: int | None = None,
+    averaged: bool = False,
 ) -> Trained:
     """Open a source, which may contradict `shape`."""
-    workdir = Workdir(Path(source))
+    workdir = Workdir(Path(source).expanduser())
     if workdir.holds_run():
-        return _open_run(workdir, step, averaged)
+        return open_run(workdir, step, averaged)
     if step is not None or averaged:
-        raise CheckpointError(f"{source} is no run: it has neither steps nor moving averages")
-    pretrained = open_pretrained(source, shape=shape)
-    tokenizer = _tokenizer_of(pretrained)
-    return Trained(
-        pretrained.origin,
-        pretrained.shape,
-        tokenizer,
-        pretrained.params,
-        element_tokenizer=pretrained.element_tokenizer,
-        parser=pretrained.parser,
-        described=pretrained.described,
-    )
-
-
-def _tokenizer_of(pretrained: Pretrained) -> TokenizerSettings | None:
-    if pretrained.family == openai.FAMILY.name:
-        return ClipBpe()
-    return None if pretrained.folder is None else read_tokenizer(pretrained.folder)
-
-
-def _open_run(workdir: Workdir, step: int | None, averaged: bool) -> Trained:
-    experiment = config.experiment(workdir.read_config())
-    settings, elements = own_tokenizers(experiment, workdir)
-    steps = saved_steps(workdir.checkpoints)
-    if not steps:
-        raise CheckpointError(f"{workdir.checkpoints} has no checkpoint yet")
-    checkpoints = Checkpoints(workdir.checkpoints, _describe(experiment.model, settings, elements))
-    chosen = steps[-1] if step is None else step
-
-    def read() -> Params:
-        device = jax.sharding.SingleDeviceSharding(jax.devices("cpu")[0])
-        abstract = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
-            abstract_params(Model(experiment.model), experiment.tuning),
-        )
-        params = checkpoints.restore_params(chosen, abstract, averaged=averaged)
-        checkpoints.close()
-        return jax.device_get(merge(params, experiment.tuning))
-
-    return Trained(
-        str(workdir.root),
-        experiment.model,
-        settings,
-        read,
-        chosen,
-        experiment.execution,
-        elements,
-        None if experiment.model.knowledge is None else experiment.data.parser,
-    )
-
-
-def own_tokenizers(
-    experiment: config.Experiment, workdir: Workdir
-) -> tuple[TokenizerSettings, TokenizerSettings | None]:
-    """Return a run's tokenizers of texts and of word pieces, with its own copies of their files."""
-    elements = experiment.element_tokenizer
-    return workdir.own_tokenizer(experiment.tokenizer), (
-        None if elements is None else workdir.own_tokenizer(elements, "element_tokenizer")
-    )
-
-
-def _describe(
-    shape: spec.DualEncoder, text: TokenizerSettings, elements: TokenizerSettings | None
-) -> Description:
-    """What the checkpoints of a run say."""
-    tokenizer = make_tokenizer(text, shape.text.context_length)
-    if elements is None or shape.knowledge is None:
-        return describe(shape, tokenizer.fingerprint)
-    pieces = make_tokenizer(elements, shape.knowledge.element_length)
-    return describe(shape, tokenizer.fingerprint, pieces.fingerprint)
-
-
-class StartingPoint(NamedTuple):
-    """A trained model that a training run can start from.
-
-    Attributes:
-        has_knowledge: whether its parameters are those of a knowledge encoder, too.
-        read: returns them as `Trained.read` does.
-    """
-
-    has_knowledge: bool
-    read: Callable[[], Params]
+        raise CheckpointError(f"{source} is no run, and only runs have steps and moving averages")
+    return open_pretrained(source, shape=shape)
 
 
 def starting_point(
@@ -183,24 +73,28 @@ def starting_point(
     *,
     resize: bool = False,
     fresh_knowledge: bool = False,
-) -> StartingPoint:
-    """Check that a training run can start from a trained model.
+) -> Trained:
+    """Open a trained model as one of another's architecture, which can go on from it.
 
     Args:
         source: see `open_trained`.
-        shape: the architecture that the run trains.
-        tokenizer: the run's.
+        shape: the architecture.
+        tokenizer: that goes with it.
         element_tokenizer: of the word pieces that its knowledge encoder reads, if it reads them.
         resize: adapt the position table to another image size.
         fresh_knowledge: take the towers of a source that has no knowledge encoder.
+
+    Returns:
+        A model of `shape`, without the knowledge encoder where the source has none.
 
     Raises:
         ConversionError: the source is another architecture, the message has a line for each
             difference; or it was trained with another tokenizer, or does not say with which.
     """
-    trained = _open(source, None, False, shape)
-    found = resized(trained.shape, shape) if resize else trained.shape
-    wanted = shape
+    trained = _open(source, shape)
+    found, wanted = trained.shape, shape
+    if resize:
+        found = replace(found, vision=replace(found.vision, image_size=shape.vision.image_size))
     if fresh_knowledge and found.knowledge is None:
         wanted = replace(shape, knowledge=None)
     _check_same_shape(trained.origin, found, wanted, "config.model")
@@ -209,10 +103,80 @@ def starting_point(
         _check_same_pieces(trained, element_tokenizer, wanted.knowledge.element_length)
 
     def read() -> Params:
-        params = trained.read()
-        return resize_positions(params, trained.shape, wanted) if resize else params
+        return resize_positions(trained.read(), trained.shape, wanted)
 
-    return StartingPoint(wanted.knowledge is not None, read)
+    return replace(trained, shape=wanted, read=read)
+
+
+class Start(NamedTuple):
+    """Parameters that a run begins with.
+
+    Attributes:
+        origins: what comes from where, line by line.
+        read: returns the parameters of the run's model, as arrays on the host.
+    """
+
+    origins: tuple[str, ...]
+    read: Callable[[], Params]
+
+
+def find_start(experiment: config.Experiment, tokenizer: Tokenizer) -> Start | None:
+    """Find what a run starts from; None where all parameters are random.
+
+    A source without a knowledge encoder gives its towers alone. The encoder then starts from a
+    BERT, but for its projection, or afresh, as the run's seed has it.
+
+    Args:
+        experiment: names the sources.
+        tokenizer: of the run.
+
+    Raises:
+        ConfigError: a source has the knowledge encoder that another source is named for.
+        ConversionError: a source is not there or does not fit the run, see `starting_point` and
+            `open_bert`.
+    """
+    shape, pieces = experiment.model, experiment.element_tokenizer
+    source, bert = None, None
+    if experiment.init_from is not None:
+        source = starting_point(
+            experiment.init_from,
+            shape,
+            tokenizer,
+            pieces,
+            resize=experiment.resize_positions,
+            fresh_knowledge=True,
+        )
+    if experiment.knowledge_init_from is not None and pieces is not None:  # neither or both
+        bert = open_bert(experiment.knowledge_init_from, shape, pieces)
+    if source is None and bert is None:
+        return None
+    if source is not None and source.shape.knowledge is not None and bert is not None:
+        raise ConfigError(
+            f"config.init_from {experiment.init_from} has a knowledge encoder already; leave "
+            "out config.knowledge_init_from"
+        )
+
+    def read() -> Params:
+        params = {} if source is None else source.read()
+        params |= _fresh(Model(shape), experiment.seed, params)
+        return params if bert is None else params | {"knowledge": params["knowledge"] | bert()}
+
+    return Start(_origins(experiment, source), read)
+
+
+def _origins(experiment: config.Experiment, source: Trained | None) -> tuple[str, ...]:
+    towers = () if source is None else (f"starting from {experiment.init_from}",)
+    if experiment.model.knowledge is None or (source is not None and source.shape.knowledge):
+        return towers
+    bert = experiment.knowledge_init_from
+    return (*towers, f"knowledge encoder: {'fresh' if bert is None else f'from {bert}'}")
+
+
+def _fresh(model: Model, seed: int, known: Params) -> Params:
+    """Initialise those parts of a model that are not known; the others cost nothing."""
+    parts = model.abstract().keys() - known.keys()
+    initialise = jax.jit(lambda: {part: model.initialise(seed)[part] for part in sorted(parts)})
+    return jax.device_get(initialise()) if parts else {}
 
 
 def settings_of(source: str) -> dict[str, Any]:
@@ -280,8 +244,3 @@ def _check_same_pieces(trained: Trained, wanted: TokenizerSettings, length: int)
             f"the knowledge encoder of {trained.origin} was trained with other word pieces than "
             f"config.element_tokenizer; set that to {schema.to_dict(own)}"
         )
-
-
-def resized(source: spec.DualEncoder, wanted: spec.DualEncoder) -> spec.DualEncoder:
-    """The source's architecture at the wanted image size."""
-    return replace(source, vision=replace(source.vision, image_size=wanted.vision.image_size))

@@ -2,13 +2,12 @@
 
 import dataclasses
 import logging
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kgclip_jax.convert import knowledge, openai
 from kgclip_jax.convert.families import FAMILIES
-from kgclip_jax.convert.family import Family, Format
-from kgclip_jax.convert.hub import is_hub_id
+from kgclip_jax.convert.family import Family
 from kgclip_jax.convert.layouts import SIGMOID
 from kgclip_jax.convert.names import listing
 from kgclip_jax.convert.rules import Weights, parameter_shapes, ruled, same, share_known, to_ours
@@ -16,18 +15,19 @@ from kgclip_jax.convert.sources import (
     EXTRA_FILE,
     describe,
     descriptions,
-    fetch,
     find,
+    locate,
     why_undescribed,
 )
+from kgclip_jax.convert.tokenizer_files import read_tokenizer
 from kgclip_jax.convert.weights import SUFFIXES, Lazy, read_weights
-from kgclip_jax.data.tokenization.settings import TokenizerJson
+from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerSettings
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params
+from kgclip_jax.store.trained import Trained
 
 LOGIT_BIAS = "logit_bias"
-LOCAL, HUB = "local-dir:", "hf-hub:"
 _GIVE_SHAPE = (
     'say which: kgclip_jax.load(SOURCE, shape=preset("ViT-B-32")), with `preset` from '
     "kgclip_jax.models.presets, or in training config.model beside config.init_from"
@@ -36,77 +36,7 @@ _GIVE_SHAPE = (
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Pretrained:
-    """A model that others have trained: its description, and its weights when asked for.
-
-    Attributes:
-        origin: what it was opened by.
-        family: name of one of `families.FAMILIES`.
-        shape: the architecture, by the source's own word where it has one.
-        folder: where its tokenizer may be found; None where it has no files or they are of another
-            model.
-        file: the weights.
-        described: whether it says itself what it is; otherwise `shape` is the caller's word.
-    """
-
-    origin: str
-    family: str
-    shape: spec.DualEncoder
-    folder: Path | None
-    file: Path
-    described: bool = True
-
-    @property
-    def element_tokenizer(self) -> TokenizerJson | None:
-        """That of the knowledge encoder's word pieces; None if it reads none.
-
-        Raises ConversionError where it is missing.
-        """
-        return knowledge.read_tokenizer(self.file.parent, self.shape)
-
-    @property
-    def parser(self) -> str | None:
-        """The pipeline that parsed the captions of its knowledge encoder, if it names one."""
-        return knowledge.read_parser(self.file.parent, self.shape)
-
-    def params(self) -> Params:
-        """Read and convert the weights.
-
-        An export of ours has parameters beside it that its format cannot hold. Those of heads that
-        no `Model` has are not taken, with a line in the log.
-
-        Returns:
-            Nested dicts of float32 arrays: the parameters of `Model(shape)`.
-
-        Raises:
-            ConversionError: naming the weights that are missing, unused, or of another shape or
-                kind of number.
-        """
-        family = next(family for family in FAMILIES if family.name == self.family)
-        extra, held = _extra(self.file), self.shape
-        if LOGIT_BIAS in extra:
-            held = dataclasses.replace(held, logit_bias=None)
-        rules = (*family.rules(held), *knowledge.rules(self.shape))
-        paths = (extra.keys() & parameter_shapes(self.shape).keys()) - ruled(rules)
-        known = self.shape.knowledge is not None
-        beside = paths | {name for name in extra if known and name.startswith(knowledge.PREFIX)}
-        if heads := sorted(extra.keys() - beside):
-            file = self.file.with_name(EXTRA_FILE)
-            _logger.warning("%s: not taken, of no tower: %s", file, ", ".join(heads))
-        rules = (*rules, *(same(path, path) for path in sorted(paths)))
-        weights = _canonical(read_weights(self.file), family)
-        both = Lazy((*weights, *beside), lambda name: (extra if name in beside else weights)[name])
-        try:
-            return to_ours(rules, both, self.shape, ignorable=family.ignorable)
-        except ConversionError as error:
-            source = "that is described" if self.described else "of the given shape"
-            raise ConversionError(
-                f"{self.file} does not hold the {family.name} {source}:\n{error}"
-            ) from error
-
-
-def open_pretrained(source: str | Path, *, shape: spec.DualEncoder | None = None) -> Pretrained:
+def open_pretrained(source: str | Path, *, shape: spec.DualEncoder | None = None) -> Trained:
     """Open a model.
 
     Args:
@@ -118,21 +48,17 @@ def open_pretrained(source: str | Path, *, shape: spec.DualEncoder | None = None
             themselves; `family.differences` compares that with what is wanted.
 
     Raises:
-        ConversionError: when there is no such model, its description is not understood or asks for
-            what cannot be had here, or a file has neither description nor `shape`.
+        ConversionError: when there is no such model, its description or tokenizer is not understood
+            or asks for what cannot be had here, or a file has neither description nor `shape`. What
+            is wrong with the weights is said when they are read.
     """
-    name = str(source)
-    prefix = next((prefix for prefix in (LOCAL, HUB) if name.startswith(prefix)), "")
-    preferred: Format = "open_clip" if prefix else "huggingface"
-    path = Path(name.removeprefix(prefix)).expanduser()
-    if not path.exists():
-        _check_may_be_on_hub(path, name, prefix)
-        path = fetch(name.removeprefix(prefix), preferred)
+    origin = str(source)
+    path, preferred = locate(origin)
     if path.is_file():
-        return _open_file(name, path, shape)
+        return _open_file(origin, path, shape)
     if found := find(path, preferred):
-        described = _with_extra(describe(found.family, found.files, path), found.weights)
-        return Pretrained(name, found.family.name, described, path, found.weights)
+        described = describe(found.family, found.files, path)
+        return _trained(origin, found.family, described, found.weights, path)
     files = [file for file in path.iterdir() if file.suffix in SUFFIXES]
     alone = [file for file in files if file.name != EXTRA_FILE]
     if len(alone) != 1:
@@ -140,35 +66,21 @@ def open_pretrained(source: str | Path, *, shape: spec.DualEncoder | None = None
             f"{path} is no model: {why_undescribed(descriptions(path))}, and it has {len(alone)} "
             "files of weights instead of one"
         )
-    return _open_file(name, alone[0], shape)
+    return _open_file(origin, alone[0], shape)
 
 
-def _check_may_be_on_hub(path: Path, name: str, prefix: str) -> None:
-    """Raise ConversionError for what is not here and can only have been meant to be here."""
-    named = is_hub_id(name.removeprefix(prefix)) and path.suffix not in SUFFIXES
-    if prefix == LOCAL or not named:
-        raise ConversionError(f"there is no model {name}: no such file or folder")
-    if prefix != HUB and path.parent.is_dir():
-        raise ConversionError(
-            f"there is no model {name}: {path.parent} is a folder without {path.name}; for the one "
-            f"on the Hugging Face hub write {HUB}{name}"
-        )
-
-
-def _open_file(origin: str, file: Path, shape: spec.DualEncoder | None) -> Pretrained:
+def _open_file(origin: str, file: Path, shape: spec.DualEncoder | None) -> Trained:
     """Open weights by their own description, that beside them, or the one given."""
     weights = read_weights(file)
     if weights.keys() >= set(openai.SCALARS):
         shapes = {openai.SHAPES: {name: array.shape for name, array in weights.items()}}
-        described = _with_extra(describe(openai.FAMILY, shapes, file), file)
-        return Pretrained(origin, openai.FAMILY.name, described, None, file)
+        return _trained(origin, openai.FAMILY, describe(openai.FAMILY, shapes, file), file, None)
     files = descriptions(file.parent)
     for family in FAMILIES:
         if family.recognises(files):
             described = describe(family, files, file.parent)
             if _fit(family, described, weights) > 0.5:
-                described = _with_extra(described, file)
-                return Pretrained(origin, family.name, described, file.parent, file)
+                return _trained(origin, family, described, file, file.parent)
     if shape is None:
         raise ConversionError(
             f"{file} does not say which architecture it is of: {why_undescribed(files)}; "
@@ -177,13 +89,83 @@ def _open_file(origin: str, file: Path, shape: spec.DualEncoder | None) -> Pretr
     nearest = max(FAMILIES, key=lambda family: _fit(family, shape, weights))
     if _fit(nearest, shape, weights) <= 0.5:
         raise ConversionError(f"{file} holds weights of no family that is known here")
-    folder = None if files else file.parent
-    return Pretrained(origin, nearest.name, shape, folder, file, described=False)
+    return _trained(origin, nearest, shape, file, None if files else file.parent, described=False)
 
 
 def _fit(family: Family, shape: spec.DualEncoder, weights: Weights) -> float:
     """Which share of the weights has names that the family's table knows."""
     return share_known(family.rules(shape), [family.canonical(name) for name in weights])
+
+
+def _trained(
+    origin: str,
+    family: Family,
+    shape: spec.DualEncoder,
+    file: Path,
+    folder: Path | None,
+    *,
+    described: bool = True,
+) -> Trained:
+    """Put together what is known of weights.
+
+    Args:
+        origin: what they were opened by.
+        family: of their names.
+        shape: of the towers; what lies beside the weights may add to it where it is `described`.
+        file: the weights.
+        folder: of the tokenizer; None where the files beside the weights are of another model.
+        described: whether the source says itself what it is.
+    """
+    if described:
+        shape = _with_extra(shape, file)
+    if family.name == openai.FAMILY.name:
+        tokenizer: TokenizerSettings | None = ClipBpe()
+    else:
+        tokenizer = None if folder is None else read_tokenizer(folder)
+    return Trained(
+        origin,
+        shape,
+        tokenizer,
+        partial(_read_params, family, shape, file, described),
+        element_tokenizer=knowledge.read_tokenizer(file.parent, shape),
+        parser=knowledge.read_parser(file.parent, shape),
+        described=described,
+    )
+
+
+def _read_params(family: Family, shape: spec.DualEncoder, file: Path, described: bool) -> Params:
+    """Read and convert weights.
+
+    An export of ours has parameters beside it that its format cannot hold. Those of heads that no
+    `Model` has are not taken, with a line in the log.
+
+    Returns:
+        Nested dicts of float32 arrays: the parameters of `Model(shape)`.
+
+    Raises:
+        ConversionError: naming the weights that are missing, unused, or of another shape or kind of
+            number.
+    """
+    extra, held = _extra(file), shape
+    if LOGIT_BIAS in extra:
+        held = dataclasses.replace(held, logit_bias=None)
+    rules = (*family.rules(held), *knowledge.rules(shape))
+    paths = (extra.keys() & parameter_shapes(shape).keys()) - ruled(rules)
+    known = shape.knowledge is not None
+    beside = paths | {name for name in extra if known and name.startswith(knowledge.PREFIX)}
+    if heads := sorted(extra.keys() - beside):
+        place = file.with_name(EXTRA_FILE)
+        _logger.warning("%s: not taken, of no tower: %s", place, ", ".join(heads))
+    rules = (*rules, *(same(path, path) for path in sorted(paths)))
+    weights = _canonical(read_weights(file), family)
+    both = Lazy((*weights, *beside), lambda name: (extra if name in beside else weights)[name])
+    try:
+        return to_ours(rules, both, shape, ignorable=family.ignorable)
+    except ConversionError as error:
+        which = "that is described" if described else "of the given shape"
+        raise ConversionError(
+            f"{file} does not hold the {family.name} {which}:\n{error}"
+        ) from error
 
 
 def _canonical(weights: Weights, family: Family) -> Weights:

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
-from kgclip_jax.convert import hub, huggingface, huggingface_preprocessing
+from kgclip_jax.convert import huggingface, huggingface_preprocessing
 from kgclip_jax.convert.families import (
     DESCRIPTIONS,
     FAMILIES,
@@ -13,7 +13,8 @@ from kgclip_jax.convert.families import (
     WeightFiles,
 )
 from kgclip_jax.convert.family import Family, Files, Format
-from kgclip_jax.convert.weights import INDEX
+from kgclip_jax.convert.hub import SETTINGS, download, is_hub_id
+from kgclip_jax.convert.weights import INDEX, SUFFIXES
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.files import read_json_object
 from kgclip_jax.models import spec
@@ -23,6 +24,10 @@ EXTRA_FILE = "kgclip_jax_extra.safetensors"
 
 Those of a knowledge encoder are there as well, by torch's names, see `convert.knowledge`.
 """
+
+LOCAL, HUB = "local-dir:", "hf-hub:"
+PREFERRED: dict[str, Format] = {"": "huggingface", LOCAL: "open_clip", HUB: "open_clip"}
+"""open_clip's prefixes of names, and whose files are then read where there are several."""
 
 _logger = logging.getLogger(__name__)
 
@@ -104,7 +109,32 @@ def find(folder: Path, preferred: Format) -> Found | None:
     return None
 
 
-def fetch(repository: str, preferred: Format) -> Path:
+def locate(name: str) -> tuple[Path, Format]:
+    """Find the file or folder of a name, on the hub if need be, and say whose files to prefer.
+
+    What looks like a path is not looked up on the hub: "a/b/c", "./a", "~/a", "runs/a", a file of
+    weights, or what would lie in a folder that is here.
+
+    Raises:
+        ConversionError: it is not there; or the hub cannot be reached or has no such repository.
+    """
+    prefix = next((prefix for prefix in (LOCAL, HUB) if name.startswith(prefix)), "")
+    bare, preferred = name.removeprefix(prefix), PREFERRED[prefix]
+    path = Path(bare).expanduser()
+    if path.exists():
+        return path, preferred
+    is_path = path.suffix in SUFFIXES or not is_hub_id(bare)
+    if is_path or prefix == LOCAL or (not prefix and bare.startswith("runs/")):
+        raise ConversionError(f"{name} is not there: no such file or folder")
+    if not prefix and path.parent.is_dir():
+        raise ConversionError(
+            f"{name} is not there: {path.parent} is a folder without {path.name}; for the one on "
+            f"the Hugging Face hub write {HUB}{name}"
+        )
+    return _fetch(bare, preferred), preferred
+
+
+def _fetch(repository: str, preferred: Format) -> Path:
     """Return a folder with the model of a repository on the hub.
 
     Its descriptions come first and say what to look for. Pickles are fetched only where there is
@@ -113,10 +143,10 @@ def fetch(repository: str, preferred: Format) -> Path:
     Raises:
         ConversionError: when the hub cannot be reached or has no such repository.
     """
-    folder = hub.download(repository, hub.SETTINGS)
+    folder = download(repository, SETTINGS)
     choices = _choices(descriptions(folder), preferred)
     for _, name in choices:
-        hub.download(repository, [EXTRA_FILE, name, *_shards(name)])
+        download(repository, [EXTRA_FILE, name, *_shards(name)])
         if (folder / name).is_file():
             return folder
     if choices:

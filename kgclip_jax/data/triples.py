@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Int32
 
+from kgclip_jax.batch import Triples
 from kgclip_jax.data.tokenization.settings import TokenizerSettings, make_tokenizer
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.converses import Converses, canonical
 from kgclip_jax.knowledge.triples import Triple, to_triples
 from kgclip_jax.models import spec
-from kgclip_jax.batch import Triples
 from kgclip_jax.types import Text, Tokenizer
 
 _REMEMBERED = 100_000  # elements; there are few different ones

@@ -44,7 +44,7 @@ def vit():
 def repository(tmp_path, monkeypatch):
     folder = tmp_path / "repository"
     folder.mkdir()
-    (folder / "tokenizer.json").write_text("{}")
+    (folder / "special_tokens_map.json").write_text("{}")
     (folder / "training_state.bin").write_text("large")
     monkeypatch.setattr("huggingface_hub.snapshot_download", FakeHub(folder, tmp_path / "got"))
     return folder
@@ -59,10 +59,8 @@ def got(tmp_path):
 def test_only_what_is_needed(clip, repository, got, prefix):
     as_folder(clip, repository)
     torch.save(clip.model.state_dict(), repository / "pytorch_model.bin")
-    pretrained = open_pretrained(f"{prefix}someone/model")
-    assert_is(pretrained, clip)
-    assert pretrained.folder.name == "got"
-    assert got() == {*clip.files, "tokenizer.json", "model.safetensors"}
+    assert_is(open_pretrained(f"{prefix}someone/model"), clip)
+    assert got() == {*clip.files, "special_tokens_map.json", "model.safetensors"}
 
 
 def test_one_library_of_two(clip, vit, repository, got):
@@ -110,10 +108,26 @@ def no_hub(monkeypatch):
 
 @pytest.mark.parametrize(
     "source",
-    ["someone/model.safetensors", "runs/model.pt", "a/b.bin", "hf-hub:a/b.pth", "local-dir:a/b"],
+    [
+        "someone/model.safetensors",
+        "hf-hub:someone/model.pth",
+        "local-dir:someone/model",
+        "runs/model",
+        "./someone/model",
+        "someone/model/checkpoints",
+        "/someone/model",
+        "~/model",
+        "model",
+    ],
 )
-def test_what_can_only_be_here_is_not_looked_up(no_hub, source):
-    refused(source, f"there is no model {source}: no such file or folder")
+def test_what_looks_like_a_path_is_not_looked_up(no_hub, source):
+    refused(source, f"^{source} is not there: no such file or folder$")
+
+
+def test_the_home_folder_is_known(clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    as_folder(clip, tmp_path / "model")
+    assert_is(open_pretrained("~/model"), clip)
 
 
 def test_an_existing_parent_means_a_folder(clip, repository, tmp_path, monkeypatch):

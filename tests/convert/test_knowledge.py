@@ -163,7 +163,7 @@ def test_it_comes_back_bit_for_bit(exported, in_torch, kind):
     source = open_pretrained(folder / "model.pt" if kind == "openai" else folder)
     params, described = with_position_table(make_params(shape), shape)
     assert source.shape == described
-    found = source.params()
+    found = source.read()
     assert jax.tree.structure(found) == jax.tree.structure(params)
     jax.tree.map(np.testing.assert_array_equal, found, params)
     assert (source.element_tokenizer is None) == (elements is None)
@@ -281,11 +281,11 @@ def test_a_missing_and_a_misshapen_weight_are_named(folder):
     norm = weights.pop("knowledge_encoder.blocks.layers.1.norm2.bias")
     write_safetensors(folder, weights, Path(EXTRA_FILE).stem)
     with pytest.raises(ConversionError, match=r"missing weights:\n  .*blocks.layers.1.norm2.bias"):
-        open_pretrained(folder).params()
+        open_pretrained(folder).read()
     weights["knowledge_encoder.blocks.layers.1.norm2.bias"] = norm[:-1]
     write_safetensors(folder, weights, Path(EXTRA_FILE).stem)
     with pytest.raises(ConversionError, match=r"expected \(48,\), got \(47,\)"):
-        open_pretrained(folder).params()
+        open_pretrained(folder).read()
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,6 @@ class TestFolders:
         folder = as_folder(twin, tmp_path / "model")
         pretrained = open_pretrained(folder)
         assert_is(pretrained, twin)
-        assert pretrained.folder == folder
         assert pretrained.origin == str(folder)
 
     def test_as_transformers_saves_it(self, clip, tmp_path):
@@ -58,9 +57,7 @@ class TestFolders:
 
     def test_prefix_of_open_clip(self, vit, tmp_path):
         folder = as_folder(vit, tmp_path / "model")
-        pretrained = open_pretrained(f"local-dir:{folder}")
-        assert_is(pretrained, vit)
-        assert pretrained.folder == folder
+        assert_is(open_pretrained(f"local-dir:{folder}"), vit)
 
     def test_both_libraries_in_one_folder(self, clip, vit, tmp_path):
         as_folder(vit, as_folder(clip, tmp_path / "both"))
@@ -84,7 +81,7 @@ class TestFolders:
     def test_half_precision(self, clip, tmp_path):
         half = {name: array.astype(np.float16) for name, array in clip.weights().items()}
         write_safetensors(write_files(clip, tmp_path), half, "model")
-        params = open_pretrained(tmp_path).params()
+        params = open_pretrained(tmp_path).read()
         assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(np.float32)}
         _, precise = converted(clip)
         jax.tree.map(
@@ -99,7 +96,7 @@ class TestFolders:
         write_safetensors(write_files(clip, tmp_path), weights, "model")
         message = r"model\.safetensors does not hold the Hugging Face CLIP that is described:\n"
         with pytest.raises(ConversionError, match=message + "missing.*\n  visual_projection"):
-            open_pretrained(tmp_path).params()
+            open_pretrained(tmp_path).read()
 
 
 class TestRefusedFolders:
@@ -181,9 +178,7 @@ class TestFiles:
     def test_description_beside_it(self, vit, tmp_path):
         write_files(vit, tmp_path)
         torch.save({"state_dict": vit.model.state_dict()}, tmp_path / "epoch_7.pt")
-        pretrained = open_pretrained(tmp_path / "epoch_7.pt")
-        assert_is(pretrained, vit)
-        assert pretrained.folder == tmp_path
+        assert_is(open_pretrained(tmp_path / "epoch_7.pt"), vit)
 
     @pytest.mark.parametrize(
         "name", ["Hugging Face CLIP, gelu", "Hugging Face SigLIP", "open_clip ViT, quick_gelu"]
@@ -194,7 +189,6 @@ class TestFiles:
         shape, _ = converted(twin)
         pretrained = open_pretrained(tmp_path / "weights.safetensors", shape=shape)
         assert_is(pretrained, twin)
-        assert pretrained.folder == tmp_path
         assert not pretrained.described
 
     def test_no_architecture(self, clip, tmp_path):
@@ -210,7 +204,7 @@ class TestFiles:
             tmp_path / "weights.safetensors", shape=replace(shape, vision=vision)
         )
         with pytest.raises(ConversionError, match=r"missing weights:\n  visual.transformer.res.*3"):
-            pretrained.params()
+            pretrained.read()
 
     def test_foreign_weights(self, vit, tmp_path):
         save_file({"bert.encoder.weight": np.ones(3)}, tmp_path / "bert.safetensors")
@@ -222,7 +216,7 @@ class TestFiles:
         fixed = replace(shape, vision=replace(shape.vision, positions="sincos2d"))
         write_safetensors(tmp_path, clip.weights(), "weights")
         with pytest.raises(ConversionError) as refused:
-            open_pretrained(tmp_path / "weights.safetensors", shape=fixed).params()
+            open_pretrained(tmp_path / "weights.safetensors", shape=fixed).read()
         assert str(refused.value).splitlines() == [
             f"{tmp_path / 'weights.safetensors'} does not hold the Hugging Face CLIP of the given "
             "shape:",
@@ -233,10 +227,11 @@ class TestFiles:
     def test_a_description_of_something_else_beside_it(self, clip, vit, tmp_path):
         write_safetensors(write_files(clip, tmp_path), vit.weights(), "other")
         assert_refused(tmp_path / "other.safetensors", "description beside it is of other weights")
+        (tmp_path / "tokenizer.json").write_text("is that other model's, too")
         shape, _ = converted(vit)
         pretrained = open_pretrained(tmp_path / "other.safetensors", shape=shape)
         assert_is(pretrained, vit)
-        assert pretrained.folder is None
+        assert pretrained.tokenizer is None
 
     def test_names_of_the_other_wrapping(self, vit, tmp_path):
         text = ("token_embedding", "positional_embedding", "transformer", "ln_final", "text_proj")
@@ -248,7 +243,7 @@ class TestFiles:
         assert_is(open_pretrained(tmp_path), vit)
         write_safetensors(tmp_path, vit.weights() | wrapped, "open_clip_model")
         with pytest.raises(ConversionError, match=r"two names:\n .*ln_final\.bias"):
-            open_pretrained(tmp_path).params()
+            open_pretrained(tmp_path).read()
 
 
 class TestExtras:
@@ -259,7 +254,7 @@ class TestExtras:
         shape, params = converted(clip)
         assert pretrained.shape.logit_bias is not None
         assert differences(shape, pretrained.shape) == ["  logit_bias: False -> True"]
-        found = pretrained.params()
+        found = pretrained.read()
         assert found.pop("logit_bias") == -9
         jax.tree.map(np.testing.assert_array_equal, found, params)
 
@@ -275,4 +270,4 @@ class TestExtras:
         folder = as_folder(clip, tmp_path / "model")
         write_safetensors(folder, {"logit_bias": np.zeros(2, np.float32)}, EXTRA_FILE[:-12])
         with pytest.raises(ConversionError, match=r"another shape:\n  logit_bias: expected \(\)"):
-            open_pretrained(folder).params()
+            open_pretrained(folder).read()

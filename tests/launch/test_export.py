@@ -272,7 +272,7 @@ def test_step_and_licence_are_chosen_by_flags(export, finished, tmp_path):
     options = ["--format=open_clip", "--step=40", "--license=cc-by-4.0"]
     process = export(tmp_path / "out", *options)
     assert (process.returncode, process.stderr) == (0, "")
-    params = open_pretrained(tmp_path / "out").params()
+    params = open_pretrained(tmp_path / "out").read()
     expected = open_trained(finished[0], step=40).read()
     np.testing.assert_array_equal(params["text"]["embedding"], expected["text"]["embedding"])
     card = (tmp_path / "out" / "README.md").read_text()
@@ -284,7 +284,7 @@ def test_two_models_are_mixed(export, finished, tmp_path):
     newest = f"--wise_ft={finished[0]}"
     process = export(tmp_path / "out", "--format=huggingface", "--step=40", newest, "--alpha=0.25")
     assert (process.returncode, process.stderr) == (0, "")
-    mixed = open_pretrained(tmp_path / "out").params()["text"]["positions"]
+    mixed = open_pretrained(tmp_path / "out").read()["text"]["positions"]
     early, late = (open_trained(finished[0], step=k).read()["text"]["positions"] for k in (40, 120))
     np.testing.assert_allclose(mixed, 0.75 * late + 0.25 * early, atol=1e-7)
     assert np.abs(late - early).max() > 1e-3
