@@ -16,6 +16,14 @@ from kgclip_jax.errors import ConfigError
 T = TypeVar("T")
 
 
+@dataclasses.dataclass(frozen=True)
+class Registry:
+    """Where the dataclass of each kind stands, as "module:name"."""
+
+    noun: str
+    places: Mapping[str, str]
+
+
 def parse(cls: type[T], values: Mapping[str, Any], path: str = "config") -> T:
     """Build a frozen dataclass from a mapping.
 
