@@ -66,3 +66,14 @@ class Features(NamedTuple):
     tokens: Any
     visible: Bool[Any, "*r n"] | None
     plain: Float32[Any, "*r d"]
+
+
+class Pairs(NamedTuple):
+    """Captioned pictures: what the stream of kind `captions` gives."""
+
+    image: Images | Features
+    text: Texts | Features
+    ids: Int32[Any, "b 2"]  # (hash of the text, key of the picture); -1: unknown
+    negatives: Texts | Features | None  # k wrong texts a pair
+    negative_mask: Bool[Any, "b k"] | None  # False: there is none, and the tokens mean nothing
+    negative_ids: Int32[Any, "b k"] | None  # hash of each negative's text
