@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import jax
@@ -11,15 +12,15 @@ from PIL import Image
 
 from kgclip_jax.batch import Images, Texts, Triples
 from kgclip_jax.data.images import evaluation_transform
+from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.tokenization.clip_tokenizer import bucket
-from kgclip_jax.data.tokenization.settings import make_tokenizer
-from kgclip_jax.data.triples import TripleTokenizer, triple_tokenizer
 from kgclip_jax.errors import CheckpointError
 from kgclip_jax.loading import open_trained
+from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.models.encode import encode
-from kgclip_jax.types import Caption, Text, Tokenizer, words_of
+from kgclip_jax.types import Caption, Text, words_of
 
 Picture = Image.Image | UInt8[np.ndarray, "_ _ 3"]
 Pictures = UInt8[np.ndarray, "b height width 3"] | Sequence[Picture]
@@ -44,8 +45,7 @@ class ClipEncoder:
     Args:
         model: the architecture.
         params: its parameters, on any devices.
-        tokenizer: for texts, or None for a model of which none is known.
-        triples: for their scene graphs; None for a model without a knowledge encoder.
+        reading: how it reads texts; None for a model of which no tokenizer is known.
         step: training steps behind the parameters.
         batch_size: inputs that go through a tower at once.
         sharding: of inputs over devices, for parameters that are sharded.
@@ -55,18 +55,16 @@ class ClipEncoder:
         self,
         model: Model,
         params: Params,
-        tokenizer: Tokenizer | None,
-        triples: TripleTokenizer | None = None,
+        reading: Preprocessing | None,
         *,
         step: int,
         batch_size: int = 128,
-        sharding: jax.sharding.Sharding | None = None,
+        sharding: jax.sharding.NamedSharding | None = None,
     ) -> None:
         self.model = model
         self.params = params
         self.step = step
-        self._tokenizer = tokenizer
-        self._triples = triples
+        self._reading = reading
         self._batch_size = batch_size
         self._sharding = sharding
         context = model.shape.text.context_length
@@ -107,16 +105,17 @@ class ClipEncoder:
         """
         if isinstance(texts, str | Caption):
             raise TypeError("encode_text takes a list of texts, not one text")
-        if self._tokenizer is None:
+        if self._reading is None:
             raise CheckpointError(
                 "this model came without tokenizer files; put its tokenizer.json, or CLIP's "
                 "vocab.json and merges.txt, into the folder of its weights"
             )
-        tokens = self._tokenizer([words_of(text) for text in texts])
-        length = bucket(int(self._tokenizer.lengths(tokens).max(initial=0)), self._buckets)
+        tokenizer, triples = self._reading.tokenizer, self._reading.triples
+        tokens = tokenizer([words_of(text) for text in texts])
+        length = bucket(int(tokenizer.lengths(tokens).max(initial=0)), self._buckets)
         inputs: list[np.ndarray | Triples] = [tokens[:, :length]]
-        if self._triples is not None:
-            inputs.append(self._triples(texts))
+        if triples is not None:
+            inputs.append(triples(texts))
         return self._in_batches(_encode_text, *inputs)
 
     def similarity(
@@ -186,12 +185,9 @@ def load(
             a kind that is not known, or it is of another architecture than `shape`.
     """
     trained = open_trained(source, step=step, averaged=averaged, shape=shape)
-    tokenizer, triples = None, None
+    reading = None
     if trained.tokenizer is not None:
-        tokenizer = make_tokenizer(trained.tokenizer, trained.shape.text.context_length)
-        triples = triple_tokenizer(
-            trained.shape.knowledge, trained.tokenizer, trained.element_tokenizer
-        )
+        reading = preprocessing_for(trained.shape, trained.tokenizer, trained.element_tokenizer)
     model = Model(trained.shape, trained.execution.on(jax.default_backend()))
     params = jax.device_put(trained.read(), jax.devices()[0])
-    return ClipEncoder(model, params, tokenizer, triples, step=trained.step)
+    return ClipEncoder(model, params, reading, step=trained.step)

@@ -10,8 +10,6 @@ import jax
 
 from kgclip_jax import config
 from kgclip_jax.data.parsed_texts import with_graphs, without_graphs
-from kgclip_jax.data.tokenization.settings import make_tokenizer
-from kgclip_jax.data.triples import triple_tokenizer
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.evaluation.evaluate import evaluate
 from kgclip_jax.evaluation.examples import retrieval_examples
@@ -20,6 +18,7 @@ from kgclip_jax.files import write_json
 from kgclip_jax.inference import ClipEncoder, load
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.loading import starting_point
+from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.reporting.report import NextStep, write_report
 from kgclip_jax.sources import evaluation_sets
@@ -89,22 +88,19 @@ def evaluate_pretrained(
     if experiment.init_from is None:
         raise ConfigError("config.init_from names no model to evaluate")
     _check_graphs(graphs, experiment, experiment.init_from)
-    text = experiment.model.text
-    tokenizer = make_tokenizer(experiment.tokenizer, text.context_length)
-    config.check_tokenizer(text, tokenizer)
+    reading = preprocessing_for(
+        experiment.model, experiment.tokenizer, experiment.element_tokenizer
+    )
     start = starting_point(
         experiment.init_from,
         experiment.model,
-        tokenizer,
+        reading.tokenizer,
         experiment.element_tokenizer,
         resize=experiment.resize_positions,
     )
     model = Model(experiment.model, experiment.execution.on(jax.default_backend()))
-    triples = triple_tokenizer(
-        experiment.model.knowledge, experiment.tokenizer, experiment.element_tokenizer
-    )
     params = jax.device_put(start.read(), jax.devices()[0])
-    encoder = ClipEncoder(model, params, tokenizer, triples, step=0)
+    encoder = ClipEncoder(model, params, reading, step=0)
     results = evaluate(encoder, held_out_sets(experiment, graphs))
     if output is not None:
         source = {"init_from": experiment.init_from, "graphs": graphs}

@@ -17,6 +17,7 @@ from kgclip_jax.evaluation.result import render_table
 from kgclip_jax.files import write_json
 from kgclip_jax.frozen_teachers import open_teachers
 from kgclip_jax.inference import ClipEncoder
+from kgclip_jax.loading import find_start
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.flops import step_work
 from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
@@ -42,7 +43,6 @@ from kgclip_jax.training.outcome import (
 from kgclip_jax.training.placement import Placement
 from kgclip_jax.training.promises import check_promises, promises
 from kgclip_jax.training.setup import Setup, set_up
-from kgclip_jax.training.start import find_start
 from kgclip_jax.training.step import TrainState, checkpoint_items, from_checkpoint_items
 from kgclip_jax.training.summary import parameter_table
 
@@ -193,7 +193,7 @@ class Run:
             return self.setup.initialise()
         for line in self.start.origins:
             self.console.out(line)
-        return self.setup.start_from(self.start.read(self.setup.model))
+        return self.setup.start_from(self.start.read())
 
     def _train(self, state: TrainState, start: int, stop: int) -> tuple[TrainState, bool]:
         rows = sum(stream.rows for stream in self.streams.values())
@@ -278,5 +278,5 @@ class Run:
             self.reading,
             step=step,
             batch_size=parts * max(1, ENCODED_AT_ONCE // parts),
-            mesh=self.setup.mesh,
+            sharding=sharding.batch_sharding(self.setup.mesh),
         )
