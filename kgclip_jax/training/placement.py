@@ -58,7 +58,9 @@ class Placement:
                 return _slice(blocks, begin, begin + end - first)
 
             shape = (rows, *blocks[0].shape[1:])
-            return jax.make_array_from_callback(shape, self._sharding, shard)
+            places = self._sharding.addressable_devices_indices_map(shape)
+            shards = jax.device_put([shard(index) for index in places.values()], [*places])
+            return jax.make_array_from_single_device_arrays(shape, self._sharding, shards)
 
         return jax.tree.map(put, *parts)
 
