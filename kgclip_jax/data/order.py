@@ -35,8 +35,8 @@ class Permutation:
     """A bijection of range(length) that looks random, in constant memory.
 
     It is a Feistel network over the bits of an index. Two halves take turns: a keyed hash of one is
-    added to the other, which can be undone whatever the hash, hence a bijection of range(2**bits).
-    An index that falls outside of range(length) goes through again until it falls inside (cycle
+    xored into the other, which can be undone whatever the hash; hence a bijection of a power of two
+    indices. One that falls outside of range(length) goes through again until it falls inside (cycle
     walking). Fewer than eight rounds show a bias at small lengths.
 
     Attributes:
