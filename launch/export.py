@@ -12,7 +12,6 @@ A knowledge encoder lies beside each of them as a module of torch, see the folde
 A folder is there whole or not at all. Exit codes: 0 done, 2 bad input, 143 stopped by a signal.
 """
 
-import json
 import signal
 import sys
 from pathlib import Path
@@ -87,6 +86,7 @@ def export_run() -> None:
     from kgclip_jax.convert.model_card import Card
     from kgclip_jax.data.tokenization.settings import make_tokenizer
     from kgclip_jax.errors import ConfigError
+    from kgclip_jax.files import read_json
     from kgclip_jax.store.workdir import Workdir
 
     workdir, output = Workdir(Path(_WORKDIR.value)), Path(_OUTPUT.value)
@@ -103,7 +103,7 @@ def export_run() -> None:
         name=output.resolve().name,
         step=trained.step,
         config=workdir.read_config(),
-        evaluation=json.loads(measured.read_text()) if measured.exists() else None,
+        evaluation=read_json(measured) if measured.exists() else None,
         averaged=_EMA.value,
         mixed_with=None if _WISE_FT.value is None else (_WISE_FT.value, _ALPHA.value),
         license=_LICENSE.value,

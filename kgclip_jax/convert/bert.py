@@ -153,10 +153,7 @@ def _check_same_pieces(folder: Path, tokenizer: TokenizerJson) -> None:
     if json.is_file():
         own = token_ids(read_tokenizer_json(json))
     elif lines.is_file():
-        try:
-            pieces = read_text(lines, ConversionError).removesuffix("\n").split("\n")
-        except UnicodeDecodeError as error:
-            raise ConversionError(f"{lines} is no text in UTF-8: {error}") from error
+        pieces = read_text(lines, ConversionError).removesuffix("\n").split("\n")
         own = {piece: number for number, piece in enumerate(pieces)}
     else:
         return

@@ -111,14 +111,13 @@ class TestRefusedFolders:
             write_files(clip, tmp_path), "describes a Hugging Face CLIP, but has no model.safet"
         )
 
-    @pytest.mark.parametrize("content", ["{", "", "\x00"])
-    def test_no_json(self, tmp_path, content):
-        (tmp_path / "config.json").write_text(content)
-        assert_refused(tmp_path, r"config\.json is no JSON")
+    def test_no_json(self, tmp_path):
+        (tmp_path / "config.json").write_text("{")
+        assert_refused(tmp_path, r"config\.json, line 1, column 2: not valid JSON")
 
     def test_no_object(self, tmp_path):
         (tmp_path / "open_clip_config.json").write_text("[1]")
-        assert_refused(tmp_path, r"open_clip_config\.json holds no JSON object")
+        assert_refused(tmp_path, r"open_clip_config\.json: expected a JSON object")
 
     def test_variable_resolution(self, tmp_path):
         (tmp_path / "config.json").write_text('{"model_type": "siglip2"}')

@@ -317,7 +317,7 @@ class TestRefusals:
             ({"pad_token": "[PAD]"}, r"pad_token '\[PAD\]' is no token of tokenizer\.json"),
             ({}, "pad_token '' is no token"),
             ({"tokenizer_class": "SiglipTokenizer", "do_lower_case": False}, "do_lower_case false"),
-            ([], "not a JSON object"),
+            ([], "expected a JSON object"),
         ],
     )
     def test_settings_of_transformers(self, unigram, tmp_path, config, message):

@@ -133,7 +133,7 @@ class TestShards:
     def test_a_damaged_index_is_named(self, tmp_path, content):
         index = tmp_path / "model.safetensors.index.json"
         index.write_text(content)
-        with pytest.raises(ConversionError, match="is no index of weights"):
+        with pytest.raises(ConversionError, match=r"is no index of weights|not valid JSON"):
             read_weights(index)
 
     def test_a_missing_part_is_named(self, weights, tmp_path):

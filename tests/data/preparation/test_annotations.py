@@ -90,7 +90,7 @@ class TestCaptions:
             store(records, file, output, bad_share=0.2)
         with pytest.raises(DataError, match=r"unreadable record: 1 of 3, .*: record 2 \(no capt"):
             store(records, file, output, bad_share=0.3)
-        with pytest.raises(DataError, match=r"graphs\.json: No such file"):
+        with pytest.raises(DataError, match=r"graphs\.json: not found"):
             GraphStore(output)
         contents = store(records, file, output, bad_share=0.4)
         missing = {"caption without an entry": 1, "unreadable record": 1}
@@ -157,7 +157,7 @@ class TestPictures:
         output, console = tmp_path / "graphs", Console(quiet=True)
         with pytest.raises(DataError, match=r"missing object: 1 of 2.*: 3/8-5$"):
             store_pictures(tmp_path, output, bad_share=0.4, console=console)
-        with pytest.raises(DataError, match=r"graphs\.json: No such file"):
+        with pytest.raises(DataError, match=r"graphs\.json: not found"):
             GraphStore(output)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import socket
 from functools import partial
 
 import pytest
@@ -90,7 +91,8 @@ def test_after_a_stop_only_what_is_missing_is_written(prepared, make_album, tmp_
     with pytest.raises(KeyboardInterrupt):
         run(make_album(), output, stop_after=3)
     assert not (output / "manifest.json").exists()
-    (output / "shard-00003-of-00004.arrayrecord.0.partial").write_bytes(b"as if killed")
+    dead = f".shard-00003-of-00004.arrayrecord.{socket.gethostname()}-99999999-0123abcd-0.partial"
+    (output / dead).write_bytes(b"as if killed")
     (output / "reports" / "shard-00001.json").unlink()  # as if killed between the two
     _, written, printed = run(make_album(), output)
     assert written == [1, 3]

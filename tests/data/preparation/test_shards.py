@@ -128,7 +128,7 @@ def test_a_shard_that_is_given_up_leaves_nothing(make_album, output):
         ShardWriter(make_album(), plan(), output).write(2, after_record)
     assert files(output) == ["reports"]
     assert files(output / "reports") == []
-    assert all(len(names) == 2 and names[1].endswith(".partial") for names in went_by)
+    assert all(len(names) == 2 and names[0].endswith(".partial") for names in went_by)
 
 
 def test_a_full_disk_is_an_error_that_names_the_shard_and_leaves_nothing(make_album, output):
