@@ -1,4 +1,4 @@
-"""From a string to a trained model: a run of this library, or weights that PyTorch users publish."""
+"""From a string to a trained model: a run of this library, or weights that others publish."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import jax
 
-from kgclip_jax import config, schema
+from kgclip_jax import schema
 from kgclip_jax.convert.bert import open_bert
 from kgclip_jax.convert.family import differences
 from kgclip_jax.convert.positions import resize_positions
 from kgclip_jax.convert.pretrained import open_pretrained
-from kgclip_jax.data.tokenization.settings import TokenizerSettings, make_tokenizer
+from kgclip_jax.data.tokenization.settings import TokenizerJson, TokenizerSettings, make_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
@@ -120,56 +120,61 @@ class Start(NamedTuple):
     read: Callable[[], Params]
 
 
-def find_start(experiment: config.Experiment, tokenizer: Tokenizer) -> Start | None:
+def find_start(
+    shape: spec.DualEncoder,
+    tokenizer: Tokenizer,
+    element_tokenizer: TokenizerJson | None = None,
+    *,
+    seed: int,
+    init_from: str | None = None,
+    knowledge_init_from: str | None = None,
+    resize: bool = False,
+) -> Start | None:
     """Find what a run starts from; None where all parameters are random.
 
     A source without a knowledge encoder gives its towers alone. The encoder then starts from a
     BERT, but for its projection, or afresh, as the run's seed has it.
 
     Args:
-        experiment: names the sources.
+        shape: the architecture that the run trains.
         tokenizer: of the run.
+        element_tokenizer: of the word pieces that its knowledge encoder reads, if it reads them.
+        seed: of what comes from no source.
+        init_from: a trained model, see `open_trained`.
+        knowledge_init_from: the folder of a BERT; for word pieces only.
+        resize: adapt the position table of `init_from` to the image size of the run.
 
     Raises:
         ConfigError: a source has the knowledge encoder that another source is named for.
         ConversionError: a source is not there or does not fit the run, see `starting_point` and
             `open_bert`.
     """
-    shape, pieces = experiment.model, experiment.element_tokenizer
-    source, bert = None, None
-    if experiment.init_from is not None:
-        source = starting_point(
-            experiment.init_from,
-            shape,
-            tokenizer,
-            pieces,
-            resize=experiment.resize_positions,
-            fresh_knowledge=True,
+    towers, bert = None, None
+    if init_from is not None:
+        towers = starting_point(
+            init_from, shape, tokenizer, element_tokenizer, resize=resize, fresh_knowledge=True
         )
-    if experiment.knowledge_init_from is not None and pieces is not None:  # neither or both
-        bert = open_bert(experiment.knowledge_init_from, shape, pieces)
-    if source is None and bert is None:
+    if knowledge_init_from is not None and element_tokenizer is not None:
+        bert = open_bert(knowledge_init_from, shape, element_tokenizer)
+    if towers is None and bert is None:
         return None
-    if source is not None and source.shape.knowledge is not None and bert is not None:
+    known = towers is not None and towers.shape.knowledge is not None
+    if known and bert is not None:
         raise ConfigError(
-            f"config.init_from {experiment.init_from} has a knowledge encoder already; leave "
-            "out config.knowledge_init_from"
+            f"config.init_from {init_from} has a knowledge encoder already; leave out "
+            "config.knowledge_init_from"
         )
+    origins = [] if towers is None else [f"starting from {init_from}"]
+    if shape.knowledge is not None and not known:
+        encoder = "fresh" if bert is None else f"from {knowledge_init_from}"
+        origins.append(f"knowledge encoder: {encoder}")
 
     def read() -> Params:
-        params = {} if source is None else source.read()
-        params |= _fresh(Model(shape), experiment.seed, params)
+        params = {} if towers is None else towers.read()
+        params |= _fresh(Model(shape), seed, params)
         return params if bert is None else params | {"knowledge": params["knowledge"] | bert()}
 
-    return Start(_origins(experiment, source), read)
-
-
-def _origins(experiment: config.Experiment, source: Trained | None) -> tuple[str, ...]:
-    towers = () if source is None else (f"starting from {experiment.init_from}",)
-    if experiment.model.knowledge is None or (source is not None and source.shape.knowledge):
-        return towers
-    bert = experiment.knowledge_init_from
-    return (*towers, f"knowledge encoder: {'fresh' if bert is None else f'from {bert}'}")
+    return Start(tuple(origins), read)
 
 
 def _fresh(model: Model, seed: int, known: Params) -> Params:

@@ -1,6 +1,5 @@
 """A trained model as users hold it."""
 
-import json
 from dataclasses import replace
 
 import jax
@@ -10,36 +9,26 @@ import pytest
 from PIL import Image
 
 import kgclip_jax
-from kgclip_jax import config, schema
+from kgclip_jax.batch import Images, Texts
 from kgclip_jax.convert.export import export
-from kgclip_jax.data.emoji.world import EmojiWorld
+from kgclip_jax.convert.model_card import Card
 from kgclip_jax.data.images import evaluation_transform
-from kgclip_jax.data.sources import Data, EmojiSource
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.settings import ClipBpe
 from kgclip_jax.data.triples import triple_tokenizer
-from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
-from kgclip_jax.files import write_json
+from kgclip_jax.errors import CheckpointError, ConversionError
 from kgclip_jax.models.dual_encoder import Model
+from kgclip_jax.models.encode import encode
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.spec import KnowledgeEncoder
-from kgclip_jax.objectives.contrastive import Contrastive
-from kgclip_jax.training.checkpoints import Checkpoints, describe
-from kgclip_jax.training.settings import Optimizer
-from kgclip_jax.training.step import TrainState
-from kgclip_jax.types import Caption, Encoder
+from kgclip_jax.store.description import describe
 from kgclip_jax.store.workdir import Workdir
+from kgclip_jax.types import Caption, Encoder
 from tests.knowledge.worded import worded
+from tests.store.runs import save_run
 
-EXPERIMENT = config.Experiment(
-    model=preset("tiny"),
-    data=Data({"emoji": EmojiSource("emoji", EmojiWorld())}),
-    objectives=config.Objectives(Contrastive("softmax")),
-    optimizer=Optimizer(1e-3, ema_decay=0.5),
-    total_steps=4,
-    batch_size=8,
-)
-SIDE = EXPERIMENT.model.vision.image_size
+SHAPE = preset("tiny")
+SIDE = SHAPE.vision.image_size
 TEXTS = ["a dog", "two cats to the left of an enormous red house", "", "a dog", "ein Löwe 🦁"]
 
 
@@ -52,7 +41,7 @@ def make_params(seed):
     rng = np.random.default_rng(seed)
     return jax.tree.map(
         lambda leaf: jnp.asarray(0.1 * rng.standard_normal(leaf.shape), jnp.float32),
-        Model(EXPERIMENT.model).abstract(),
+        Model(SHAPE).abstract(),
     )
 
 
@@ -60,13 +49,11 @@ def make_params(seed):
 def run(tmp_path_factory):
     """A workdir with the checkpoints of steps 0 and 1."""
     workdir = Workdir(tmp_path_factory.mktemp("run"))
-    write_json(workdir.config, schema.to_dict(EXPERIMENT))
-    fingerprint = ClipTokenizer(EXPERIMENT.model.text.context_length).fingerprint
-    checkpoints = Checkpoints(workdir.checkpoints, describe(EXPERIMENT.model, fingerprint))
-    for step in (0, 1):
-        state = TrainState(jnp.array(step), make_params(step), {}, average=make_params(10 + step))
-        checkpoints.save(step, state, {})
-    checkpoints.close()
+    items = {
+        step: {"model": make_params(step), "average": {"model": make_params(10 + step)}}
+        for step in (0, 1)
+    }
+    save_run(workdir, describe(SHAPE, ClipBpe()), items)
     return workdir.root
 
 
@@ -75,8 +62,16 @@ def model(run):
     return kgclip_jax.load(run)
 
 
+def pooled(model, inputs):
+    """What the towers make of inputs, without batches and buckets."""
+    inputs = jax.tree.map(jnp.asarray, inputs)
+    return jax.jit(lambda params, x: encode(model.model.bind(params), x).pooled)(
+        model.params, inputs
+    )
+
+
 def assert_embeddings(rows, count):
-    assert rows.shape == (count, EXPERIMENT.model.embedding)
+    assert rows.shape == (count, SHAPE.embedding)
     assert rows.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
 
@@ -90,7 +85,7 @@ def test_pictures_of_the_model_s_size_are_embedded_as_they_are(model):
     images = np.stack(pictures(*[(SIDE, SIDE)] * 5))
     rows = model.encode_image(images)
     assert_embeddings(rows, 5)
-    expected = jax.jit(model.model.encode_image)(model.params, images)
+    expected = pooled(model, Images(images))
     np.testing.assert_allclose(rows, expected, atol=1e-6)
 
 
@@ -137,7 +132,7 @@ def test_texts_are_embedded_the_same_in_any_company(model):
     alone = np.concatenate([model.encode_text([text]) for text in TEXTS])
     np.testing.assert_allclose(rows, alone, atol=1e-6)
     tokens = ClipTokenizer(32)(TEXTS)  # not cut to a bucket
-    expected = jax.jit(model.model.encode_text)(model.params, tokens)
+    expected = pooled(model, Texts((tokens,)))
     np.testing.assert_allclose(rows, expected, atol=1e-6)
 
 
@@ -156,7 +151,7 @@ def test_results_do_not_depend_on_the_size_of_batches(model):
 
 
 def test_nothing_gives_no_rows(model):
-    d = EXPERIMENT.model.embedding
+    d = SHAPE.embedding
     assert model.encode_image([]).shape == model.encode_text([]).shape == (0, d)
     assert model.encode_image(np.zeros((0, SIDE, SIDE, 3), np.uint8)).shape == (0, d)
     assert model.encode_text([]).dtype == np.float32
@@ -187,40 +182,17 @@ def test_what_cannot_be_loaded_is_a_clear_error(run, tmp_path):
         kgclip_jax.load(tmp_path)
     with pytest.raises(CheckpointError, match="has no step 7; it has: 0, 1"):
         kgclip_jax.load(run, step=7)
-    write_json(Workdir(tmp_path).config, schema.to_dict(EXPERIMENT))
-    with pytest.raises(CheckpointError, match="checkpoints has no checkpoint yet"):
-        kgclip_jax.load(tmp_path)
-
-
-def test_a_checkpoint_of_another_architecture_is_refused_with_a_diff(run, tmp_path):
-    wider = replace(EXPERIMENT.model.vision.transformer, mlp_width=64)
-    vision = replace(EXPERIMENT.model.vision, transformer=wider, pooling="mean")
-    other = replace(EXPERIMENT, model=replace(EXPERIMENT.model, vision=vision))
-    write_json(tmp_path / "config.json", schema.to_dict(other))
-    (tmp_path / "checkpoints").symlink_to(run / "checkpoints")
-    with pytest.raises(CheckpointError, match="1 holds another model:") as refusal:
-        kgclip_jax.load(tmp_path)
-    assert str(refusal.value).splitlines()[1:] == [
-        "  model.vision.pooling: 'class' in the checkpoint, 'mean' here",
-        "  model.vision.transformer.mlp_width: 128 in the checkpoint, 64 here",
-    ]
 
 
 @pytest.fixture
 def exported(tmp_path):
     """A folder of another library, with a head that no tower has."""
-    learned = replace(EXPERIMENT.model.vision, positions="learned")
-    shape = replace(EXPERIMENT.model, vision=learned)
+    learned = replace(SHAPE.vision, positions="learned")
+    shape = replace(SHAPE, vision=learned)
     params = jax.device_get(jax.jit(Model(shape).initialise, static_argnums=0)(0))
     params["knowledge"] = {"encoder": {"kernel": np.ones((2, 3), np.float32)}}
-    export(
-        params,
-        shape,
-        ClipBpe(),
-        tmp_path / "exported",
-        format="huggingface",
-        card=lambda _: "# tiny",
-    )
+    card = Card("tiny", 0, {})
+    export(params, shape, ClipBpe(), tmp_path / "exported", format="huggingface", card=card)
     return tmp_path / "exported"
 
 
@@ -237,7 +209,7 @@ def test_a_contradictory_shape_is_refused(run, exported):
         with pytest.raises(
             ConversionError, match=r"embedding: 32 -> 16\n(.*\n)*.*leave out `shape`$"
         ):
-            kgclip_jax.load(source, shape=replace(EXPERIMENT.model, embedding=16))
+            kgclip_jax.load(source, shape=replace(SHAPE, embedding=16))
 
 
 def test_texts_need_a_tokenizer_beside_the_weights(exported):
@@ -252,13 +224,6 @@ def test_texts_need_a_tokenizer_beside_the_weights(exported):
     assert_embeddings(kgclip_jax.load(file, shape=shape).encode_text(TEXTS), len(TEXTS))
 
 
-def test_a_damaged_config_is_named(run, tmp_path):
-    values = json.loads((run / "config.json").read_text())
-    write_json(tmp_path / "config.json", values | {"bach_size": 8})
-    with pytest.raises(ConfigError, match="did you mean batch_size"):
-        kgclip_jax.load(tmp_path)
-
-
 CAPTIONS = [
     worded("a {small|0} {dog|#0} {above|0>1} a {red|1} {cat|#1}"),
     worded("a {small|0} {cat|#0} {above|0>1} a {red|1} {dog|#1}"),
@@ -270,8 +235,8 @@ CAPTIONS = [
 @pytest.fixture(scope="module")
 def reader():
     """Return an encoder that reads graphs, by its batch size."""
-    knowledge = KnowledgeEncoder(EXPERIMENT.model.text.transformer, triples=3)
-    shape = replace(EXPERIMENT.model, knowledge=knowledge)
+    knowledge = KnowledgeEncoder(SHAPE.text.transformer, triples=3)
+    shape = replace(SHAPE, knowledge=knowledge)
     params = jax.jit(Model(shape).initialise, static_argnums=0)(0)
     triples = triple_tokenizer(knowledge, ClipBpe(), None)
 

@@ -5,63 +5,41 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kgclip_jax import config, schema
 from kgclip_jax.convert.export import export
+from kgclip_jax.convert.model_card import Card
 from kgclip_jax.convert.sources import EXTRA_FILE
 from kgclip_jax.convert.weights import write_safetensors
-from kgclip_jax.data.sources import Data
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson, make_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
-from kgclip_jax.files import write_json
-from kgclip_jax.loading import open_trained, starting_point
+from kgclip_jax.loading import open_trained, settings_of, starting_point
+from kgclip_jax.models.adapters import Lora, abstract_adapters, merge_adapters
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
-from kgclip_jax.objectives.contrastive import Contrastive
-from kgclip_jax.training import lora
-from kgclip_jax.training.checkpoints import Checkpoints, describe
-from kgclip_jax.training.settings import Optimizer, TowerTuning, Tuning
-from kgclip_jax.training.step import TrainState
+from kgclip_jax.store.description import describe
 from kgclip_jax.store.workdir import Workdir
+from tests.store.runs import filled, save_run
 
 TOKENIZER = ClipTokenizer(32)
 SHAPE = replace(preset("tiny"), vision=replace(preset("tiny").vision, positions="learned"))
-EXPERIMENT = config.Experiment(
-    model=SHAPE,
-    data=Data({}),
-    objectives=config.Objectives(Contrastive("softmax")),
-    optimizer=Optimizer(1e-3),
-    total_steps=4,
-    batch_size=8,
-    tuning=Tuning(text=TowerTuning("lora", rank=2, alpha=4.0)),
-)
-
-
-def filled(shapes, seed=0):
-    rng = np.random.default_rng(seed)
-    return jax.tree.map(
-        lambda leaf: rng.standard_normal(leaf.shape).astype(np.float32) * np.float32(0.1), shapes
-    )
+ADAPTERS = {"text": Lora(2, alpha=4.0)}
 
 
 @pytest.fixture(scope="module")
-def adapted():
+def items():
     """Parameters of a run with low-rank factors, none of them zero."""
-    return filled(lora.abstract_params(Model(SHAPE), EXPERIMENT.tuning))
+    model = Model(SHAPE)
+    adapters = filled(abstract_adapters(model, ADAPTERS), seed=2)
+    return {"model": filled(model.abstract()), "adapters": adapters}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, adapted):
+def run(tmp_path_factory, items):
     workdir = Workdir(tmp_path_factory.mktemp("run"))
-    write_json(workdir.config, schema.to_dict(EXPERIMENT))
-    checkpoints = Checkpoints(workdir.checkpoints, describe(SHAPE, TOKENIZER.fingerprint))
-    params = jax.tree.map(jnp.asarray, adapted)
-    checkpoints.save(3, TrainState(jnp.array(3), params, {}, None), {})
-    checkpoints.close()
+    save_run(workdir, describe(SHAPE, ClipBpe(), adapters=ADAPTERS), {3: items})
     return workdir.root
 
 
@@ -70,7 +48,7 @@ def folder(tmp_path_factory):
     """The same architecture as transformers keeps it."""
     output = tmp_path_factory.mktemp("exports") / "tiny"
     params = filled(Model(SHAPE).abstract(), seed=1)
-    export(params, SHAPE, ClipBpe(), output, format="huggingface", card=lambda _: "# tiny")
+    export(params, SHAPE, ClipBpe(), output, format="huggingface", card=Card("tiny", 0, {}))
     return output
 
 
@@ -79,13 +57,20 @@ def assert_equal(left, right):
     jax.tree.map(np.testing.assert_array_equal, left, right)
 
 
-def test_a_run_gives_its_merged_parameters(run, adapted):
+def test_a_run_gives_its_merged_parameters_as_often_as_one_likes(run, items):
     trained = open_trained(run)
     assert (trained.shape, trained.tokenizer, trained.step) == (SHAPE, ClipBpe(), 3)
-    expected = jax.device_get(lora.merge(adapted, EXPERIMENT.tuning))
-    assert_equal(trained.read(), expected)
-    plain = adapted["text"]["blocks"]["mlp"]["up"]["kernel"]
-    assert np.abs(expected["text"]["blocks"]["mlp"]["up"]["kernel"] - plain).max() > 1e-3
+    expected = jax.device_get(merge_adapters(items["model"], items["adapters"], ADAPTERS))
+    for _ in range(2):
+        assert_equal(trained.read(), expected)
+
+
+@pytest.mark.parametrize("kind", ["run", "folder"])
+def test_the_home_folder_is_known(kind, run, folder, monkeypatch):
+    source = {"run": run, "folder": folder}[kind]
+    monkeypatch.setenv("HOME", str(source.parent))
+    assert_equal(open_trained(f"~/{source.name}").read(), open_trained(source).read())
+    assert settings_of(f"~/{source.name}")["init_from"] == f"~/{source.name}"
 
 
 def test_a_run_and_a_folder_can_be_started_from(run, folder):
@@ -184,19 +169,18 @@ def words(tmp_path):
     return file
 
 
-def test_a_run_keeps_a_copy_of_its_tokenizer(tmp_path, words):
-    workdir = Workdir(tmp_path / "run")
-    workdir.create()
-    settings = TokenizerJson("json", str(words), pad_id=0)
-    workdir.keep_tokenizer(settings)
-    content = words.read_bytes()
-    words.unlink()
-    own = workdir.own_tokenizer(settings)
-    assert own.file != settings.file
-    assert (tmp_path / "run" / "tokenizer.json").read_bytes() == content
-    assert make_tokenizer(own, 8)(["dog"])[0].tolist() == [1] + [0] * 7
+def test_nothing_there_is_said(tmp_path, monkeypatch):
+    def unreachable(*_, **__):
+        raise AssertionError("looked up on the hub")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
+    monkeypatch.chdir(tmp_path)
+    for source in (tmp_path / "nowhere", "runs/nowhere", "./nowhere", "~/nowhere", "a/b/nowhere"):
+        with pytest.raises(ConversionError, match=f"^{source} is not there"):
+            open_trained(source)
 
 
-def test_nothing_there_is_said(tmp_path):
-    with pytest.raises((ConfigError, ConversionError), match="nowhere"):
-        open_trained(tmp_path / "nowhere")
+def test_a_damaged_config_is_named(tmp_path):
+    (tmp_path / "config.json").write_text('{\n"objectives": {,')
+    with pytest.raises(ConfigError, match=r"config\.json, line 2"):
+        open_trained(tmp_path)

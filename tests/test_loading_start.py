@@ -1,6 +1,5 @@
 """What a fresh run starts from: another model, with or without a knowledge encoder, and BERT."""
 
-import io
 import json
 from dataclasses import replace
 
@@ -8,30 +7,22 @@ import jax
 import numpy as np
 import pytest
 import tokenizers
-from rich.console import Console
 from safetensors.numpy import save_file
 
-from kgclip_jax import config, loading, schema
+from kgclip_jax import schema
 from kgclip_jax.convert import bert, huggingface
 from kgclip_jax.convert.export import export
+from kgclip_jax.convert.model_card import Card
 from kgclip_jax.convert.rules import weight_shapes
-from kgclip_jax.data.emoji.world import EmojiWorld
-from kgclip_jax.data.sources import Data, EmojiSource
 from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson, make_tokenizer
 from kgclip_jax.errors import ConfigError, ConversionError
-from kgclip_jax.files import write_json
-from kgclip_jax.loading import open_trained, starting_point
+from kgclip_jax.loading import find_start, open_trained, settings_of, starting_point
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
-from kgclip_jax.objectives.contrastive import Contrastive
-from kgclip_jax.training.checkpoints import Checkpoints, describe
-from kgclip_jax.training.run import Run
-from kgclip_jax.training.settings import Optimizer
-from kgclip_jax.training.setup import set_up
-from kgclip_jax.training.start import find_start
-from kgclip_jax.training.step import TrainState
+from kgclip_jax.store.description import describe
 from kgclip_jax.store.workdir import Workdir
+from tests.store.runs import filled, save_run
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "dog", "cat"]
 PLAIN = replace(preset("tiny"), vision=replace(preset("tiny").vision, positions="learned"))
@@ -41,13 +32,7 @@ KNOWLEDGE = spec.KnowledgeEncoder(
 )
 SHAPE = replace(PLAIN, knowledge=KNOWLEDGE)
 TOKENIZER = make_tokenizer(ClipBpe(), 32)
-
-
-def filled(shapes, seed=0):
-    rng = np.random.default_rng(seed)
-    return jax.tree.map(
-        lambda leaf: rng.standard_normal(leaf.shape).astype(np.float32) * np.float32(0.1), shapes
-    )
+SEED = 3
 
 
 def save_pieces(file, pieces=PIECES):
@@ -60,45 +45,31 @@ def save_pieces(file, pieces=PIECES):
 
 
 @pytest.fixture(scope="module")
-def experiment(tmp_path_factory):
-    return config.Experiment(
-        model=SHAPE,
-        data=Data({}),
-        objectives=config.Objectives(Contrastive("softmax")),
-        optimizer=Optimizer(1e-3),
-        total_steps=4,
-        batch_size=8,
-        seed=3,
-        element_tokenizer=save_pieces(tmp_path_factory.mktemp("pieces") / "pieces.json"),
-    )
+def pieces(tmp_path_factory):
+    return save_pieces(tmp_path_factory.mktemp("pieces") / "pieces.json")
 
 
 @pytest.fixture(scope="module")
-def fresh(experiment):
+def fresh():
     """The parameters of a run that starts from nothing."""
-    return jax.device_get(set_up(experiment, jax.devices()[:1]).initialise().params)
+    return jax.device_get(jax.jit(lambda: Model(SHAPE).initialise(SEED))())
 
 
 @pytest.fixture(scope="module")
 def plain_source(tmp_path_factory):
     output = tmp_path_factory.mktemp("exports") / "plain"
     params = filled(Model(PLAIN).abstract(), seed=1)
-    export(params, PLAIN, ClipBpe(), output, format="huggingface", card=lambda _: "# plain")
+    export(params, PLAIN, ClipBpe(), output, format="huggingface", card=Card("plain", 0, {}))
     return str(output)
 
 
 @pytest.fixture(scope="module")
-def run_source(experiment, tmp_path_factory):
+def run_source(pieces, tmp_path_factory):
     """A run with the same knowledge encoder."""
     workdir = Workdir(tmp_path_factory.mktemp("run"))
-    write_json(workdir.config, schema.to_dict(experiment))
-    workdir.keep_tokenizer(experiment.element_tokenizer, "element_tokenizer")
-    fingerprint = make_tokenizer(experiment.element_tokenizer, 4).fingerprint
-    description = describe(SHAPE, TOKENIZER.fingerprint, fingerprint)
-    checkpoints = Checkpoints(workdir.checkpoints, description)
-    params = jax.tree.map(jax.numpy.asarray, filled(Model(SHAPE).abstract(), seed=2))
-    checkpoints.save(4, TrainState(jax.numpy.array(4), params, {}, None), {})
-    checkpoints.close()
+    description = describe(SHAPE, ClipBpe(), element_tokenizer=pieces, parser="en_mine")
+    save_run(workdir, description, {4: {"model": filled(Model(SHAPE).abstract(), seed=2)}})
+    workdir.keep_tokenizer(pieces, "element_tokenizer")
     return str(workdir.root)
 
 
@@ -126,40 +97,34 @@ def assert_afresh(params, fresh):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), params, fresh)
 
 
-def started(experiment, **sources):
-    start = find_start(replace(experiment, **sources), TOKENIZER)
-    return start.origins, start.read(Model(experiment.model))
+def started(pieces, shape=SHAPE, seed=SEED, **sources):
+    start = find_start(shape, TOKENIZER, pieces, seed=seed, **sources)
+    return start.origins, start.read()
 
 
 def towers(params):
     return {name: part for name, part in params.items() if name != "knowledge"}
 
 
-def test_nothing_named_is_nothing_found(experiment):
-    assert find_start(experiment, TOKENIZER) is None
+def test_nothing_named_is_nothing_found(pieces):
+    assert find_start(SHAPE, TOKENIZER, pieces, seed=SEED) is None
 
 
-def test_a_plain_source_gives_towers_and_the_seed_gives_the_encoder(
-    experiment, plain_source, fresh
-):
-    origins, params = started(experiment, init_from=plain_source)
+def test_a_plain_source_gives_towers_and_the_seed_gives_the_encoder(pieces, plain_source, fresh):
+    origins, params = started(pieces, init_from=plain_source)
     assert origins == (f"starting from {plain_source}", "knowledge encoder: fresh")
     assert_equal(towers(params), filled(Model(PLAIN).abstract(), seed=1))
     assert_afresh(params["knowledge"], fresh["knowledge"])
-    _, other = started(replace(experiment, seed=4), init_from=plain_source)
+    _, other = started(pieces, seed=SEED + 1, init_from=plain_source)
     assert not np.allclose(
         params["knowledge"]["pieces"]["embedding"], other["knowledge"]["pieces"]["embedding"]
     )
-    state = set_up(experiment, jax.devices()[:1]).adopt(params)
-    assert_equal(jax.device_get(state.params), params)
 
 
-def test_bert_gives_the_encoder_all_but_its_projection(
-    experiment, plain_source, bert_source, fresh
-):
-    expected = bert.open_bert(bert_source, SHAPE, experiment.element_tokenizer)()
+def test_bert_gives_the_encoder_all_but_its_projection(pieces, plain_source, bert_source, fresh):
+    expected = bert.open_bert(bert_source, SHAPE, pieces)()
     for source in (None, plain_source):
-        origins, params = started(experiment, init_from=source, knowledge_init_from=bert_source)
+        origins, params = started(pieces, init_from=source, knowledge_init_from=bert_source)
         assert origins[-1] == f"knowledge encoder: from {bert_source}"
         assert len(origins) == (1 if source is None else 2)
         knowledge = dict(params["knowledge"])
@@ -171,60 +136,46 @@ def test_bert_gives_the_encoder_all_but_its_projection(
             assert_equal(towers(params), filled(Model(PLAIN).abstract(), seed=1))
 
 
-def test_a_run_with_the_same_encoder_gives_all_of_it(experiment, run_source, bert_source):
-    origins, params = started(experiment, init_from=run_source)
+def test_a_run_with_the_same_encoder_gives_all_of_it(pieces, run_source, bert_source):
+    origins, params = started(pieces, init_from=run_source)
     assert origins == (f"starting from {run_source}",)
     assert_equal(params, filled(Model(SHAPE).abstract(), seed=2))
     with pytest.raises(ConfigError, match=r"has a knowledge encoder already; leave out config\.kn"):
-        started(experiment, init_from=run_source, knowledge_init_from=bert_source)
+        started(pieces, init_from=run_source, knowledge_init_from=bert_source)
 
 
 @pytest.mark.parametrize("change", [{"weight": 0.5}, {"readout": "mean"}, {"triples": 3}], ids=str)
-def test_another_encoder_is_refused(experiment, run_source, change):
-    model = replace(SHAPE, knowledge=replace(KNOWLEDGE, **change))
+def test_another_encoder_is_refused(pieces, run_source, change):
+    shape = replace(SHAPE, knowledge=replace(KNOWLEDGE, **change))
     with pytest.raises(ConversionError, match=f"knowledge.{next(iter(change))}: "):
-        started(replace(experiment, model=model), init_from=run_source)
+        started(pieces, shape, init_from=run_source)
 
 
-def test_a_source_with_an_encoder_is_no_start_for_a_run_without_one(experiment, run_source):
-    bare = replace(experiment, model=PLAIN, element_tokenizer=None)
+def test_a_source_with_an_encoder_is_no_start_for_a_run_without_one(run_source):
     with pytest.raises(ConversionError, match=r"\n  knowledge: \{.*\} -> None\n"):
-        started(bare, init_from=run_source)
+        started(None, PLAIN, init_from=run_source)
 
 
-def test_a_source_without_an_encoder_may_differ_in_nothing_else(experiment, plain_source):
+def test_a_source_without_an_encoder_may_differ_in_nothing_else(pieces, plain_source):
     with pytest.raises(ConversionError, match=r"knowledge: None -> \{"):
         starting_point(plain_source, SHAPE, TOKENIZER)
-    model = replace(SHAPE, text=replace(SHAPE.text, context_length=16))
+    shape = replace(SHAPE, text=replace(SHAPE.text, context_length=16))
     with pytest.raises(ConversionError) as refusal:
-        started(replace(experiment, model=model), init_from=plain_source)
+        started(pieces, shape, init_from=plain_source)
     assert str(refusal.value).splitlines()[1:-1] == ["  text.context_length: 32 -> 16"]
 
 
-def test_an_encoder_of_other_word_pieces_is_refused(experiment, run_source, tmp_path):
-    pieces = save_pieces(tmp_path / "other.json", [*PIECES[:4], "cat", "dog"])
+def test_an_encoder_of_other_word_pieces_is_refused(run_source, tmp_path):
+    others = save_pieces(tmp_path / "other.json", [*PIECES[:4], "cat", "dog"])
     with pytest.raises(ConversionError, match=r"other word pieces than config\.element_tokenizer"):
-        started(replace(experiment, element_tokenizer=pieces), init_from=run_source)
+        started(others, init_from=run_source)
 
 
-def test_a_run_that_was_killed_before_its_first_checkpoint_starts_from_its_source_again(
-    experiment, plain_source, tmp_path
-):
-    world = EmojiWorld(concepts=12, unseen_concepts=4, scenes=20)
-    data = Data({"emoji": EmojiSource("emoji", world, evaluation_items=4)})
-    again = replace(experiment, data=data, init_from=plain_source)
-    workdir = Workdir(tmp_path)
-    write_json(workdir.config, schema.to_dict(again))
-    run = Run(again, workdir, Console(file=io.StringIO()))
-    assert run.start is not None
-    assert run.start.origins[0] == f"starting from {plain_source}"
-
-
-def test_a_run_says_all_that_a_config_needs_to_go_on_from_it(experiment, run_source):
-    settings = loading.settings_of(run_source)
-    assert settings["data"] == {"parser": experiment.data.parser}
+def test_a_run_says_all_that_a_config_needs_to_go_on_from_it(run_source):
+    settings = settings_of(run_source)
+    assert settings["data"] == {"parser": "en_mine"}
     own = open_trained(run_source).element_tokenizer
     assert own.file == f"{run_source}/element_tokenizer.json"
     assert settings["element_tokenizer"] == schema.to_dict(own)
-    further = replace(experiment, element_tokenizer=own)
-    assert find_start(replace(further, init_from=run_source), TOKENIZER) is not None
+    assert settings["model"] == schema.to_dict(SHAPE)
+    assert started(own, init_from=settings["init_from"])
