@@ -15,7 +15,7 @@ from ml_collections import ConfigDict, config_dict
 from kgclip_jax import schema
 from kgclip_jax.data.evaluation_settings import HeldOut
 from kgclip_jax.data.settings import Data, EmojiSource
-from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.transformer import Execution

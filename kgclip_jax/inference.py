@@ -11,8 +11,8 @@ from PIL import Image
 
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.tokenization.clip_tokenizer import bucket
-from kgclip_jax.data.tokenization.settings import make_tokenizer
-from kgclip_jax.data.triples import TripleTokenizer, triple_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import make_tokenizer
+from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer, triple_tokenizer
 from kgclip_jax.errors import CheckpointError
 from kgclip_jax.loading import open_trained
 from kgclip_jax.models import spec

@@ -7,14 +7,15 @@ Axis letters in shapes and einsum strings:
     t  texts of a pair: its caption, then its negatives                s  triples of a text
     e  tokens of a triple's element (subject, relation or object)
 
-Images are channels last: (b, height, width, 3).
+Images are channels last: (b, height, width, 3). Arrays are NumPy's in the pipeline and JAX's in the
+step, which is why shapes stand with `Any`: JAX is not imported here.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Int32, UInt8
+from jaxtyping import Bool, Float, Int, Int32, UInt8
 
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 
@@ -22,22 +23,22 @@ from kgclip_jax.knowledge.scene_graph import SceneGraph
 class NegativeTexts(NamedTuple):
     """Texts that are wrong on purpose: k made from the caption of each pair, where they exist."""
 
-    tokens: Int32[Array | np.ndarray, "b k n"]
-    mask: Bool[Array | np.ndarray, "b k"]  # False: there is none, and the tokens mean nothing
+    tokens: Int32[Any, "b k n"]
+    mask: Bool[Any, "b k"]  # False: there is none, and the tokens mean nothing
 
 
 class Triples(NamedTuple):
     """The scene graphs of texts as (subject, relation, object) triples, relations first."""
 
-    tokens: Int32[Array | np.ndarray, "*texts s 3 e"]  # -1 where an element has no more
-    mask: Bool[Array | np.ndarray, "*texts s"]  # False: there is none, and the tokens mean nothing
+    tokens: Int32[Any, "*texts s 3 e"]  # -1 where an element has no more
+    mask: Bool[Any, "*texts s"]  # False: there is none, and the tokens mean nothing
 
 
 class Batch(NamedTuple):
     """One step's image-text pairs, as they leave the pipeline (NumPy) and enter the step (JAX)."""
 
-    images: UInt8[Array | np.ndarray, "b height width 3"]
-    tokens: Int32[Array | np.ndarray, "b n"]
+    images: UInt8[Any, "b height width 3"]
+    tokens: Int32[Any, "b n"]
     negatives: NegativeTexts | None = None
     triples: Triples | None = None  # of each caption and its negatives: texts are "b t"
 
@@ -45,8 +46,8 @@ class Batch(NamedTuple):
 class PlainTexts(NamedTuple):
     """Texts as the text tower alone embeds them, whatever their scene graphs say."""
 
-    text: Float[Array, "b d"]
-    negatives: Float[Array, "b k d"] | None
+    text: Float[Any, "b d"]
+    negatives: Float[Any, "b k d"] | None
 
 
 class Embeddings(NamedTuple):
@@ -56,13 +57,13 @@ class Embeddings(NamedTuple):
     graph; `plain` then holds them without it.
     """
 
-    image: Float[Array, "b d"]
-    text: Float[Array, "b d"]
-    logit_scale: Float[Array, ""]  # the factor itself, not its logarithm
-    logit_bias: Float[Array, ""]
-    step: Int[Array, ""] | int = 0  # steps taken before this one
-    negatives: Float[Array, "b k d"] | None = None
-    negative_mask: Bool[Array, "b k"] | None = None
+    image: Float[Any, "b d"]
+    text: Float[Any, "b d"]
+    logit_scale: Float[Any, ""]  # the factor itself, not its logarithm
+    logit_bias: Float[Any, ""]
+    step: Int[Any, ""] | int = 0  # steps taken before this one
+    negatives: Float[Any, "b k d"] | None = None
+    negative_mask: Bool[Any, "b k"] | None = None
     plain: PlainTexts | None = None
 
     def without_graphs(self) -> "Embeddings":
@@ -71,7 +72,7 @@ class Embeddings(NamedTuple):
             return self
         return self._replace(text=self.plain.text, negatives=self.plain.negatives, plain=None)
 
-    def required_negatives(self) -> tuple[Float[Array, "b k d"], Bool[Array, "b k"]]:
+    def required_negatives(self) -> tuple[Float[Any, "b k d"], Bool[Any, "b k"]]:
         """Return the negatives and their mask. Raises ValueError when the batch has none."""
         if self.negatives is None or self.negative_mask is None:
             raise ValueError("the batch has no negatives; set config.data.negatives")
@@ -81,8 +82,8 @@ class Embeddings(NamedTuple):
 class Losses(NamedTuple):
     """An objective's scalar loss and what it wants logged (scalars by name)."""
 
-    loss: Float[Array, ""]
-    metrics: dict[str, Float[Array, ""]]
+    loss: Float[Any, ""]
+    metrics: dict[str, Float[Any, ""]]
 
 
 class Caption(NamedTuple):

@@ -17,8 +17,8 @@ from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.settings import Data, EmojiSource
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.data.tokenization.settings import ClipBpe
-from kgclip_jax.data.triples import triple_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
+from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
 from kgclip_jax.files import write_json
 from kgclip_jax.models.dual_encoder import Model

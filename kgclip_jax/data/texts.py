@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from kgclip_jax.data.triples import TripleTokenizer
+from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer
 from kgclip_jax.knowledge.hierarchy import Hierarchy
 from kgclip_jax.knowledge.negatives import Negative, NegativeSettings, make_negatives
 from kgclip_jax.knowledge.vocabulary import Vocabulary

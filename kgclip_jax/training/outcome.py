@@ -10,8 +10,8 @@ import jax
 
 from kgclip_jax import config
 from kgclip_jax.data.parsed_texts import with_graphs, without_graphs
-from kgclip_jax.data.tokenization.settings import make_tokenizer
-from kgclip_jax.data.triples import triple_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import make_tokenizer
+from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.evaluation.evaluate import evaluate
 from kgclip_jax.evaluation.examples import retrieval_examples

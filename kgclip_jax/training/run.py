@@ -10,8 +10,8 @@ from rich.console import Console
 from kgclip_jax import config, schema
 from kgclip_jax.data.pipeline import Batches, summarise, training_batches
 from kgclip_jax.data.texts import TextMaker, count_vocabulary
-from kgclip_jax.data.tokenization.settings import TokenizerSettings, make_tokenizer
-from kgclip_jax.data.triples import triple_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import TokenizerSettings, make_tokenizer
+from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.evaluation.evaluate import check_sets, evaluate
 from kgclip_jax.evaluation.result import render_table

@@ -13,7 +13,7 @@ from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.pipeline import summarise, training_batches
 from kgclip_jax.data.texts import TextMaker, count_vocabulary
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.data.triples import TripleTokenizer
+from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.knowledge.scene_graph import Attribute, SceneGraph, SceneObject, Span

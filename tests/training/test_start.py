@@ -18,7 +18,7 @@ from kgclip_jax.convert.model_card import Card
 from kgclip_jax.convert.rules import weight_shapes
 from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.settings import Data, EmojiSource
-from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson, make_tokenizer
 from kgclip_jax.errors import ConfigError, ConversionError
 from kgclip_jax.files import write_json
 from kgclip_jax.loading import open_trained, starting_point
