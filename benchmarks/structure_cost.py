@@ -33,8 +33,8 @@ from kgclip_jax.data.pipeline import training_batches
 from kgclip_jax.data.sources import Data, EmojiSource
 from kgclip_jax.data.texts import TextMaker
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.data.tokenization.settings import ClipBpe
-from kgclip_jax.data.triples import triple_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
+from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.models import spec
 from kgclip_jax.models.flops import step_flops

@@ -31,7 +31,7 @@ intervals over seeds leave out how CLIPs differ.
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.data.emoji.vocabulary import CONVERSE_PHRASES
+from kgclip_jax.data.emoji.caption_words import CONVERSE_PHRASES
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import suggestion, to_dict

@@ -15,7 +15,7 @@ part of what `configs/emoji_structure.py` shows, and loses in retrieval):
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.data.emoji.vocabulary import CONVERSE_PHRASES
+from kgclip_jax.data.emoji.caption_words import CONVERSE_PHRASES
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import suggestion, to_dict

@@ -12,7 +12,7 @@ from kgclip_jax import schema
 from kgclip_jax.data.evaluation_settings import HeldOut
 from kgclip_jax.data.sources import Data
 from kgclip_jax.data.streams.base import STREAMS, StreamConfig
-from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.heads import HEADS, Head

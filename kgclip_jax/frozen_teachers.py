@@ -15,7 +15,7 @@ import numpy as np
 
 from kgclip_jax import schema
 from kgclip_jax.data.preprocessing import Preprocessing
-from kgclip_jax.data.tokenization.settings import make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import make_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.loading import Trained, open_trained
 from kgclip_jax.models import spec

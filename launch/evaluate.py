@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
 
     from kgclip_jax import config
     from kgclip_jax.evaluation.result import render_table
-    from kgclip_jax.quiet import silence_libraries
+    from kgclip_jax.library_logging import silence_libraries
     from kgclip_jax.training.outcome import evaluate_pretrained, evaluate_workdir
     from kgclip_jax.store.workdir import Workdir
 

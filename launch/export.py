@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
     try:
-        from kgclip_jax.quiet import silence_libraries
+        from kgclip_jax.library_logging import silence_libraries
 
         silence_libraries()
         export_run()
@@ -84,7 +84,7 @@ def export_run() -> None:
     from kgclip_jax.convert.export import export
     from kgclip_jax.convert.exported_files import check_free
     from kgclip_jax.convert.interpolate import interpolate
-    from kgclip_jax.data.tokenization.settings import make_tokenizer
+    from kgclip_jax.data.tokenization.tokenizer_config import make_tokenizer
     from kgclip_jax.errors import ConfigError
     from kgclip_jax.files import read_json
     from kgclip_jax.reporting.model_card import Card, model_card

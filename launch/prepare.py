@@ -224,7 +224,7 @@ def parse_flags(argv: Sequence[str]) -> Sequence[str]:
 
 def main(argv: list[str]) -> int:
     """Run the command that the arguments name."""
-    from kgclip_jax.quiet import silence_libraries
+    from kgclip_jax.library_logging import silence_libraries
 
     silence_libraries()
     signal.signal(signal.SIGTERM, _interrupt)

@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     from rich.console import Console
 
     from kgclip_jax import config
-    from kgclip_jax.quiet import silence_libraries
+    from kgclip_jax.library_logging import silence_libraries
     from kgclip_jax.training.run import Run
     from kgclip_jax.store.workdir import Workdir
 

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from kgclip_jax import config, loading, schema
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.spec import KnowledgeEncoder, Transformer

@@ -14,8 +14,8 @@ from kgclip_jax.convert.export import export
 from kgclip_jax.convert.model_card import Card
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.data.tokenization.settings import ClipBpe
-from kgclip_jax.data.triples import triple_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
+from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer
 from kgclip_jax.errors import CheckpointError, ConversionError
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.encode import encode

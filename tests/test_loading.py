@@ -13,7 +13,7 @@ from kgclip_jax.convert.model_card import Card
 from kgclip_jax.convert.sources import EXTRA_FILE
 from kgclip_jax.convert.weights import write_safetensors
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson, make_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
 from kgclip_jax.loading import open_trained, settings_of, starting_point
 from kgclip_jax.models.adapters import Lora, abstract_adapters, merge_adapters

@@ -14,7 +14,7 @@ from kgclip_jax.convert import bert, huggingface
 from kgclip_jax.convert.export import export
 from kgclip_jax.convert.model_card import Card
 from kgclip_jax.convert.rules import weight_shapes
-from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson, make_tokenizer
 from kgclip_jax.errors import ConfigError, ConversionError
 from kgclip_jax.loading import find_start, open_trained, settings_of, starting_point
 from kgclip_jax.models import spec

@@ -27,14 +27,3 @@ def test_files_and_functions_are_small(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             assert lines <= LINES_OF_A_FUNCTION, f"{node.name} has {lines} lines"
-
-
-@pytest.mark.parametrize("room", ["knowledge", "data"])
-def test_data_workers_import_no_jax_of_their_own(room):
-    for path in (ROOT / "kgclip_jax" / room).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
-            roots = {name.split(".")[0] for name in names}
-            assert not roots & {"jax", "flax", "optax", "orbax"}, path

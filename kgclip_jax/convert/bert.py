@@ -16,6 +16,7 @@ import numpy as np
 from kgclip_jax import schema
 from kgclip_jax.convert import huggingface
 from kgclip_jax.convert.families import WEIGHT_FILES
+from kgclip_jax.convert.foreign_config import known, reading
 from kgclip_jax.convert.names import listing
 from kgclip_jax.convert.rules import (
     Rule,
@@ -28,12 +29,11 @@ from kgclip_jax.convert.rules import (
     same,
     to_ours,
 )
-from kgclip_jax.convert.settings import known, reading
 from kgclip_jax.convert.tokenizer_files import TOKENIZER_JSON
 from kgclip_jax.convert.tokenizer_json import token_ids
 from kgclip_jax.convert.weights import Lazy, read_weights
 from kgclip_jax.data.tokenization.json_tokenizer import read_tokenizer_json
-from kgclip_jax.data.tokenization.settings import TokenizerJson
+from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.files import read_json_object, read_text
 from kgclip_jax.models import spec

@@ -18,7 +18,7 @@ from kgclip_jax.convert.rules import to_theirs
 from kgclip_jax.convert.tokenizer_files import OPEN_CLIP_CONFIG, TokenizerFiles, write_tokenizer
 from kgclip_jax.convert.weights import SHARD_BYTES, write_safetensors
 from kgclip_jax.convert.whole_folder import whole_folder
-from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerSettings
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerSettings
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.files import atomic_file, write_atomically, write_json, writing
 from kgclip_jax.models import spec

@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeVar
 
 from kgclip_jax import schema
 from kgclip_jax.convert.family import Files
+from kgclip_jax.convert.foreign_config import known
 from kgclip_jax.convert.rules import Rule, fused, linear, norm, same
-from kgclip_jax.convert.settings import known
 from kgclip_jax.convert.transforms import patches
 from kgclip_jax.models import spec
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kgclip_jax.convert import huggingface, huggingface_preprocessing
+from kgclip_jax.convert.clip_layouts import highest_id
 from kgclip_jax.convert.family import Family, Files, canonical, refuse_what_is_lost
-from kgclip_jax.convert.layouts import highest_id
+from kgclip_jax.convert.foreign_config import reading
 from kgclip_jax.convert.rules import Rule, linear, norm, same
-from kgclip_jax.convert.settings import reading
 from kgclip_jax.models import spec
 
 LEGACY_EOS = 2

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from kgclip_jax.convert.family import Files
-from kgclip_jax.convert.settings import reading
+from kgclip_jax.convert.foreign_config import reading
 from kgclip_jax.models import spec
 from kgclip_jax.schema import check
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kgclip_jax.convert import huggingface, huggingface_preprocessing
+from kgclip_jax.convert.clip_layouts import SIGLIP_EOS, SIGLIP_VISION, SIGMOID
 from kgclip_jax.convert.family import Family, Files, refuse_what_is_lost
-from kgclip_jax.convert.layouts import SIGLIP_EOS, SIGLIP_VISION, SIGMOID
+from kgclip_jax.convert.foreign_config import reading
 from kgclip_jax.convert.rules import Rule, linear, norm, same
-from kgclip_jax.convert.settings import reading
 from kgclip_jax.convert.transforms import TRANSPOSE, beside, chain, fuse, reshape, unpack
 from kgclip_jax.models import spec
 

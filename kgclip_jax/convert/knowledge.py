@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kgclip_jax import schema
+from kgclip_jax.convert.foreign_config import reading
 from kgclip_jax.convert.rules import Rule, linear, norm, packed, same
-from kgclip_jax.convert.settings import reading
 from kgclip_jax.convert.tokenizer_json import token_ids
 from kgclip_jax.data.tokenization.cleaning import with_normalizers
 from kgclip_jax.data.tokenization.json_tokenizer import read_tokenizer_json
-from kgclip_jax.data.tokenization.settings import (
+from kgclip_jax.data.tokenization.tokenizer_config import (
     TokenizerJson,
     TokenizerSettings,
     make_tokenizer,

@@ -5,10 +5,10 @@ from typing import Literal
 
 from kgclip_jax.convert import open_clip_config
 from kgclip_jax.convert.family import Family, Files, canonical, refuse_what_is_lost
+from kgclip_jax.convert.foreign_config import reading
 from kgclip_jax.convert.open_clip_config import TextCfg, Tower
 from kgclip_jax.convert.open_clip_rules import block_rules, temperature_rules, text_rules
 from kgclip_jax.convert.rules import Rule, norm, same
-from kgclip_jax.convert.settings import reading
 from kgclip_jax.convert.transforms import patches
 from kgclip_jax.models import spec
 from kgclip_jax.schema import check

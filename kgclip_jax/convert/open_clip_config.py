@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from kgclip_jax import schema
+from kgclip_jax.convert.clip_layouts import SIGMOID, highest_id
 from kgclip_jax.convert.family import Files
-from kgclip_jax.convert.layouts import SIGMOID, highest_id
-from kgclip_jax.convert.settings import known
+from kgclip_jax.convert.foreign_config import known
 from kgclip_jax.models import spec
 
 T = TypeVar("T")

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple
 
 from kgclip_jax.convert import open_clip_config
+from kgclip_jax.convert.clip_layouts import SIGLIP_VISION
 from kgclip_jax.convert.family import Family, Files, canonical, refuse_what_is_lost
-from kgclip_jax.convert.layouts import SIGLIP_VISION
+from kgclip_jax.convert.foreign_config import reading
 from kgclip_jax.convert.open_clip_config import TextCfg
 from kgclip_jax.convert.open_clip_rules import TEXT_PARTS, temperature_rules, text_rules
 from kgclip_jax.convert.rules import Rule, linear, norm, packed, same
-from kgclip_jax.convert.settings import reading
 from kgclip_jax.convert.transforms import patches, reshape
 from kgclip_jax.models import spec
 from kgclip_jax.schema import check, suggestion

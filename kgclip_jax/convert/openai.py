@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from kgclip_jax.convert import open_clip
+from kgclip_jax.convert.clip_layouts import highest_id
 from kgclip_jax.convert.family import Family, Files, canonical, refuse_what_is_lost
-from kgclip_jax.convert.layouts import highest_id
+from kgclip_jax.convert.foreign_config import reading
 from kgclip_jax.convert.names import listing
 from kgclip_jax.convert.rules import Rule
-from kgclip_jax.convert.settings import reading
 from kgclip_jax.models import spec
 from kgclip_jax.schema import check
 

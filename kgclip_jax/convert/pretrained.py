@@ -8,7 +8,7 @@ from pathlib import Path
 from kgclip_jax.convert import knowledge, openai
 from kgclip_jax.convert.families import FAMILIES
 from kgclip_jax.convert.family import Family
-from kgclip_jax.convert.layouts import SIGMOID
+from kgclip_jax.convert.clip_layouts import SIGMOID
 from kgclip_jax.convert.names import listing
 from kgclip_jax.convert.rules import Weights, parameter_shapes, ruled, same, share_known, to_ours
 from kgclip_jax.convert.sources import (
@@ -21,7 +21,7 @@ from kgclip_jax.convert.sources import (
 )
 from kgclip_jax.convert.tokenizer_files import read_tokenizer
 from kgclip_jax.convert.weights import SUFFIXES, Lazy, read_weights
-from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerSettings
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerSettings
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params

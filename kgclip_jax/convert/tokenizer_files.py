@@ -14,7 +14,7 @@ from kgclip_jax.convert.tokenizer_json import clip_content, is_clip, token_ids
 from kgclip_jax.data.tokenization.cleaning import Clean, with_normalizers
 from kgclip_jax.data.tokenization.clip_vocabulary import SPECIAL_TOKENS, clip_vocabulary
 from kgclip_jax.data.tokenization.json_tokenizer import JsonTokenizer, read_tokenizer_json
-from kgclip_jax.data.tokenization.settings import (
+from kgclip_jax.data.tokenization.tokenizer_config import (
     ClipBpe,
     TokenizerJson,
     TokenizerSettings,

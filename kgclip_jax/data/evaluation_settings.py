@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from kgclip_jax.data.sources import StoredSource
-from kgclip_jax.knowledge.negatives.settings import REARRANGEMENTS
+from kgclip_jax.knowledge.negatives.negative_config import REARRANGEMENTS
 from kgclip_jax.knowledge.parsing.parser import MODEL
 from kgclip_jax.schema import check, suggestion
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from kgclip_jax.data.images import Interpolation, Resize
-from kgclip_jax.data.triples import TripleTokenizer
+from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer
 from kgclip_jax.types import Tokenizer
 
 

@@ -7,10 +7,10 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
-from kgclip_jax.dice import Dice
 from kgclip_jax.knowledge.english import PREPOSITIONS, plural, words_at
 from kgclip_jax.knowledge.hierarchy import Hierarchy
 from kgclip_jax.knowledge.scene_graph import SceneGraph
+from kgclip_jax.random import FastRandom
 from kgclip_jax.types import Caption
 
 Part = Literal["object", "attribute", "relation"]
@@ -122,10 +122,10 @@ class Vocabulary:
         """Return words of a form for the siblings of a name in the hierarchy."""
         return self._siblings.get(shape, {}).get(name, ())
 
-    def draw(self, shape: Form, dice: Dice) -> Word:
+    def draw(self, shape: Form, random: FastRandom) -> Word:
         """Draw a word of a form by frequency. Raises KeyError when there is none."""
         cumulative = self._cumulative[shape]
-        return self._words[shape][bisect(cumulative, dice.below(cumulative[-1]))]
+        return self._words[shape][bisect(cumulative, random.below(cumulative[-1]))]
 
     def may_agree(self, name: str, others: Collection[str]) -> bool:
         """Tell whether a thing of that name may have one of the other names too."""

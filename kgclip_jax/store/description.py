@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kgclip_jax import schema
-from kgclip_jax.data.tokenization.settings import (
+from kgclip_jax.data.tokenization.tokenizer_config import (
     ClipBpe,
     TokenizerJson,
     TokenizerSettings,

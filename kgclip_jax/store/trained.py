@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import jax
 
-from kgclip_jax.data.tokenization.settings import TokenizerSettings
+from kgclip_jax.data.tokenization.tokenizer_config import TokenizerSettings
 from kgclip_jax.errors import CheckpointError
 from kgclip_jax.models import spec
 from kgclip_jax.models.adapters import abstract_adapters, merge_adapters

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from kgclip_jax.data.tokenization.settings import TokenizerJson, TokenizerSettings
+from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson, TokenizerSettings
 from kgclip_jax.errors import ConfigError, UserError
 from kgclip_jax.files import (
     decode,

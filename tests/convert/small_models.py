@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import tokenizers
 
-from kgclip_jax.data.tokenization.settings import TokenizerJson
+from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
 

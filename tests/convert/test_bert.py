@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM, BertModel
 
 from kgclip_jax.convert.bert import open_bert
-from kgclip_jax.data.tokenization.settings import TokenizerJson
+from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model

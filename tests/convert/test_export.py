@@ -22,7 +22,7 @@ from kgclip_jax.convert.exported_files import check_free
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.convert.tokenizer_files import read_tokenizer
 from kgclip_jax.convert.weights import read_weights
-from kgclip_jax.data.tokenization.settings import ClipBpe, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, make_tokenizer
 from kgclip_jax.errors import ConversionError, UserError
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset

@@ -21,8 +21,8 @@ from kgclip_jax.convert.knowledge import FILE, MODULE, TOKENIZER
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.convert.torch_modules.knowledge_encoder import KnowledgeEncoder
 from kgclip_jax.convert.weights import read_weights, write_safetensors
-from kgclip_jax.data.tokenization.settings import ClipBpe, make_tokenizer
-from kgclip_jax.data.triples import triple_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, make_tokenizer
+from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.knowledge.triples import from_triples, to_triples

@@ -6,7 +6,7 @@ import torch
 
 from kgclip_jax.convert import openai
 from kgclip_jax.convert.pretrained import open_pretrained
-from kgclip_jax.data.tokenization.settings import ClipBpe
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
 from kgclip_jax.errors import ConversionError
 from tests.convert.saved_twins import assert_is, converted
 from tests.convert.twins import openai_clip

@@ -22,7 +22,7 @@ from transformers import (
 
 from kgclip_jax.convert.tokenizer_files import read_tokenizer, write_tokenizer
 from kgclip_jax.data.tokenization.cleaning import mend
-from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson, make_tokenizer
 from kgclip_jax.errors import ConversionError
 
 END_OF_TEXT = 49407

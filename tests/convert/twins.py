@@ -22,7 +22,7 @@ from kgclip_jax.convert import (
     open_clip_config,
     openai,
 )
-from kgclip_jax.convert.layouts import CLIP_VOCABULARY
+from kgclip_jax.convert.clip_layouts import CLIP_VOCABULARY
 from kgclip_jax.convert.open_clip_siglip import TRUNKS, Trunk
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kgclip_jax.data.emoji.vocabulary import ASIDE, BETWEEN, CONVERSE, CONVERSE_PHRASES
+from kgclip_jax.data.emoji.caption_words import ASIDE, BETWEEN, CONVERSE, CONVERSE_PHRASES
 from kgclip_jax.knowledge.converses import canonical, check_converses
 
 BESIDE = ((("left of", "to its left"), ("right of", "to its right")),)

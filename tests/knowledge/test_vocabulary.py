@@ -3,10 +3,9 @@ from collections import Counter
 
 import pytest
 
-from kgclip_jax.dice import Dice
 from kgclip_jax.knowledge.hierarchy import Hierarchy
 from kgclip_jax.knowledge.vocabulary import Form, Part, Vocabulary, Word, form
-from kgclip_jax.random import generator
+from kgclip_jax.random import FastRandom, generator
 from kgclip_jax.types import Caption
 from tests.knowledge.worded import worded
 
@@ -52,12 +51,12 @@ def test_words_are_counted_by_form() -> None:
 
 def test_words_are_drawn_by_frequency() -> None:
     vocabulary = pickle.loads(pickle.dumps(Vocabulary(CAPTIONS)))
-    dice = Dice(generator(0, "test"))
-    drawn = Counter(vocabulary.draw(SINGULAR, dice).name for _ in range(4000))
+    random = FastRandom(generator(0, "test"))
+    drawn = Counter(vocabulary.draw(SINGULAR, random).name for _ in range(4000))
     assert drawn.keys() == {"cat", "dog"}
     assert abs(drawn["cat"] - 3000) < 5 * 27  # three cats to one dog; a deviation is 27
     with pytest.raises(KeyError):
-        vocabulary.draw(Form("object", "dual"), dice)
+        vocabulary.draw(Form("object", "dual"), random)
 
 
 def test_siblings_are_words_of_the_same_form() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kgclip_jax.convert.tokenizer_files import write_tokenizer
-from kgclip_jax.data.tokenization.settings import ClipBpe
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
 from tests.torchvision_operators import make_torchvision_importable
 
 REPOSITORY = Path(__file__).parents[2]

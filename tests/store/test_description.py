@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from kgclip_jax.data.tokenization.settings import ClipBpe, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, make_tokenizer
 from kgclip_jax.errors import CheckpointError
 from kgclip_jax.models.adapters import Lora
 from kgclip_jax.models.presets import preset

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from kgclip_jax.data.tokenization.settings import ClipBpe, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, make_tokenizer
 from kgclip_jax.errors import CheckpointError, DataError
 from kgclip_jax.models.adapters import Lora, abstract_adapters, merge_adapters
 from kgclip_jax.models.dual_encoder import Model

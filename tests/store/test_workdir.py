@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson
 from kgclip_jax.errors import ConfigError, DataError, UserError
 from kgclip_jax.files import write_json
 from kgclip_jax.store.workdir import Workdir

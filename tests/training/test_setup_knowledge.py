@@ -8,14 +8,14 @@ import pytest
 
 from kgclip_jax import config
 from kgclip_jax.data.emoji.world import EmojiWorld
-from kgclip_jax.data.sources import Data, EmojiSource
-from kgclip_jax.data.tokenization.settings import TokenizerJson
+from kgclip_jax.data.settings import Data, EmojiSource
+from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.models import spec
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.structure_clip import StructureClip
-from kgclip_jax.paths import leaves_by_path
+from kgclip_jax.training.paths import leaves_by_path
 from kgclip_jax.training.settings import Optimizer, TowerTuning, Tuning
 from kgclip_jax.training.setup import set_up
 from kgclip_jax.training.summary import parameter_rows

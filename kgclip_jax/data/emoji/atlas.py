@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image
 
+from kgclip_jax.data.emoji.caption_words import DEFAULTS
 from kgclip_jax.data.emoji.concepts import Concept
 from kgclip_jax.data.emoji.layouts import EXTENTS
 from kgclip_jax.data.emoji.scenes import Look
-from kgclip_jax.data.emoji.vocabulary import DEFAULTS
 from kgclip_jax.errors import DataError
 
 # The darkest and the lightest shade of a drawing in one colour.

@@ -11,13 +11,13 @@ from functools import cache
 from string import Formatter
 from typing import NamedTuple
 
-from kgclip_jax.data.emoji import vocabulary
+from kgclip_jax.data.emoji import caption_words
+from kgclip_jax.data.emoji.caption_words import DEFAULTS
 from kgclip_jax.data.emoji.scenes import Scene, relations_of
-from kgclip_jax.data.emoji.vocabulary import DEFAULTS
 from kgclip_jax.data.emoji.world import Splits
-from kgclip_jax.dice import Dice
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
+from kgclip_jax.random import FastRandom
 from kgclip_jax.types import Caption
 
 _MAX_THINGS = 3  # in one caption
@@ -44,42 +44,44 @@ class Content(NamedTuple):
 class Wording(NamedTuple):
     """How a caption says it."""
 
-    template: str  # slots as in vocabulary.py
+    template: str  # slots as in caption_words.py
     relation: str
     words: Mapping[str, str]  # attribute -> the word chosen for it
 
 
-def describe(parts: Splits, scene: Scene, habits: Habits, dice: Dice) -> Caption:
+def describe(parts: Splits, scene: Scene, habits: Habits, random: FastRandom) -> Caption:
     """Write a caption of a scene; everything it says is true.
 
     Args:
         parts: the world.
         scene: what is to be seen.
         habits: how much to tell. `world.max_words` is kept in any case.
-        dice: where the choices come from.
+        random: where the choices come from.
     """
-    content = choose_content(parts, scene, habits, dice)
-    return write(parts, scene, content, choose_wording(scene, content, dice))
+    content = choose_content(parts, scene, habits, random)
+    return write(parts, scene, content, choose_wording(scene, content, random))
 
 
-def choose_content(parts: Splits, scene: Scene, habits: Habits, dice: Dice) -> Content:
+def choose_content(parts: Splits, scene: Scene, habits: Habits, random: FastRandom) -> Content:
     """Choose things, a relation between two of them, and as many details as the words allow."""
     order = list(range(len(scene.things)))
-    dice.shuffle(order)
-    things = [order[0], *(n for n in order[1:] if not dice.chance(habits.leave_out))][:_MAX_THINGS]
+    random.shuffle(order)
+    things = [order[0], *(n for n in order[1:] if not random.chance(habits.leave_out))][
+        :_MAX_THINGS
+    ]
     predicate = None
-    words = vocabulary.LONGEST_UNRELATED
-    if len(things) > 1 and dice.chance(habits.relation):
+    words = caption_words.LONGEST_UNRELATED
+    if len(things) > 1 and random.chance(habits.relation):
         true = [r for r in relations_of(scene) if r[0] in things and r[2] in things]
-        predicate = dice.choose(sorted({name for _, name, _ in true}))  # rare ones as often
-        subject, _, other = dice.choose([r for r in true if r[1] == predicate])
+        predicate = random.choose(sorted({name for _, name, _ in true}))  # rare ones as often
+        subject, _, other = random.choose([r for r in true if r[1] == predicate])
         things = [subject, other, *(n for n in things if n not in (subject, other))]
-        words = vocabulary.LONGEST_RELATED
+        words = caption_words.LONGEST_RELATED
     words += sum(_noun_words(parts, scene, n) for n in things)
     if len(things) == _MAX_THINGS:
-        words += vocabulary.LONGEST_ONE_MORE
+        words += caption_words.LONGEST_ONE_MORE
         if words > parts.world.max_words:
-            words -= vocabulary.LONGEST_ONE_MORE + _noun_words(parts, scene, things.pop())
+            words -= caption_words.LONGEST_ONE_MORE + _noun_words(parts, scene, things.pop())
     details = [
         (n, family)
         for n in things
@@ -88,31 +90,33 @@ def choose_content(parts: Splits, scene: Scene, habits: Habits, dice: Dice) -> C
     ]
     if "background" in parts.world.families:
         details.append(BACKGROUND)
-    dice.shuffle(details)
+    random.shuffle(details)
     said = []
     for detail in details:
-        more = vocabulary.LONGEST_BACKGROUND if detail is BACKGROUND else 1
-        if dice.chance(habits.attribute) and words + more <= parts.world.max_words:
+        more = caption_words.LONGEST_BACKGROUND if detail is BACKGROUND else 1
+        if random.chance(habits.attribute) and words + more <= parts.world.max_words:
             words += more
             said.append(detail)
     return Content(tuple(things), predicate, frozenset(said))
 
 
-def choose_wording(scene: Scene, content: Content, dice: Dice) -> Wording:
+def choose_wording(scene: Scene, content: Content, random: FastRandom) -> Wording:
     """Choose the sentence and the synonyms."""
     relation = ""
     if content.predicate:
-        template = dice.choose(vocabulary.RELATED)
-        forms = vocabulary.ASIDE if "{a}" in template else vocabulary.BETWEEN
-        relation = dice.choose(forms[content.predicate])
+        template = random.choose(caption_words.RELATED)
+        forms = caption_words.ASIDE if "{a}" in template else caption_words.BETWEEN
+        relation = random.choose(forms[content.predicate])
     else:
-        template = dice.choose(vocabulary.UNRELATED[len(content.things)])
+        template = random.choose(caption_words.UNRELATED[len(content.things)])
     if BACKGROUND in content.details:
-        template += dice.choose(vocabulary.BACKGROUNDS)
+        template += random.choose(caption_words.BACKGROUNDS)
     if content.predicate and len(content.things) == _MAX_THINGS:
-        template += dice.choose(vocabulary.ONE_MORE)
+        template += random.choose(caption_words.ONE_MORE)
     values = [getattr(scene.things[n].look, f) for n, f in sorted(content.details) if n >= 0]
-    words = {v: dice.choose(vocabulary.SYNONYMS[v]) for v in values if v in vocabulary.SYNONYMS}
+    words = {
+        v: random.choose(caption_words.SYNONYMS[v]) for v in values if v in caption_words.SYNONYMS
+    }
     return Wording(template, relation, words)
 
 

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from kgclip_jax.data.emoji.caption_words import CONVERSE, DEFAULTS, FAMILIES
 from kgclip_jax.data.emoji.captions import Content, choose_wording, write
 from kgclip_jax.data.emoji.scenes import (
     Look,
@@ -29,10 +30,9 @@ from kgclip_jax.data.emoji.scenes import (
     has_unseen_relation,
     relations_of,
 )
-from kgclip_jax.data.emoji.vocabulary import CONVERSE, DEFAULTS, FAMILIES
 from kgclip_jax.data.emoji.world import Splits
-from kgclip_jax.dice import Dice
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.random import FastRandom
 from kgclip_jax.types import Caption
 
 _ATTEMPTS = 2_000
@@ -45,17 +45,17 @@ class Swap(NamedTuple):
     captions: tuple[Caption, Caption]
 
 
-SwapRule = Callable[[Splits, Dice], Swap | None]
+SwapRule = Callable[[Splits, FastRandom], Swap | None]
 
 
-def draw_swap(rule: SwapRule, parts: Splits, dice: Dice) -> Swap:
+def draw_swap(rule: SwapRule, parts: Splits, random: FastRandom) -> Swap:
     """Draw one item of a kind.
 
     Raises:
         ConfigError: the world leaves no such item.
     """
     for _ in range(_ATTEMPTS):
-        if swap := rule(parts, dice):
+        if swap := rule(parts, random):
             return swap
     raise ConfigError(
         f"the world has nothing to test {rule.__name__.replace('_', ' ')} with: raise concepts, or "
@@ -77,83 +77,83 @@ def swap_rules(parts: Splits) -> dict[str, SwapRule]:
     return rules
 
 
-def swap_objects(parts: Splits, dice: Dice) -> Swap | None:
+def swap_objects(parts: Splits, random: FastRandom) -> Swap | None:
     """Exchange the things of a seen scene, not the attributes; some that differ are said."""
-    scene = draw_scene(parts, dice, count=2)
+    scene = draw_scene(parts, random, count=2)
     first, second = _looks(scene)
     families = _differing(parts, first, second)
     if not families or not _stay_visible(parts, (first, second)):
         return None
-    dice.shuffle(families)
+    random.shuffle(families)
     looks = [
         first._replace(concept=second.concept, artist=second.artist),
         second._replace(concept=first.concept, artist=first.artist),
     ]
     scenes = scene, scene.with_looks(looks)
-    said = families[: 1 + dice.below(len(families))]
-    return _tell(parts, dice, scenes, said, dice.choose(relations_of(scene)))
+    said = families[: 1 + random.below(len(families))]
+    return _tell(parts, random, scenes, said, random.choose(relations_of(scene)))
 
 
-def swap_attributes(parts: Splits, dice: Dice) -> Swap | None:
+def swap_attributes(parts: Splits, random: FastRandom) -> Swap | None:
     """Exchange one attribute of a seen scene; the relation is said as often as in training."""
-    scene = draw_scene(parts, dice, count=2)
+    scene = draw_scene(parts, random, count=2)
     families = _differing(parts, *_looks(scene))
     if not families:
         return None
-    family = dice.choose(families)
+    family = random.choose(families)
     scenes = scene, _exchange(scene, family)
-    return _tell(parts, dice, scenes, [family], _sometimes_a_relation(parts, scene, dice))
+    return _tell(parts, random, scenes, [family], _sometimes_a_relation(parts, scene, random))
 
 
-def swap_relation(parts: Splits, dice: Dice) -> Swap | None:
+def swap_relation(parts: Splits, random: FastRandom) -> Swap | None:
     """Exchange the places of two things in a seen scene; each attribute is said at even odds."""
-    scene = draw_scene(parts, dice, count=2)
+    scene = draw_scene(parts, random, count=2)
     scenes = scene, scene.with_looks(_looks(scene)[::-1])
-    said = [family for family in parts.world.thing_families if dice.chance(0.5)]
-    return _tell(parts, dice, scenes, said, dice.choose(relations_of(scene)))
+    said = [family for family in parts.world.thing_families if random.chance(0.5)]
+    return _tell(parts, random, scenes, said, random.choose(relations_of(scene)))
 
 
-def unseen_attribute_pairs(parts: Splits, dice: Dice) -> Swap | None:
+def unseen_attribute_pairs(parts: Splits, random: FastRandom) -> Swap | None:
     """Exchange an attribute that training shows with neither of the two things.
 
     Each scene holds exactly one unseen pair, so neither is the more familiar one.
     """
-    value = dice.choose(_shared(parts.unseen_attributes))
+    value = random.choose(_shared(parts.unseen_attributes))
     family = next(name for name in parts.world.thing_families if value in FAMILIES[name])
-    concepts = dice.sample(_holders(parts.unseen_attributes, value), 2)
-    first, second = (draw_look(parts, dice, concept) for concept in concepts)
+    concepts = random.sample(_holders(parts.unseen_attributes, value), 2)
+    first, second = (draw_look(parts, random, concept) for concept in concepts)
     first = first.with_value(family, value)
     if family not in _differing(parts, first, second):
         return None
-    scene = arrange(parts, dice, (first, second))
+    scene = arrange(parts, random, (first, second))
     scenes = scene, _exchange(scene, family)
     return _tell(
         parts,
-        dice,
+        random,
         scenes,
         [family],
-        _sometimes_a_relation(parts, scene, dice),
+        _sometimes_a_relation(parts, scene, random),
         unseen_attributes=1,
     )
 
 
-def unseen_relation_pairs(parts: Splits, dice: Dice) -> Swap | None:
+def unseen_relation_pairs(parts: Splits, random: FastRandom) -> Swap | None:
     """Exchange the places of two things, neither of which training shows as such a subject."""
-    predicate = dice.choose(_shared(parts.unseen_relations))
-    concepts = dice.sample(_holders(parts.unseen_relations, predicate), 2)
-    looks = [draw_look(parts, dice, concept) for concept in concepts]
-    scene = arrange(parts, dice, looks)
+    predicate = random.choose(_shared(parts.unseen_relations))
+    concepts = random.sample(_holders(parts.unseen_relations, predicate), 2)
+    looks = [draw_look(parts, random, concept) for concept in concepts]
+    scene = arrange(parts, random, looks)
     if (0, predicate, 1) not in relations_of(scene):
         return None
     scenes = scene, scene.with_looks(looks[::-1])
-    said = [family for family in parts.world.thing_families if dice.chance(0.5)]
+    said = [family for family in parts.world.thing_families if random.chance(0.5)]
     forms = ((0, predicate, 1), (1, CONVERSE[predicate], 0))
-    return _tell(parts, dice, scenes, said, dice.choose(forms), unseen_relations=True)
+    return _tell(parts, random, scenes, said, random.choose(forms), unseen_relations=True)
 
 
 def _tell(
     parts: Splits,
-    dice: Dice,
+    random: FastRandom,
     scenes: tuple[Scene, Scene],
     families: Sequence[str],
     relation: tuple[int, str, int] | None,
@@ -172,15 +172,15 @@ def _tell(
     things, predicate = (0, 1), None
     if relation:
         things, predicate = (relation[0], relation[2]), relation[1]
-    elif dice.chance(0.5):
+    elif random.chance(0.5):
         things = (1, 0)
     details = frozenset((thing, family) for thing in things for family in families)
     content = Content(things, predicate, details)
-    wording = choose_wording(scenes[0], content, dice)
+    wording = choose_wording(scenes[0], content, random)
     first, second = (write(parts, scene, content, wording) for scene in scenes)
     if len(first.text.split()) > parts.world.max_words:
         return None
-    if dice.chance(0.5):
+    if random.chance(0.5):
         return Swap(scenes[::-1], (second, first))
     return Swap(scenes, (first, second))
 
@@ -226,10 +226,12 @@ def _all_turn(parts: Splits, looks: Sequence[Look]) -> bool:
     return all(parts.concepts[look.concept].turns for look in looks)
 
 
-def _sometimes_a_relation(parts: Splits, scene: Scene, dice: Dice) -> tuple[int, str, int] | None:
-    if not dice.chance(parts.world.relation_probability):
+def _sometimes_a_relation(
+    parts: Splits, scene: Scene, random: FastRandom
+) -> tuple[int, str, int] | None:
+    if not random.chance(parts.world.relation_probability):
         return None
-    return dice.choose(relations_of(scene))
+    return random.choose(relations_of(scene))
 
 
 def _holders(pairs: frozenset[tuple[str, int]], name: str) -> list[int]:

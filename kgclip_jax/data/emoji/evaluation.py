@@ -9,11 +9,10 @@ from kgclip_jax.data.emoji.composition import SwapRule, draw_swap, swap_rules
 from kgclip_jax.data.emoji.render import Painter
 from kgclip_jax.data.emoji.scenes import draw_scene, scene_graph
 from kgclip_jax.data.emoji.world import EmojiWorld, Splits, splits
-from kgclip_jax.dice import Dice
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.scene_graph import SceneGraph, entails
-from kgclip_jax.random import generator
+from kgclip_jax.random import FastRandom, generator
 from kgclip_jax.types import Caption, CompositionSet, EvaluationSet, RetrievalSet, ZeroShotSet
 
 _EVERYTHING = Habits(leave_out=0.0, attribute=1.0, relation=1.0)
@@ -48,8 +47,8 @@ def evaluation_sets(world: EmojiWorld, size: int, items: int) -> list[Evaluation
     return sets
 
 
-def _dice(parts: Splits, name: str, index: int) -> Dice:
-    return Dice(generator(parts.world.seed, f"emoji evaluation {name}", index))
+def _random(parts: Splits, name: str, index: int) -> FastRandom:
+    return FastRandom(generator(parts.world.seed, f"emoji evaluation {name}", index))
 
 
 def _retrieval(parts: Splits, painter: Painter, items: int) -> RetrievalSet:
@@ -59,10 +58,10 @@ def _retrieval(parts: Splits, painter: Painter, items: int) -> RetrievalSet:
     crowd = _Crowd()
     images, captions = [], []
     for index in range(items):
-        dice = _dice(parts, name, index)
+        random = _random(parts, name, index)
         for _ in range(_ATTEMPTS):
-            scene = draw_scene(parts, dice, count=min(most, 2 + dice.below(most - 1)))
-            caption = describe(parts, scene, _EVERYTHING, dice)
+            scene = draw_scene(parts, random, count=min(most, 2 + random.below(most - 1)))
+            caption = describe(parts, scene, _EVERYTHING, random)
             if crowd.admits(scene_graph(parts, scene), caption):
                 break
         else:
@@ -105,7 +104,7 @@ def _zero_shot(
     images, labels = [], []
     for index in range(items):
         label = index % len(concepts)
-        scene = draw_scene(parts, _dice(parts, name, index), 1, concepts[label : label + 1])
+        scene = draw_scene(parts, _random(parts, name, index), 1, concepts[label : label + 1])
         images.append(painter.paint(scene))
         labels.append(label)
     names = [parts.concepts[concept].name for concept in concepts]
@@ -118,7 +117,7 @@ def _composition(
 ) -> CompositionSet:
     images, captions = [], []
     for index in range(items):
-        swap = draw_swap(rule, parts, _dice(parts, name, index))
+        swap = draw_swap(rule, parts, _random(parts, name, index))
         images.append(np.stack([painter.paint(scene) for scene in swap.scenes]))
         captions.append(swap.captions)
     return CompositionSet(name, np.stack(images), captions)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from kgclip_jax.data.emoji.caption_words import CONVERSE, DEFAULTS, FAMILIES
 from kgclip_jax.data.emoji.concepts import ARTISTS
 from kgclip_jax.data.emoji.layouts import EXTENTS, Point, place, relations_between
-from kgclip_jax.data.emoji.vocabulary import CONVERSE, DEFAULTS, FAMILIES
 from kgclip_jax.data.emoji.world import Splits
-from kgclip_jax.dice import Dice
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject
+from kgclip_jax.random import FastRandom
 
 _NATURAL_SHARE = 0.4  # of things keep their own colours
 _UPRIGHT_SHARE = 0.7
@@ -51,27 +51,30 @@ class Scene(NamedTuple):
 
 
 def draw_scene(
-    parts: Splits, dice: Dice, count: int | None = None, concepts: Sequence[int] | None = None
+    parts: Splits,
+    random: FastRandom,
+    count: int | None = None,
+    concepts: Sequence[int] | None = None,
 ) -> Scene:
     """Draw a scene that training may show: no unseen attribute-object or relation-object pair.
 
     Args:
         parts: the world.
-        dice: where the scene comes from.
+        random: where the scene comes from.
         count: how many things; None draws from 1 to `world.max_objects`.
         concepts: which concepts may occur; None means those of training.
 
     Raises:
         ConfigError: the pairs withheld leave no scene of that many things.
     """
-    count = count or 1 + dice.below(parts.world.max_objects)
+    count = count or 1 + random.below(parts.world.max_objects)
     concepts = concepts or parts.seen
-    overlapping = dice.chance(_OVERLAPPING_SHARE)
+    overlapping = random.chance(_OVERLAPPING_SHARE)
     for _ in range(_ATTEMPTS):
-        chosen = dice.sample(concepts, count)
+        chosen = random.sample(concepts, count)
         chosen.sort(key=lambda concept: not parts.concepts[concept].broad)
-        looks = [draw_look(parts, dice, concept) for concept in chosen]
-        scene = arrange(parts, dice, looks, overlapping)
+        looks = [draw_look(parts, random, concept) for concept in chosen]
+        scene = arrange(parts, random, looks, overlapping)
         if not has_unseen_relation(parts, scene):
             return scene
     raise ConfigError(
@@ -81,41 +84,41 @@ def draw_scene(
 
 
 def arrange(
-    parts: Splits, dice: Dice, looks: Sequence[Look], overlapping: bool | None = None
+    parts: Splits, random: FastRandom, looks: Sequence[Look], overlapping: bool | None = None
 ) -> Scene:
     """Put things in their places, before a background.
 
     Args:
         parts: the world.
-        dice: where the places come from.
+        random: where the places come from.
         looks: the things, the rearmost first.
         overlapping: have things overlap in pairs (of three, the first two), if they are broad
             enough to show it. None does so as often as in training.
     """
     if overlapping is None:
-        overlapping = dice.chance(_OVERLAPPING_SHARE)
+        overlapping = random.chance(_OVERLAPPING_SHARE)
     paired = looks[: len(looks) // 2 * 2]
     broad = all(parts.concepts[look.concept].broad for look in paired)
-    centres = place([EXTENTS[look.size] for look in looks], overlapping and broad, dice)
+    centres = place([EXTENTS[look.size] for look in looks], overlapping and broad, random)
     background = DEFAULTS["background"]
     if "background" in parts.world.families:
-        background = dice.choose(FAMILIES["background"])
+        background = random.choose(FAMILIES["background"])
     return Scene(tuple(map(Thing, looks, centres)), background)
 
 
-def draw_look(parts: Splits, dice: Dice, concept: int) -> Look:
+def draw_look(parts: Splits, random: FastRandom, concept: int) -> Look:
     """Draw an artist and attributes that training may show together with the concept."""
     allowed = parts.allowed
     sizes, orientations = allowed["size"][concept], allowed["orientation"][concept]
     colours = allowed["colour"][concept]
-    upright = not orientations or dice.chance(_UPRIGHT_SHARE)
-    natural = not colours or dice.chance(_NATURAL_SHARE)
+    upright = not orientations or random.chance(_UPRIGHT_SHARE)
+    natural = not colours or random.chance(_NATURAL_SHARE)
     return Look(
         concept,
-        dice.below(len(ARTISTS)),
-        dice.choose(sizes) if sizes else DEFAULTS["size"],
-        DEFAULTS["orientation"] if upright else dice.choose(orientations),
-        DEFAULTS["colour"] if natural else dice.choose(colours),
+        random.below(len(ARTISTS)),
+        random.choose(sizes) if sizes else DEFAULTS["size"],
+        DEFAULTS["orientation"] if upright else random.choose(orientations),
+        DEFAULTS["colour"] if natural else random.choose(colours),
     )
 
 

@@ -10,9 +10,8 @@ from kgclip_jax.data.emoji.captions import Habits, describe
 from kgclip_jax.data.emoji.render import Painter
 from kgclip_jax.data.emoji.scenes import Scene, draw_scene, scene_graph
 from kgclip_jax.data.emoji.world import EmojiWorld, Splits, splits
-from kgclip_jax.dice import Dice
 from kgclip_jax.knowledge.scene_graph import SceneGraph
-from kgclip_jax.random import generator
+from kgclip_jax.random import FastRandom, generator
 from kgclip_jax.types import Caption
 
 _REMEMBERED_SCENES = 8192  # about 1 KB each; epochs come back to them
@@ -51,7 +50,7 @@ class EmojiScenes:
             attribute=world.attribute_probability,
             relation=world.relation_probability,
         )
-        return describe(self._splits, self._scene(index), habits, Dice(rng))
+        return describe(self._splits, self._scene(index), habits, FastRandom(rng))
 
     def image(self, index: int, rng: np.random.Generator) -> UInt8[np.ndarray, "size size 3"]:
         """Paint scene `index`; nothing about the picture is left to `rng`.
@@ -74,7 +73,7 @@ class EmojiScenes:
         if not 0 <= index < len(self):
             raise IndexError(f"scene {index} of {len(self)}")
         rng = generator(self.world.seed, "emoji training scene", index)
-        return draw_scene(self._splits, Dice(rng))
+        return draw_scene(self._splits, FastRandom(rng))
 
     @cached_property
     def _splits(self) -> Splits:

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kgclip_jax.data.emoji.concepts import Concept, choose_concepts
-from kgclip_jax.data.emoji.vocabulary import (
+from kgclip_jax.data.emoji.caption_words import (
     CONVERSE,
     FAMILIES,
     LONGEST_RELATED,
     THING_FAMILIES,
 )
+from kgclip_jax.data.emoji.concepts import Concept, choose_concepts
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.random import generator
 

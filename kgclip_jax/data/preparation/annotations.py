@@ -20,7 +20,7 @@ from kgclip_jax.data.preparation.graph_counts import UNREADABLE_RECORD, Counts
 from kgclip_jax.data.preparation.parts import begin
 from kgclip_jax.data.preparation.plans import fingerprint
 from kgclip_jax.data.preparation.shards import sha256
-from kgclip_jax.data.readers.structure_clip import structure_clip_captions
+from kgclip_jax.data.readers.structure_clip_captions import structure_clip_captions
 from kgclip_jax.data.readers.visual_genome_graphs import graph_files, visual_genome_graphs
 from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import Skips

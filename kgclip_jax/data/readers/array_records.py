@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from array_record.python.array_record_data_source import ArrayRecordDataSource
 from array_record.python.array_record_module import ArrayRecordReader
-from grain.sources import ArrayRecordDataSource
 
 from kgclip_jax.data.preparation.manifest import MANIFEST, read_manifest
 from kgclip_jax.data.records import Record

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int, Int32, UInt64
 
 from kgclip_jax.batch import Triples
 from kgclip_jax.data.streams.base import Counts
-from kgclip_jax.data.triples import TripleTokenizer
+from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer
 from kgclip_jax.knowledge.hierarchy import Hierarchy
 from kgclip_jax.knowledge.negatives import Negative, NegativeSettings, make_negatives
 from kgclip_jax.knowledge.vocabulary import Vocabulary

@@ -6,6 +6,6 @@ negatives = make_negatives(caption, generator(seed, "negatives", position), sett
 
 from kgclip_jax.knowledge.negatives.making import MADE, make_negatives
 from kgclip_jax.knowledge.negatives.negative import Negative
-from kgclip_jax.knowledge.negatives.settings import NegativeSettings
+from kgclip_jax.knowledge.negatives.negative_config import NegativeSettings
 
 __all__ = ["MADE", "Negative", "NegativeSettings", "make_negatives"]

@@ -5,20 +5,20 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kgclip_jax.dice import Dice
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.negatives.negative import Negative
-from kgclip_jax.knowledge.negatives.replacements import Palette
-from kgclip_jax.knowledge.negatives.settings import (
+from kgclip_jax.knowledge.negatives.negative_config import (
     LACKS,
     REPLACEMENTS,
     SHUFFLES,
     SWAPS,
     NegativeSettings,
 )
+from kgclip_jax.knowledge.negatives.replacements import Palette
 from kgclip_jax.knowledge.negatives.truth import Truth
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.knowledge.vocabulary import Vocabulary
+from kgclip_jax.random import FastRandom
 from kgclip_jax.types import Caption
 
 MADE = "made"
@@ -60,13 +60,13 @@ def make_negatives(
         ConfigError: words should be replaced, and there is no vocabulary.
     """
     counts = Counter() if counts is None else counts
-    dice = Dice(rng, block=16)
+    random = FastRandom(rng, block=16)
     judge = _Judge(caption, known)
-    drafts = _drafts(caption, dice, settings, vocabulary)
+    drafts = _drafts(caption, random, settings, vocabulary)
     reasons: dict[str, str] = {}
     negatives: list[Negative] = []
     while drafts and len(negatives) < settings.count:
-        kind = _draw(settings.kinds, drafts, dice)
+        kind = _draw(settings.kinds, drafts, random)
         for negative in drafts[kind]:
             reason = judge.objection(negative)
             reasons[kind] = reason or NO_MORE
@@ -105,29 +105,31 @@ class _Judge:
 
 
 def _drafts(
-    caption: Caption, dice: Dice, settings: NegativeSettings, vocabulary: Vocabulary | None
+    caption: Caption, random: FastRandom, settings: NegativeSettings, vocabulary: Vocabulary | None
 ) -> dict[str, Iterator[Negative]]:
     text, graph = caption
     drafts: dict[str, Iterator[Negative]] = {}
     for kind in settings.kinds:
         if kind in SHUFFLES:
-            drafts[kind] = SHUFFLES[kind](text, graph, dice)
+            drafts[kind] = SHUFFLES[kind](text, graph, random)
         elif graph is None:
             drafts[kind] = iter(())
         elif kind in SWAPS:
-            drafts[kind] = SWAPS[kind](text, graph, dice)
+            drafts[kind] = SWAPS[kind](text, graph, random)
         elif vocabulary is None:
             raise ConfigError(f"negatives of the kind {kind} need a vocabulary")
         else:
             palette = Palette(vocabulary, settings.sibling_share)
-            drafts[kind] = REPLACEMENTS[kind](text, graph, dice, palette)
+            drafts[kind] = REPLACEMENTS[kind](text, graph, random, palette)
     return drafts
 
 
-def _draw(weights: dict[str, float], kinds: dict[str, Iterator[Negative]], dice: Dice) -> str:
+def _draw(
+    weights: dict[str, float], kinds: dict[str, Iterator[Negative]], random: FastRandom
+) -> str:
     """Draw one of the kinds that are left, by weight."""
     if len(kinds) > 1:
-        rest = dice.uniform() * sum([weights[kind] for kind in kinds])
+        rest = random.uniform() * sum([weights[kind] for kind in kinds])
         for kind in kinds:
             rest -= weights[kind]
             if rest < 0:

@@ -12,38 +12,38 @@ is None, and nothing keeps it from being true.
 
 from collections.abc import Iterator, Sequence
 
-from kgclip_jax.dice import Dice
 from kgclip_jax.knowledge.english import capitalise, decapitalise
 from kgclip_jax.knowledge.negatives.negative import Negative
 from kgclip_jax.knowledge.scene_graph import SceneGraph
+from kgclip_jax.random import FastRandom
 
 _TRIES = 4  # a shuffle may well give the same order again
 
 
-def shuffle(text: str, graph: SceneGraph | None, dice: Dice) -> Iterator[Negative]:
+def shuffle(text: str, graph: SceneGraph | None, random: FastRandom) -> Iterator[Negative]:
     """Shuffle the words in one of the four ways, or of the last two where there is no graph."""
     words = text.split()
     count = len(words)
     for _ in range(_TRIES if words else 0):
-        way = dice.below(4) if graph is not None else 2 + dice.below(2)
+        way = random.below(4) if graph is not None else 2 + random.below(2)
         if graph is not None and way < 2:
             nouns, adjectives = _marked(text, words, graph)
             others = sorted({*range(count)} - {*nouns, *adjectives})
-            order = shuffle_within(count, [others] if way else [nouns, adjectives], dice)
+            order = shuffle_within(count, [others] if way else [nouns, adjectives], random)
         elif way == 2:
-            order = shuffle_within(count, trigrams(count), dice)
+            order = shuffle_within(count, trigrams(count), random)
         else:
-            order = shuffle_blocks(trigrams(count), dice)
+            order = shuffle_blocks(trigrams(count), random)
         yield from _reordered(words, order, "shuffle")
 
 
-def swap_words(text: str, graph: SceneGraph | None, dice: Dice) -> Iterator[Negative]:
+def swap_words(text: str, graph: SceneGraph | None, random: FastRandom) -> Iterator[Negative]:
     """Exchange two words at random."""
     del graph  # it works on any text
     words = text.split()
     for _ in range(_TRIES if len(words) > 1 else 0):
         order = list(range(len(words)))
-        first, second = dice.sample(order, 2)
+        first, second = random.sample(order, 2)
         order[first], order[second] = second, first
         yield from _reordered(words, order, "swap_words")
 
@@ -53,21 +53,21 @@ def trigrams(count: int) -> list[list[int]]:
     return [list(range(start, min(start + 3, count))) for start in range(0, count, 3)]
 
 
-def shuffle_within(count: int, groups: Sequence[Sequence[int]], dice: Dice) -> list[int]:
+def shuffle_within(count: int, groups: Sequence[Sequence[int]], random: FastRandom) -> list[int]:
     """Return the places 0 ... count - 1 with those of each group shuffled among themselves."""
     order = list(range(count))
     for group in groups:
         mixed = list(group)
-        dice.shuffle(mixed)
+        random.shuffle(mixed)
         for position, source in zip(group, mixed, strict=True):
             order[position] = source
     return order
 
 
-def shuffle_blocks(blocks: Sequence[Sequence[int]], dice: Dice) -> list[int]:
+def shuffle_blocks(blocks: Sequence[Sequence[int]], random: FastRandom) -> list[int]:
     """Return the places of all blocks, whole blocks shuffled."""
     mixed = list(blocks)
-    dice.shuffle(mixed)
+    random.shuffle(mixed)
     return [position for block in mixed for position in block]
 
 

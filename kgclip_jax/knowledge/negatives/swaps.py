@@ -18,7 +18,6 @@ singular or both plural, and attributes when they are of one shape (see
 from collections.abc import Iterator
 from itertools import chain, combinations
 
-from kgclip_jax.dice import Dice
 from kgclip_jax.knowledge.english import determiner_before, plural, words_at
 from kgclip_jax.knowledge.negatives.negative import Negative
 from kgclip_jax.knowledge.negatives.rewriting import (
@@ -30,6 +29,7 @@ from kgclip_jax.knowledge.negatives.rewriting import (
 )
 from kgclip_jax.knowledge.scene_graph import Attribute, SceneGraph, SceneObject, Span
 from kgclip_jax.knowledge.vocabulary import attribute_shape
+from kgclip_jax.random import FastRandom
 
 # Words for the stage, not for a thing on it.
 SCENERY = frozenset(("background", "foreground"))
@@ -38,14 +38,14 @@ Phrase = tuple[Span, str]  # words of a caption, and what its graph calls them (
 
 
 def swap_objects(
-    text: str, graph: SceneGraph, dice: Dice, *, related: bool = False
+    text: str, graph: SceneGraph, random: FastRandom, *, related: bool = False
 ) -> Iterator[Negative]:
     """Exchange two nouns.
 
     Args:
         text: the caption.
         graph: what it says.
-        dice: decides the order.
+        random: decides the order.
         related: only those that a relation ties together.
     """
     objects = graph.objects
@@ -56,7 +56,7 @@ def swap_objects(
         pairs = [(objects[first], objects[second]) for first, second in ties]
     else:
         pairs = list(combinations(objects, 2))
-    for one, other in dice.in_any_order(pairs):
+    for one, other in random.in_any_order(pairs):
         if (
             one.name != other.name
             and (nouns := _interchangeable(text, one, other))
@@ -65,7 +65,7 @@ def swap_objects(
             yield negative
 
 
-def swap_attributes(text: str, graph: SceneGraph, dice: Dice) -> Iterator[Negative]:
+def swap_attributes(text: str, graph: SceneGraph, random: FastRandom) -> Iterator[Negative]:
     """Exchange attributes of two objects; neither has the other's attribute already."""
     bearers = [thing for thing in graph.objects if thing.attributes]
     pairs = [
@@ -78,15 +78,15 @@ def swap_attributes(text: str, graph: SceneGraph, dice: Dice) -> Iterator[Negati
         and not (_has(other, first) or _has(one, second))
         and _shape(text, first.span) == _shape(text, second.span)
     ]
-    for one, other in dice.in_any_order(pairs):
+    for one, other in random.in_any_order(pairs):
         if negative := _exchange_names(text, graph, one, other, kind="swap_attributes"):
             yield negative
 
 
-def swap_relation(text: str, graph: SceneGraph, dice: Dice) -> Iterator[Negative]:
+def swap_relation(text: str, graph: SceneGraph, random: FastRandom) -> Iterator[Negative]:
     """Exchange subject and object of a relation, each with its article and attributes."""
     objects = graph.objects
-    for subject, _, thing, _ in dice.in_any_order(list(graph.relations)):
+    for subject, _, thing, _ in random.in_any_order(list(graph.relations)):
         if (
             subject != thing
             and _interchangeable(text, objects[subject], objects[thing])
@@ -95,9 +95,11 @@ def swap_relation(text: str, graph: SceneGraph, dice: Dice) -> Iterator[Negative
             yield negative
 
 
-def structure_clip(text: str, graph: SceneGraph, dice: Dice) -> Iterator[Negative]:
+def structure_clip(text: str, graph: SceneGraph, random: FastRandom) -> Iterator[Negative]:
     """Exchange attributes; where no such swap is left, the nouns of a relation."""
-    return chain(swap_attributes(text, graph, dice), swap_objects(text, graph, dice, related=True))
+    return chain(
+        swap_attributes(text, graph, random), swap_objects(text, graph, random, related=True)
+    )
 
 
 def _exchange_names(

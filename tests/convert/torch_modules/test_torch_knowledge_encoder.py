@@ -15,7 +15,7 @@ from kgclip_jax.convert import knowledge
 from kgclip_jax.convert.rules import to_theirs
 from kgclip_jax.convert.torch_modules.knowledge_encoder import KnowledgeEncoder
 from kgclip_jax.convert.weights import write_safetensors
-from kgclip_jax.data.tokenization.settings import ClipBpe
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset

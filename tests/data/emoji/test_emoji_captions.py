@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgclip_jax.data.emoji.captions import Habits, describe
-from kgclip_jax.data.emoji.concepts import catalogue
-from kgclip_jax.data.emoji.scenes import draw_scene, scene_graph
-from kgclip_jax.data.emoji.vocabulary import (
+from kgclip_jax.data.emoji.caption_words import (
     ASIDE,
     BACKGROUNDS,
     BETWEEN,
@@ -24,11 +21,13 @@ from kgclip_jax.data.emoji.vocabulary import (
     SYNONYMS,
     UNRELATED,
 )
+from kgclip_jax.data.emoji.captions import Habits, describe
+from kgclip_jax.data.emoji.concepts import catalogue
+from kgclip_jax.data.emoji.scenes import draw_scene, scene_graph
 from kgclip_jax.data.emoji.world import MIN_WORDS, EmojiWorld, splits
-from kgclip_jax.dice import Dice
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.scene_graph import SceneGraph, entails
-from kgclip_jax.random import generator
+from kgclip_jax.random import FastRandom, generator
 from kgclip_jax.types import Caption
 
 WORLD = EmojiWorld(concepts=200, max_objects=4)
@@ -37,9 +36,9 @@ probabilities = st.sampled_from([0.0, 0.3, 0.7, 1.0])
 
 
 def caption_of(world: EmojiWorld, habits: Habits, seed: int) -> tuple[SceneGraph, Caption]:
-    dice = Dice(generator(0, "test", seed))
-    scene = draw_scene(splits(world), dice)
-    return scene_graph(splits(world), scene), describe(splits(world), scene, habits, dice)
+    random = FastRandom(generator(0, "test", seed))
+    scene = draw_scene(splits(world), random)
+    return scene_graph(splits(world), scene), describe(splits(world), scene, habits, random)
 
 
 @given(
@@ -103,10 +102,10 @@ def test_habits_rule_how_much_is_told() -> None:
 
 def test_a_scene_is_told_in_many_ways() -> None:
     parts = splits(WORLD)
-    scene = draw_scene(parts, Dice(generator(0, "scene")), count=3)
+    scene = draw_scene(parts, FastRandom(generator(0, "scene")), count=3)
     habits = Habits(0.3, 0.5, 0.7)
     texts = {
-        describe(parts, scene, habits, Dice(generator(0, "caption", epoch))).text
+        describe(parts, scene, habits, FastRandom(generator(0, "caption", epoch))).text
         for epoch in range(300)
     }
     assert len(texts) > 200

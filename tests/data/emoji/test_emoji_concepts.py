@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from kgclip_jax.data.emoji import concepts
+from kgclip_jax.data.emoji.caption_words import ASIDE, BETWEEN, FAMILIES, SYNONYMS
 from kgclip_jax.data.emoji.concepts import ARTISTS, Concept, catalogue, choose_concepts
-from kgclip_jax.data.emoji.vocabulary import ASIDE, BETWEEN, FAMILIES, SYNONYMS
 from kgclip_jax.errors import ConfigError, DataError
 
 

@@ -13,10 +13,9 @@ from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld, evaluation_sets
 from kgclip_jax.data.emoji.composition import Swap, draw_swap, swap_rules
 from kgclip_jax.data.emoji.scenes import Scene, scene_graph
 from kgclip_jax.data.emoji.world import splits
-from kgclip_jax.dice import Dice
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.scene_graph import entails
-from kgclip_jax.random import generator
+from kgclip_jax.random import FastRandom, generator
 from kgclip_jax.types import CompositionSet, RetrievalSet, ZeroShotSet, words_of
 
 WORLD = EmojiWorld(concepts=60, unseen_concepts=10, scenes=1000)
@@ -38,7 +37,7 @@ def sets() -> dict[str, RetrievalSet | ZeroShotSet | CompositionSet]:
 
 def swaps(kind: str, count: int = ITEMS) -> list[Swap]:
     rule = swap_rules(PARTS)[kind]
-    return [draw_swap(rule, PARTS, Dice(generator(0, "test", i))) for i in range(count)]
+    return [draw_swap(rule, PARTS, FastRandom(generator(0, "test", i))) for i in range(count)]
 
 
 def pairs(scene: Scene) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:

@@ -7,15 +7,14 @@ import pytest
 from PIL import Image
 
 from kgclip_jax.data.emoji.atlas import Atlas
+from kgclip_jax.data.emoji.caption_words import FAMILIES
 from kgclip_jax.data.emoji.concepts import ARTISTS
 from kgclip_jax.data.emoji.layouts import EXTENTS
 from kgclip_jax.data.emoji.render import Painter
 from kgclip_jax.data.emoji.scenes import Look, Scene, Thing, draw_scene
-from kgclip_jax.data.emoji.vocabulary import FAMILIES
 from kgclip_jax.data.emoji.world import EmojiWorld, splits
-from kgclip_jax.dice import Dice
 from kgclip_jax.errors import DataError
-from kgclip_jax.random import generator
+from kgclip_jax.random import FastRandom, generator
 
 PARTS = splits(EmojiWorld(concepts=60, max_objects=4, families=("size", "orientation")))
 
@@ -44,7 +43,7 @@ def pillow_picture(scene: Scene, size: int) -> np.ndarray:
 def test_pictures_agree_with_pillow(size: int) -> None:
     painter = Painter(PARTS, size)
     for index in range(40):
-        scene = draw_scene(PARTS, Dice(generator(0, "test", index)))
+        scene = draw_scene(PARTS, FastRandom(generator(0, "test", index)))
         picture = painter.paint(scene)
         assert picture.shape == (size, size, 3)
         difference = np.abs(picture.astype(int) - pillow_picture(scene, size))
@@ -55,7 +54,7 @@ def test_pictures_agree_with_pillow(size: int) -> None:
 def test_painting_leaves_the_next_canvas_blank() -> None:
     painter = Painter(PARTS, 32)
     empty = Scene((), "white")
-    painter.paint(draw_scene(PARTS, Dice(generator(0, "test"))))
+    painter.paint(draw_scene(PARTS, FastRandom(generator(0, "test"))))
     assert (painter.paint(empty) == 255).all()
 
 

@@ -7,24 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kgclip_jax.data.emoji.caption_words import CONVERSE, FAMILIES
 from kgclip_jax.data.emoji.layouts import EXTENTS, place
 from kgclip_jax.data.emoji.render import Painter
 from kgclip_jax.data.emoji.scenes import Scene, Thing, draw_scene, relations_of, scene_graph
-from kgclip_jax.data.emoji.vocabulary import CONVERSE, FAMILIES
 from kgclip_jax.data.emoji.world import EmojiWorld, splits
-from kgclip_jax.dice import Dice
 from kgclip_jax.errors import ConfigError
-from kgclip_jax.random import generator
+from kgclip_jax.random import FastRandom, generator
 
 WORLD = EmojiWorld(concepts=60, max_objects=4, unseen_pair_share=0.15)
 
 
-def dice(index: int) -> Dice:
-    return Dice(generator(0, "test", index))
+def random(index: int) -> FastRandom:
+    return FastRandom(generator(0, "test", index))
 
 
 def scenes(world: EmojiWorld, count: int) -> list[Scene]:
-    return [draw_scene(splits(world), dice(index)) for index in range(count)]
+    return [draw_scene(splits(world), random(index)) for index in range(count)]
 
 
 def test_training_never_shows_what_is_held_out() -> None:
@@ -72,7 +71,7 @@ def test_boxes_stay_inside_and_overlap_only_in_pairs(
     sizes: list[str], overlapping: bool, seed: int
 ) -> None:
     extents = [EXTENTS[size] for size in sizes]
-    centres = place(extents, overlapping, dice(seed))
+    centres = place(extents, overlapping, random(seed))
     for (x, y), extent in zip(centres, extents, strict=True):
         assert extent / 2 - 1e-9 <= x <= 1 - extent / 2 + 1e-9
         assert extent / 2 - 1e-9 <= y <= 1 - extent / 2 + 1e-9
@@ -93,7 +92,7 @@ def test_boxes_stay_inside_and_overlap_only_in_pairs(
 @settings(max_examples=200, deadline=None)
 def test_two_boxes_can_change_places(first: str, second: str, overlapping: bool, seed: int) -> None:
     extents = [EXTENTS[first], EXTENTS[second]]
-    centres = place(extents, overlapping, dice(seed))
+    centres = place(extents, overlapping, random(seed))
     for point in centres:
         assert all(max(extents) / 2 - 1e-9 <= c <= 1 - max(extents) / 2 + 1e-9 for c in point)
 
@@ -103,7 +102,7 @@ def test_places_do_not_depend_on_who_is_painted_first() -> None:
     for count in (2, 3):
         counts: Counter[str] = Counter()
         for index in range(600):
-            scene = draw_scene(splits(WORLD), dice(index), count)
+            scene = draw_scene(splits(WORLD), random(index), count)
             counts.update(name for a, name, b in relations_of(scene) if (a, b) == (0, count - 1))
         for name in ("left of", "above"):
             share = counts[name] / (counts[name] + counts[CONVERSE[name]])
@@ -166,4 +165,4 @@ def test_an_impossible_world_says_so() -> None:
         unseen_relations=frozenset((name, c) for name in CONVERSE for c in parts.seen)
     )
     with pytest.raises(ConfigError, match="lower unseen_pair_share"):
-        draw_scene(lonely, dice(0), count=2)
+        draw_scene(lonely, random(0), count=2)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from kgclip_jax.data.emoji.vocabulary import CONVERSE
+from kgclip_jax.data.emoji.caption_words import CONVERSE
 from kgclip_jax.data.emoji.world import EmojiWorld, splits
 from kgclip_jax.errors import ConfigError
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from kgclip_jax.data.readers.structure_clip import structure_clip_captions
+from kgclip_jax.data.readers.structure_clip_captions import structure_clip_captions
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
 from kgclip_jax.knowledge.triples import from_triples

@@ -23,7 +23,7 @@ from kgclip_jax.data.streams.captions import joined_order, largest_unit
 from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary, text_ids
 from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.data.triples import TripleTokenizer
+from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.models.rows import concat_rows

@@ -10,7 +10,7 @@ from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
 
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.json_tokenizer import JsonTokenizer
-from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson, make_tokenizer
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.types import Tokenizer
 

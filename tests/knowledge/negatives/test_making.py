@@ -8,11 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld
-from kgclip_jax.data.emoji.vocabulary import ASIDE, BETWEEN, SYNONYMS
+from kgclip_jax.data.emoji.caption_words import ASIDE, BETWEEN, SYNONYMS
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.negatives import MADE, Negative, NegativeSettings, make_negatives
-from kgclip_jax.knowledge.negatives.settings import LACKS, REARRANGEMENTS, REPLACEMENTS, SHUFFLES
+from kgclip_jax.knowledge.negatives.negative_config import (
+    LACKS,
+    REARRANGEMENTS,
+    REPLACEMENTS,
+    SHUFFLES,
+)
 from kgclip_jax.knowledge.scene_graph import Attribute, SceneGraph, SceneObject, entails
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator

@@ -2,12 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgclip_jax.dice import Dice
 from kgclip_jax.knowledge.hierarchy import Hierarchy
+from kgclip_jax.knowledge.negatives.negative_config import REPLACEMENTS
 from kgclip_jax.knowledge.negatives.replacements import Palette
-from kgclip_jax.knowledge.negatives.settings import REPLACEMENTS
 from kgclip_jax.knowledge.vocabulary import Vocabulary
-from kgclip_jax.random import generator
+from kgclip_jax.random import FastRandom, generator
 from kgclip_jax.types import Caption
 from tests.knowledge.worded import captions, worded
 
@@ -25,7 +24,7 @@ def texts(caption: Caption, kind: str, hierarchy: Hierarchy | None = None, share
     return {
         negative.text
         for seed in range(40)
-        for negative in REPLACEMENTS[kind](*caption, Dice(generator(seed, "test")), palette)
+        for negative in REPLACEMENTS[kind](*caption, FastRandom(generator(seed, "test")), palette)
     }
 
 
@@ -84,8 +83,8 @@ def test_nothing_to_replace(kind: str) -> None:
 @given(captions(), st.sampled_from(sorted(REPLACEMENTS)), st.integers(0, 99))
 def test_one_name_changes(caption: Caption, kind: str, seed: int) -> None:
     palette = Palette(Vocabulary(TRAINING), 0.0)
-    dice = Dice(generator(seed, "test"))
-    for text, graph, made, _ in REPLACEMENTS[kind](*caption, dice, palette):
+    random = FastRandom(generator(seed, "test"))
+    for text, graph, made, _ in REPLACEMENTS[kind](*caption, random, palette):
         assert made == kind
         old, new = names(caption), names(Caption(text, graph))
         changed = [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]]

@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgclip_jax.dice import Dice
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.negatives.negative import Negative
-from kgclip_jax.knowledge.negatives.settings import REARRANGEMENTS
+from kgclip_jax.knowledge.negatives.negative_config import REARRANGEMENTS
 from kgclip_jax.knowledge.scene_graph import Attribute, SceneGraph, SceneObject
-from kgclip_jax.random import generator
+from kgclip_jax.random import FastRandom, generator
 from kgclip_jax.types import Caption
 from tests.knowledge.worded import NOUNS, PREDICATES, captions, worded
 
@@ -23,7 +22,7 @@ LEMMAS |= {between: name for name, between in PREDICATES.items()}
 
 def swapped(caption: Caption, kind: str, seed: int = 0) -> list[Negative]:
     assert caption.graph is not None
-    return list(REARRANGEMENTS[kind](*caption, Dice(generator(seed, "test"))))
+    return list(REARRANGEMENTS[kind](*caption, FastRandom(generator(seed, "test"))))
 
 
 def texts(marked: str, kind: str) -> set[str]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from kgclip_jax.dice import Dice
 from kgclip_jax.knowledge.negatives.negative import Negative
 from kgclip_jax.knowledge.negatives.replacements import (
     replace_attribute,
@@ -18,13 +17,14 @@ from kgclip_jax.knowledge.negatives.swaps import (
     swap_relation,
 )
 from kgclip_jax.knowledge.scene_graph import SceneGraph
+from kgclip_jax.random import FastRandom
 from kgclip_jax.schema import check, suggestion
 
 SWAPS = {
     rule.__name__: rule for rule in (swap_objects, swap_attributes, swap_relation, structure_clip)
 }
 SHUFFLES = {rule.__name__: rule for rule in (shuffle, swap_words)}
-REARRANGEMENTS: dict[str, Callable[[str, SceneGraph, Dice], Iterator[Negative]]] = {
+REARRANGEMENTS: dict[str, Callable[[str, SceneGraph, FastRandom], Iterator[Negative]]] = {
     **SWAPS,
     **SHUFFLES,
 }

@@ -6,19 +6,49 @@ is told how words belong together and, by `converses`, which relations are the s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32
 
-from kgclip_jax.batch import Triples
-from kgclip_jax.data.tokenization.settings import TokenizerSettings, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import TokenizerSettings, make_tokenizer
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.converses import Converses, canonical
 from kgclip_jax.knowledge.triples import Triple, to_triples
-from kgclip_jax.models import spec
+from kgclip_jax.batch import Triples
 from kgclip_jax.types import Text, Tokenizer
 
 _REMEMBERED = 100_000  # elements; there are few different ones
+
+
+@runtime_checkable
+class TripleReader(Protocol):
+    """What a knowledge encoder reads, as `kgclip_jax.models.spec.KnowledgeEncoder` says it."""
+
+    @property
+    def triples(self) -> int:
+        """Most triples of a text."""
+        ...
+
+    @property
+    def element_length(self) -> int:
+        """Tokens of a subject, relation or object."""
+        ...
+
+    @property
+    def elements(self) -> str:
+        """Whose tokens they are: "text", the text tower's, or "wordpiece"."""
+        ...
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Number of token ids, for word pieces."""
+        ...
+
+    @property
+    def converses(self) -> Converses:
+        """Relations that are read by canonical names."""
+        ...
 
 
 @dataclass
@@ -78,7 +108,7 @@ class TripleTokenizer:
 
 
 def triple_tokenizer(
-    knowledge: spec.KnowledgeEncoder | None,
+    knowledge: TripleReader | None,
     text: TokenizerSettings,
     elements: TokenizerSettings | None,
 ) -> TripleTokenizer | None:

@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 import pytest
 
-from kgclip_jax.data import triples as module
+from kgclip_jax.data.tokenization import triple_tokenizer as module
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.data.tokenization.settings import ClipBpe
-from kgclip_jax.data.triples import TripleTokenizer, triple_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
+from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer, triple_tokenizer
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.models.spec import KnowledgeEncoder, Transformer
