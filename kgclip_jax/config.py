@@ -13,7 +13,7 @@ from typing import Any
 from ml_collections import ConfigDict, config_dict
 
 from kgclip_jax import schema
-from kgclip_jax.data.evaluation_settings import HeldOut
+from kgclip_jax.data.evaluation_config import HeldOut
 from kgclip_jax.data.settings import Data, EmojiSource
 from kgclip_jax.data.tokenization.settings import ClipBpe, TokenizerJson
 from kgclip_jax.errors import ConfigError

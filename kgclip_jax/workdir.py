@@ -101,12 +101,12 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_atomically(path, json.dumps(value, indent=2) + "\n")
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace a file by a new version, whole or not at all. Raises UserError on a disk error."""
     temporary = path.with_name(f".{path.name}.partial")
     with writing(path):
         try:
-            temporary.write_text(text)
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.settings import ClipBpe
 from kgclip_jax.data.triples import triple_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
+from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.spec import KnowledgeEncoder
@@ -27,7 +28,7 @@ from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.training.settings import Optimizer
 from kgclip_jax.training.step import TrainState
-from kgclip_jax.types import Caption, Encoder
+from kgclip_jax.types import Caption
 from kgclip_jax.workdir import Workdir, write_json
 from tests.knowledge.worded import worded
 

@@ -158,7 +158,7 @@ def _examples(examples: Examples) -> Markup:
             tag("blockquote", words_of(data.captions[caption])),
             tag(
                 "div",
-                *[_found_image(data.images[f.candidate], f) for f in found],
+                *[_found_image(data.pictures[f.candidate], f) for f in found],
                 class_="pictures",
             ),
             class_="example card",
@@ -168,7 +168,7 @@ def _examples(examples: Examples) -> Markup:
     pictures = [
         tag(
             "div",
-            _picture(data.images[image], "the picture asked for"),
+            _picture(data.pictures[image], "the picture asked for"),
             tag("ol", *[_found_caption(words_of(data.captions[f.candidate]), f) for f in found]),
             class_="example card described",
         )

@@ -13,8 +13,8 @@ from kgclip_jax.data.texts import TextMaker, count_vocabulary
 from kgclip_jax.data.tokenization.settings import TokenizerSettings, make_tokenizer
 from kgclip_jax.data.triples import triple_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError
-from kgclip_jax.evaluation.evaluate import check_sets, evaluate
 from kgclip_jax.evaluation.result import render_table
+from kgclip_jax.evaluation.tasks import check_sets, evaluate
 from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.knowledge.hierarchy import read_hierarchy
 from kgclip_jax.knowledge.negatives import NegativeSettings

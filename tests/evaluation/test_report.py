@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kgclip_jax.data.evaluation_sets import ChoiceSet, RetrievalSet
+from kgclip_jax.data.questions import ask_to_match
 from kgclip_jax.errors import UserError
-from kgclip_jax.evaluation.evaluate import evaluate
 from kgclip_jax.evaluation.examples import retrieval_examples
 from kgclip_jax.evaluation.report import NextStep, write_report
 from kgclip_jax.evaluation.style import STYLE
-from kgclip_jax.types import CompositionSet, RetrievalSet
+from kgclip_jax.evaluation.tasks import evaluate
+from tests.array_pictures import ArrayPictures
 
 HOSTILE = "<script>alert('1')</script> & \"quoted\" <img src=https://example.org/x.png>"
 METRICS = [
@@ -63,9 +65,10 @@ def run(table_encoder, random_units):
     captions = [f"{HOSTILE} {i}" for i in range(8)]
     vectors = random_units(0, 8, 16)
     encoder = table_encoder(vectors, dict(zip(captions, vectors, strict=True)))
-    data = RetrievalSet(HOSTILE, images, captions, np.arange(8))
-    pairs = list(zip(captions[:4], captions[4:], strict=True))
-    swaps = CompositionSet("swaps", np.stack([images[:4], images[4:]], axis=1), pairs)
+    pictures = ArrayPictures(images)
+    data = RetrievalSet(HOSTILE, pictures, captions, np.arange(8))
+    questions = ask_to_match([((i, i), (i + 4, i + 4)) for i in range(4)], both_at_once=False)
+    swaps = ChoiceSet("swaps", pictures, captions, questions)
     return {
         "metrics": METRICS,
         "results": evaluate(encoder, [data, swaps]),
@@ -109,14 +112,15 @@ def test_pictures_are_those_of_the_set(tmp_path, run):
     for source, one in zip(sources, found, strict=False):
         payload = base64.b64decode(source.removeprefix("data:image/png;base64,"))
         picture = np.asarray(Image.open(BytesIO(payload)))
-        np.testing.assert_array_equal(picture, data.images[one.candidate])
+        np.testing.assert_array_equal(picture, data.pictures[one.candidate])
     assert found[0].candidate == caption
     assert page.classes("right") == 4
 
 
 def test_large_pictures_are_scaled_down(tmp_path, run):
     examples = run["examples"]
-    large = examples.data._replace(images=examples.data.images.repeat(20, 1).repeat(20, 2))
+    images = examples.data.pictures.images.repeat(20, 1).repeat(20, 2)
+    large = examples.data._replace(pictures=ArrayPictures(images))
     page = write(tmp_path, run, examples=examples._replace(data=large))
     source = next(attributes["src"] for name, attributes in page.tags if name == "img")
     picture = Image.open(BytesIO(base64.b64decode(source.split(",")[1])))
