@@ -9,7 +9,7 @@ files:
     --config.evaluation.pictures.classes=classes.json
     --config.evaluation.pictures.templates=templates.json
 
-`kgclip_jax/data/evaluation_settings.py` says how to get ImageNet's.
+`kgclip_jax/data/evaluation_config.py` says how to get ImageNet's.
 """
 
 from ml_collections import ConfigDict

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from kgclip_jax import schema
-from kgclip_jax.data.evaluation_settings import HeldOut
+from kgclip_jax.data.evaluation_config import HeldOut
 from kgclip_jax.data.sources import Data
 from kgclip_jax.data.streams.base import STREAMS, StreamConfig
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson

@@ -6,13 +6,14 @@ from types import MappingProxyType
 
 from kgclip_jax.data.classification import classification_set
 from kgclip_jax.data.emoji.evaluation import evaluation_sets as emoji_sets
-from kgclip_jax.data.evaluation_settings import ClassificationFolder, HeldOut
+from kgclip_jax.data.evaluation_config import ClassificationFolder, HeldOut
+from kgclip_jax.data.evaluation_sets import EvaluationSet
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.photographs import retrieval_set
 from kgclip_jax.data.readers.open_records import open_records
 from kgclip_jax.data.sources import Data, EmojiSource, SourceConfig
 from kgclip_jax.data.suites import composition_set
 from kgclip_jax.models.spec import Vision
-from kgclip_jax.types import EvaluationSet
 
 def evaluation_sets(
     sources: Iterable[SourceConfig],
@@ -20,37 +21,23 @@ def evaluation_sets(
     vision: Vision,
     others: Mapping[str, HeldOut] = MappingProxyType({}),
 ) -> list[EvaluationSet]:
-    """Build the held-out sets of all sources and those beside them, pictures included.
+    """List the held-out sets of all sources and those beside them; no picture is read yet.
 
     Raises:
         DataError: when one of them is missing or malformed, or has too many bad records.
     """
+    transform = EvaluationTransform(vision.image_size, vision.resize, vision.interpolation)
     sets: list[EvaluationSet] = []
     for settings in sources:
         if isinstance(settings, EmojiSource):
             if settings.evaluation_items:
-                size, items = vision.image_size, settings.evaluation_items
-                sets.extend(emoji_sets(settings.world, size, items))
+                sets.extend(emoji_sets(settings.world, transform.size, settings.evaluation_items))
         elif (held_out := settings.held_out()) is not None:
             records = open_records(held_out, Path(data.path), bad_share=data.bad_share)
-            sets.append(
-                retrieval_set(
-                    records,
-                    vision.image_size,
-                    vision.resize,
-                    vision.interpolation,
-                    bad_share=data.bad_share,
-                )
-            )
-    return sets + [_held_out_set(name, others[name], data.path, vision) for name in others]
-
-
-def _held_out_set(name: str, settings: HeldOut, path: str, vision: Vision) -> EvaluationSet:
-    size, resize, interpolation = vision.image_size, vision.resize, vision.interpolation
-    if isinstance(settings, ClassificationFolder):
-        return classification_set(
-            settings, path, name=name, size=size, resize=resize, interpolation=interpolation
-        )
-    return composition_set(
-        settings, path, name=name, size=size, resize=resize, interpolation=interpolation
-    )
+            sets.append(retrieval_set(records, transform, bad_share=data.bad_share))
+    for name, other in others.items():
+        if isinstance(other, ClassificationFolder):
+            sets.append(classification_set(other, data.path, name=name, transform=transform))
+        else:
+            sets.append(composition_set(other, data.path, name=name, transform=transform))
+    return sets

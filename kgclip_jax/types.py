@@ -1,7 +1,7 @@
 """Texts, sources, tokenizers, encoders and evaluation sets: what rooms hand to each other."""
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32, UInt8
@@ -79,100 +79,4 @@ class Tokenizer(Protocol):
 
     def lengths(self, tokens: Int[np.ndarray, "texts n"]) -> Int[np.ndarray, " texts"]:
         """Return how many tokens of each row matter to a causal tower."""
-        ...
-
-
-class RetrievalSet(NamedTuple):
-    """Images and captions; `owners[c]` is the index of the image that caption c describes."""
-
-    name: str
-    images: UInt8[np.ndarray, "images size size 3"]
-    captions: Sequence[Text]
-    owners: Int[np.ndarray, " captions"]
-
-
-class ZeroShotSet(NamedTuple):
-    """Images of known classes; their texts are templates ("a photo of {}") filled with names."""
-
-    name: str
-    images: UInt8[np.ndarray, "images size size 3"]
-    labels: Int[np.ndarray, " images"]
-    class_names: Sequence[str]
-    templates: Sequence[str]
-
-
-class CompositionSet(NamedTuple):
-    """Pairs of pictures and captions of equal words: picture j of an item fits caption j alone."""
-
-    name: str
-    images: UInt8[np.ndarray, "items 2 size size 3"]
-    captions: Sequence[tuple[Text, Text]]
-
-
-@runtime_checkable
-class Pictures(Protocol):
-    """Pictures that are read when they are needed, because they are too many to hold."""
-
-    def __len__(self) -> int: ...
-
-    def batches(
-        self,
-    ) -> Iterator[tuple[UInt8[np.ndarray, "b size size 3"], Bool[np.ndarray, " b"]]]:
-        """Read all pictures in their order, and tell which could be read (others are black).
-
-        Raises DataError when too many cannot be read.
-        """
-        ...
-
-
-class Question(NamedTuple):
-    """One number of a suite: the share of decisions that come out right.
-
-    A pair is (anchor, text); it is scored by the dot product of their embeddings, or, where the
-    anchor is a text too, by their cosine. A decision is right when each of its right pairs scores
-    strictly higher than the wrong pair in the same place.
-
-    Attributes:
-        metric: what tables call the number.
-        right: pairs that fit. Decisions with fewer comparisons repeat one of them.
-        wrong: pairs that do not.
-        chance: expected share for scores without knowledge.
-        clusters: decisions of one cluster depend on each other and are resampled together.
-        groups: the number is the mean of the means of these groups; None for the plain mean.
-        anchors: what the first index of a pair counts: pictures, or texts of the set.
-        blind_to: what the blind row beneath keeps from the scorer; None for no such row.
-    """
-
-    metric: str
-    right: Int[np.ndarray, "decisions comparisons 2"]
-    wrong: Int[np.ndarray, "decisions comparisons 2"]
-    chance: float
-    clusters: Int[np.ndarray, " decisions"]
-    groups: Int[np.ndarray, " decisions"] | None = None
-    anchors: Literal["pictures", "texts"] = "pictures"
-    blind_to: Literal["pictures", "texts"] | None = "pictures"
-
-
-class ChoiceSet(NamedTuple):
-    """Pictures, texts, and questions which of them belong together."""
-
-    name: str
-    pictures: Pictures
-    texts: Sequence[Text]
-    questions: Sequence[Question]
-
-
-EvaluationSet = RetrievalSet | ZeroShotSet | CompositionSet | ChoiceSet
-
-
-@runtime_checkable
-class Encoder(Protocol):
-    """Anything that embeds pictures and texts into one space; a pair's score is the dot product."""
-
-    def encode_image(self, images: UInt8[np.ndarray, "b size size 3"]) -> Float[np.ndarray, "b d"]:
-        """Embed pictures of the encoder's own size."""
-        ...
-
-    def encode_text(self, texts: Sequence[Text]) -> Float[np.ndarray, "b d"]:
-        """Embed texts, with their scene graphs where the encoder reads them."""
         ...

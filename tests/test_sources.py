@@ -12,6 +12,7 @@ from kgclip_jax.knowledge.scene_graph import SceneGraph, SceneObject
 from kgclip_jax.models.presets import preset
 from kgclip_jax.random import generator
 from kgclip_jax.sources import evaluation_sets, training_sources
+from tests.array_pictures import all_images
 from tests.data.readers.layouts import LAYOUTS, drawn
 
 
@@ -47,7 +48,7 @@ def test_pictures_are_prepared_as_the_model_wants_them(tmp_path, vision):
     shards = stored(tmp_path / "shards", "array_record", evaluation_folder="shards")
     (result,) = evaluation_sets(Data({"x": shards}, path=str(tmp_path)), vision)
     contents = {p.captions[0]: p.content for p in drawn(5)}
-    for index, image in enumerate(result.images):
+    for index, image in enumerate(all_images(result.pictures)):
         content = contents[np.array(result.captions)[result.owners == index][0]]
         expected = evaluation_transform(content, 16, "squash", "bilinear")
         np.testing.assert_array_equal(image, expected)

@@ -14,19 +14,16 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, UInt8
 
-from kgclip_jax.data.evaluation_settings import ClassificationFolder
-from kgclip_jax.data.images import Interpolation, Resize, evaluation_transform
-from kgclip_jax.data.skips import UNREADABLE_IMAGE, Skips
-from kgclip_jax.errors import BadRecord, DataError
-from kgclip_jax.files import read_json, read_text
-from kgclip_jax.types import ZeroShotSet
+from kgclip_jax.data.evaluation_config import ClassificationFolder
+from kgclip_jax.data.evaluation_sets import ZeroShotSet
+from kgclip_jax.data.json_files import read_json, read_text
+from kgclip_jax.data.lazy_pictures import EncodedPicture, EvaluationTransform, encoded_pictures
+from kgclip_jax.errors import DataError
 
 PLACE_OF_NAME = "{}"
 DEFAULT_TEMPLATES = ("a photo of a {}.",)
@@ -40,11 +37,9 @@ def classification_set(
     path: str | Path,
     *,
     name: str,
-    size: int,
-    resize: Resize = "shortest",
-    interpolation: Interpolation = "bicubic",
+    transform: EvaluationTransform,
 ) -> ZeroShotSet:
-    """Read the class names and templates, and prepare all pictures for evaluation.
+    """Read the class names and templates, and list the pictures, which are not opened yet.
 
     Classes of the same name become one, with a line in the log, because no text can tell them
     apart: in ImageNet's usual names two "missile" and two "sunglasses", so that 998 are left.
@@ -53,19 +48,17 @@ def classification_set(
         settings: what lies where.
         path: what relative paths start from.
         name: of the set, for logs and tables.
-        size: side of the pictures in pixels.
-        resize: see `evaluation_transform`.
-        interpolation: see `evaluation_transform`.
+        transform: what the model wants the pictures to be.
 
     Raises:
-        DataError: a folder or file is missing, empty or malformed, or too many pictures are bad;
-            the message names the file and the line.
+        DataError: a folder or file is missing, empty or malformed; the message names the file and
+            the line.
     """
     folder = Path(path) / settings.folder
-    pictures = list_pictures(folder)
-    names = {class_folder: class_folder.replace("_", " ") for class_folder in pictures}
+    files = list_pictures(folder)
+    names = {class_folder: class_folder.replace("_", " ") for class_folder in files}
     if settings.classes is not None:
-        names = read_class_names(Path(path) / settings.classes, list(pictures))
+        names = read_class_names(Path(path) / settings.classes, list(files))
     templates: Sequence[str] = DEFAULT_TEMPLATES
     if settings.templates is not None:
         templates = read_templates(Path(path) / settings.templates)
@@ -74,16 +67,15 @@ def classification_set(
     if shared:
         _logger.warning("%s: folders with the same class name are one class: %s", name, shared)
     label = {text: index for index, text in enumerate(classes)}
-    labels = np.array([label[names[key]] for key, files in pictures.items() for _ in files])
-    files = [file for files in pictures.values() for file in files]
-    images, good = _prepare(files, size, resize, interpolation)
-    skips = Skips()
-    for index in np.flatnonzero(~good):
-        skips.add(UNREADABLE_IMAGE, files[index])
-    skips.check(name, str(folder), {UNREADABLE_IMAGE: len(files)}, settings.bad_share)
-    if not good.all():  # a copy, and the pictures may be many
-        images, labels = images[good], labels[good]
-    return ZeroShotSet(name, images, labels, classes, templates)
+    pairs = [(file, label[names[key]]) for key, of_class in files.items() for file in of_class]
+    pictures = encoded_pictures(
+        [EncodedPicture(file, Path(file).read_bytes) for file, _ in pairs],
+        transform,
+        name=name,
+        bad_share=settings.bad_share,
+    )
+    labels = np.array([number for _, number in pairs])
+    return ZeroShotSet(name, pictures, labels, classes, templates)
 
 
 def list_pictures(folder: Path) -> dict[str, list[str]]:
@@ -197,21 +189,3 @@ def _line_entries(file: Path, keyed: bool) -> list[_Entry]:
         elif line.strip():
             entries.append(_Entry(f"line {number}", None, line.strip()))
     return entries
-
-
-def _prepare(
-    files: Sequence[str], size: int, resize: Resize, interpolation: Interpolation
-) -> tuple[UInt8[np.ndarray, "files size size 3"], Bool[np.ndarray, " files"]]:
-    """Return the pictures of all files, and which of them could be read."""
-    images = np.zeros((len(files), size, size, 3), np.uint8)
-
-    def prepare(index: int) -> bool:
-        try:
-            encoded = Path(files[index]).read_bytes()
-            images[index] = evaluation_transform(encoded, size, resize, interpolation)
-        except (OSError, BadRecord):
-            return False
-        return True
-
-    with ThreadPoolExecutor() as threads:
-        return images, np.array(list(threads.map(prepare, range(len(files)))))

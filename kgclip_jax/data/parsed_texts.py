@@ -7,19 +7,12 @@ the triples that some benchmarks come with are not used: every text is treated a
 templates ("a photo of a dog") stay without, and are embedded as plain CLIP does.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
+from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.knowledge.scene_graph import SceneGraph
-from kgclip_jax.types import (
-    Caption,
-    CompositionSet,
-    EvaluationSet,
-    RetrievalSet,
-    Text,
-    ZeroShotSet,
-    words_of,
-)
+from kgclip_jax.types import Caption, Text, words_of
 
 
 def with_graphs(
@@ -36,7 +29,7 @@ def with_graphs(
     """
     sets = list(sets)
     bare = dict.fromkeys(
-        words_of(text) for data in sets for text in _texts(data) if _graph(text) is None
+        words_of(text) for data in sets for text in data.texts if _graph(text) is None
     )
     if not bare:
         return sets
@@ -45,33 +38,12 @@ def with_graphs(
     def caption(text: Text) -> Caption:
         return Caption(words_of(text), _graph(text) or graphs[words_of(text)])
 
-    return [_mapped(data, caption) for data in sets]
+    return [data.with_texts([caption(text) for text in data.texts]) for data in sets]
 
 
 def without_graphs(sets: Iterable[EvaluationSet]) -> list[EvaluationSet]:
     """Return the sets with bare texts."""
-    return [_mapped(data, words_of) for data in sets]
-
-
-def _texts(data: EvaluationSet) -> Iterator[Text]:
-    if isinstance(data, RetrievalSet):
-        yield from data.captions
-    elif isinstance(data, CompositionSet):
-        for pair in data.captions:
-            yield from pair
-    elif not isinstance(data, ZeroShotSet):
-        yield from data.texts
-
-
-def _mapped(data: EvaluationSet, change: Callable[[Text], Text]) -> EvaluationSet:
-    """Change every text but the class names."""
-    if isinstance(data, RetrievalSet):
-        return data._replace(captions=[change(text) for text in data.captions])
-    if isinstance(data, CompositionSet):
-        return data._replace(captions=[(change(one), change(two)) for one, two in data.captions])
-    if isinstance(data, ZeroShotSet):
-        return data
-    return data._replace(texts=[change(text) for text in data.texts])
+    return [data.with_texts([words_of(text) for text in data.texts]) for data in sets]
 
 
 def _graph(text: Text) -> SceneGraph | None:

@@ -1,26 +1,20 @@
 """Photographs of any stored records: a source to train on, a set to evaluate on."""
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from jaxtyping import UInt8
 
-from kgclip_jax.data.images import (
-    Interpolation,
-    Resize,
-    crop,
-    decode,
-    evaluation_transform,
-    random_resized_crop,
-)
+from kgclip_jax.data.evaluation_sets import RetrievalSet
+from kgclip_jax.data.images import random_resized_crop
+from kgclip_jax.data.lazy_pictures import EncodedPicture, EvaluationTransform, encoded_pictures
 from kgclip_jax.data.readers.visual_genome import picture_id
-from kgclip_jax.data.records import Records
-from kgclip_jax.data.skips import UNREADABLE_IMAGE, Skips
+from kgclip_jax.data.records import Records, readable_records
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.scene_graph import SceneGraph, together
-from kgclip_jax.types import Caption, RetrievalSet
+from kgclip_jax.types import Caption
 
 
 FINGERPRINTED = 10_000
@@ -116,7 +110,7 @@ class Photographs:
             try:
                 record = self.records.record(int(index))
             except BadRecord:
-                continue  # it may be readable the next time
+                continue
             digest.update("\0".join([record.key, *record.captions, ""]).encode())
         return digest.hexdigest()
 
@@ -136,59 +130,31 @@ class Photographs:
 
 
 def retrieval_set(
-    records: Records,
-    size: int,
-    resize: Resize = "shortest",
-    interpolation: Interpolation = "bicubic",
-    *,
-    bad_share: float = 0.05,
+    records: Records, transform: EvaluationTransform, *, bad_share: float = 0.05
 ) -> RetrievalSet:
-    """Prepare all records for evaluation: their pictures, cut to their boxes, and all captions.
+    """Return all captions of stored records, and their pictures, cut to their boxes when read.
 
-    Records that cannot be read or decoded are left out, with one log line.
+    Records that cannot be read are left out, with one log line.
 
     Args:
         records: where the pictures and captions come from.
-        size: side of the pictures in pixels.
-        resize: see `evaluation_transform`.
-        interpolation: see there too.
-        bad_share: largest share of the records that may be left out.
+        transform: what the model wants the pictures to be.
+        bad_share: largest share of records, and of pictures, that may be unreadable.
 
     Raises:
-        DataError: more cannot be decoded, or none is left.
+        DataError: more of the records are, or none is left.
     """
-
-    def prepare(index: int) -> tuple[np.ndarray, list[str]] | BadRecord:
-        try:
-            record = records.record(index)
-            pixels = decode(records.encoded(index))
-            part = pixels if record.box is None else crop(pixels, record.box)
-            image = evaluation_transform(part, size, resize, interpolation)
-            return image, list(record.captions)
-        except BadRecord as error:
-            return error
-
-    with ThreadPoolExecutor() as threads:
-        prepared = list(threads.map(prepare, range(len(records))))
-    skips = Skips()
-    for index, item in enumerate(prepared):
-        if isinstance(item, BadRecord):
-            skips.add(UNREADABLE_IMAGE, _key(records, index))
-    skips.check(records.name, records.name, {UNREADABLE_IMAGE: len(records)}, bad_share)
-    usable = [item for item in prepared if not isinstance(item, BadRecord)]
-    if not usable:
+    found = readable_records(records, bad_share)
+    if not found:
         raise DataError(f"{records.name}: no usable pictures")
+    pictures = [
+        EncodedPicture(record.key, partial(records.encoded, index), record.box)
+        for index, record in found
+    ]
+    counts = [len(record.captions) for _, record in found]
     return RetrievalSet(
         name=records.name,
-        images=np.stack([image for image, _ in usable]),
-        captions=[text for _, captions in usable for text in captions],
-        owners=np.repeat(np.arange(len(usable)), [len(captions) for _, captions in usable]),
+        pictures=encoded_pictures(pictures, transform, name=records.name, bad_share=bad_share),
+        captions=[text for _, record in found for text in record.captions],
+        owners=np.repeat(np.arange(len(found)), counts),
     )
-
-
-def _key(records: Records, index: int) -> str:
-    """Return the key of a record, or its number when even that cannot be read."""
-    try:
-        return records.record(index).key
-    except BadRecord:
-        return f"record {index}"

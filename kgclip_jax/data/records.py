@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from kgclip_jax.data.images import Box
+from kgclip_jax.data.skips import UNREADABLE_RECORD, Skips
+from kgclip_jax.errors import BadRecord
 
 
 class Record(NamedTuple):
@@ -41,3 +43,20 @@ class Records(Protocol):
     def encoded(self, index: int) -> bytes:
         """Read the picture file of a record. Raises BadRecord when it cannot be read."""
         ...
+
+
+def readable_records(records: Records, bad_share: float) -> list[tuple[int, Record]]:
+    """Return the number and the record of all that can be read, their pictures aside.
+
+    Raises:
+        DataError: a larger share than `bad_share` cannot be read.
+    """
+    found = []
+    skips = Skips()
+    for index in range(len(records)):
+        try:
+            found.append((index, records.record(index)))
+        except BadRecord as error:
+            skips.add(UNREADABLE_RECORD, str(error))
+    skips.check(records.name, records.name, {UNREADABLE_RECORD: len(records)}, bad_share)
+    return found

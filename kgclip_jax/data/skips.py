@@ -7,6 +7,7 @@ from kgclip_jax.errors import DataError
 
 MISSING_IMAGE = "missing image"
 UNREADABLE_IMAGE = "unreadable image"
+UNREADABLE_RECORD = "unreadable record"
 NO_CAPTION = "image without caption"
 EMPTY_CAPTION = "empty caption"
 

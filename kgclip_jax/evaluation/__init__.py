@@ -1,5 +1,5 @@
 """Held-out evaluation: recall, zero-shot classification, composition, and the report of a run.
 
-Works on any `kgclip_jax.types.Encoder`. Every number is a `Result` with its sample size, a 95 %
-bootstrap interval and the value that chance would give.
+`tasks.evaluate(encoder, sets)` works on any `Encoder`. Every number is a `Result` with its sample
+size, a 95 % bootstrap interval and the value that chance would give.
 """

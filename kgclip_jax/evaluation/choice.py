@@ -1,6 +1,6 @@
 """Suites of choices: which caption fits a picture, which picture a caption?
 
-Every question is a set of decisions between right and wrong pairs (`kgclip_jax.types.Question`). A
+Every question is a set of decisions between right and wrong pairs (`Question`). A
 tie is wrong: benchmarks that list the false caption first and take the arg-max do the same.
 
 The blind row of a question puts the mean picture of the set in place of every picture (or the mean
@@ -15,16 +15,15 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from kgclip_jax.data.evaluation_sets import ChoiceSet, Question
 from kgclip_jax.errors import DataError
-from kgclip_jax.evaluation.bootstrap import bootstrap_mean
-from kgclip_jax.evaluation.composition import TASK
-from kgclip_jax.evaluation.encoding import encode_texts
-from kgclip_jax.evaluation.macro import macro_mean
+from kgclip_jax.evaluation.encoder import Encoder, encode_pictures, encode_texts
 from kgclip_jax.evaluation.ranking import beats
-from kgclip_jax.evaluation.result import Result
-from kgclip_jax.types import ChoiceSet, Encoder, Pictures, Question
+from kgclip_jax.evaluation.result import Result, measured
 
 _logger = logging.getLogger(__name__)
+
+TASK = "composition"
 
 _PAIRS_IN_MEMORY = 2**14  # whose embeddings are gathered at once
 
@@ -39,9 +38,7 @@ def evaluate_choices(encoder: Encoder, data: ChoiceSet) -> list[Result]:
     """
     check_choice_set(data)
     texts = encode_texts(encoder, data.texts)
-    pictures, readable = _encode_pictures(encoder, data.pictures)
-    if not readable.any():
-        raise DataError(f"choice set {data.name!r}: none of its pictures can be read")
+    pictures, readable = encode_pictures(encoder, data)
     rows: list[Result] = []
     for question in data.questions:
         anchors, usable = pictures, readable
@@ -76,11 +73,16 @@ def _rows(
 def _row(
     name: str, question: Question, correct: Bool[np.ndarray, " decisions"], blind: bool = False
 ) -> Result:
-    if question.groups is None:
-        rate = bootstrap_mean(correct, question.clusters)
-    else:
-        rate = macro_mean(correct, question.groups, question.clusters)
-    return Result(TASK, name, question.metric, *rate, len(correct), question.chance, blind)
+    return measured(
+        TASK,
+        name,
+        question.metric,
+        correct,
+        question.clusters,
+        chance=question.chance,
+        groups=question.groups,
+        blind=blind,
+    )
 
 
 def decide(
@@ -117,17 +119,6 @@ def _pair_scores(
             "pd,pd->p", anchors[block[:, 0]], texts[block[:, 1]], dtype=np.float64
         )
     return scores.reshape(pairs.shape[:2])
-
-
-def _encode_pictures(
-    encoder: Encoder, pictures: Pictures
-) -> tuple[Float[np.ndarray, "pictures d"], Bool[np.ndarray, " pictures"]]:
-    """Embed all pictures, batch by batch as they are read, and tell which could be read."""
-    encoded, readable = [], []
-    for batch, good in pictures.batches():
-        encoded.append(encoder.encode_image(batch))
-        readable.append(good)
-    return np.concatenate(encoded), np.concatenate(readable)
 
 
 def _kept(question: Question, asked: Bool[np.ndarray, " decisions"]) -> Question:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from kgclip_jax.evaluation.encoding import encode_texts
-from kgclip_jax.evaluation.retrieval import check_retrieval_set
-from kgclip_jax.types import Encoder, RetrievalSet
+from kgclip_jax.data.evaluation_sets import RetrievalSet
+from kgclip_jax.evaluation.encoder import Encoder
+from kgclip_jax.evaluation.retrieval import embed
 
 SHOWN = 5
 
@@ -37,24 +37,27 @@ def retrieval_examples(encoder: Encoder, data: RetrievalSet, count: int) -> Exam
     """Look up `count` captions and `count` pictures, spread evenly over the set.
 
     The choice does not depend on the encoder, so two models show the same queries and neither shows
-    its best ones. Fewer come back when the set is smaller.
+    its best ones. Fewer come back when the set is smaller. Pictures that cannot be read are left
+    out.
 
     Raises:
-        DataError: the set is empty or inconsistent.
+        DataError: the set is empty or inconsistent, or too many pictures cannot be read.
     """
-    check_retrieval_set(data)
-    images = encoder.encode_image(data.images)
-    captions = encode_texts(encoder, data.captions)
-    owners = np.asarray(data.owners)
-    chosen_captions = _spread(np.arange(len(captions)), count)
-    chosen_images = _spread(np.unique(owners), count)
+    images, captions, owners, image_numbers, caption_numbers = embed(encoder, data)
+    places = np.arange(len(images))
     return Examples(
         data,
         tuple(
-            (int(c), _find(images @ captions[c], np.arange(len(images)) == owners[c]))
-            for c in chosen_captions
+            (
+                int(caption_numbers[c]),
+                _find(images @ captions[c], places == owners[c], image_numbers),
+            )
+            for c in _spread(np.arange(len(captions)), count)
         ),
-        tuple((int(i), _find(captions @ images[i], owners == i)) for i in chosen_images),
+        tuple(
+            (int(image_numbers[i]), _find(captions @ images[i], owners == i, caption_numbers))
+            for i in _spread(np.unique(owners), count)
+        ),
     )
 
 
@@ -65,7 +68,9 @@ def _spread(indices: Int[np.ndarray, " n"], count: int) -> Int[np.ndarray, " cho
 
 
 def _find(
-    scores: Float[np.ndarray, " candidates"], right: Bool[np.ndarray, " candidates"]
+    scores: Float[np.ndarray, " candidates"],
+    right: Bool[np.ndarray, " candidates"],
+    numbers: Int[np.ndarray, " candidates"],
 ) -> tuple[Found, ...]:
     order = np.lexsort((right, -scores))  # at equal scores the wrong ones come first
     best_right = int(np.argmax(right[order]))
@@ -73,5 +78,6 @@ def _find(
     if best_right >= SHOWN:
         places.append(best_right)
     return tuple(
-        Found(int(order[p]), p + 1, float(scores[order[p]]), bool(right[order[p]])) for p in places
+        Found(int(numbers[i]), place + 1, float(scores[i]), bool(right[i]))
+        for place, i in zip(places, order[places], strict=True)
     )

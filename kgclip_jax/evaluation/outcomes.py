@@ -1,41 +1,66 @@
-"""Decisions behind the rows of an evaluation, kept beside its table."""
+"""The decisions behind the rows of an evaluation, in a file beside them.
 
+The file is an .npz: "rows" is a JSON list of [task, set name, metric, blind], and "N/values",
+"N/clusters" and, for means of groups, "N/groups" are the arrays of row N.
+"""
+
+import io
 import json
-from collections.abc import Mapping
+import zipfile
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
 
-Key: TypeAlias = tuple[str, str, str, bool]
+from kgclip_jax.errors import DataError
+from kgclip_jax.evaluation.result import Outcomes, Result
+from kgclip_jax.files import write_atomically
 
+__all__ = ["Outcomes", "read_outcomes", "save_outcomes"]
 
-class Outcomes(NamedTuple):
-    """The decisions that a rate is the mean of, and the cluster of each, resampled as a whole."""
-
-    values: Float32[np.ndarray, " decisions"]  # 1.0 right, 0.0 wrong
-    clusters: Int64[np.ndarray, " decisions"]
-
-
-def write_outcomes(path: Path, outcomes: Mapping[Key, Outcomes]) -> None:
-    """Write the decisions of rows by (task, set name, metric, blind)."""
-    arrays = {
-        json.dumps([*key, part]): array
-        for key, found in outcomes.items()
-        for part, array in found._asdict().items()
-    }
-    with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+# What NumPy, zipfile, zlib and json raise on files that are no such archive, or a part of one.
+_DAMAGE = (OSError, ValueError, TypeError, LookupError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
-def read_outcomes(path: Path) -> dict[Key, Outcomes]:
-    """Return the decisions of rows by (task, set name, metric, blind); {} without a file."""
+def save_outcomes(path: Path, results: Sequence[Result]) -> None:
+    """Write the outcomes of all rows that have some, whole or not at all.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    known = [(row, row.outcomes) for row in results if row.outcomes is not None]
+    keys = [(row.task, row.set_name, row.metric, row.blind) for row, _ in known]
+    arrays: dict[str, Any] = {"rows": np.array(json.dumps(keys))}
+    for number, (_, outcomes) in enumerate(known):
+        for field, array in outcomes._asdict().items():
+            if array is not None:
+                arrays[f"{number}/{field}"] = array
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_atomically(path, content.getvalue())
+
+
+def read_outcomes(path: Path) -> dict[tuple[str, str, str, bool], Outcomes]:
+    """Return outcomes by (task, set name, metric, blind); none where there is no file.
+
+    Raises:
+        DataError: the file is damaged.
+    """
     if not path.exists():
         return {}
-    with np.load(path) as arrays:
-        found: dict[Key, dict[str, np.ndarray]] = {}
-        for name in arrays.files:
-            *key, part = json.loads(name)
-            found.setdefault((key[0], key[1], key[2], key[3]), {})[part] = arrays[name]
-    return {key: Outcomes(**parts) for key, parts in found.items()}
+    try:
+        arrays = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+        return {
+            (task, set_name, metric, blind): Outcomes(
+                arrays[f"{number}/values"],
+                arrays[f"{number}/clusters"],
+                arrays.get(f"{number}/groups"),
+            )
+            for number, (task, set_name, metric, blind) in enumerate(
+                json.loads(str(arrays["rows"]))
+            )
+        }
+    except _DAMAGE as error:
+        raise DataError(f"{path} is damaged ({error}); evaluate again") from error

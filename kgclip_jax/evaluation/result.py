@@ -1,14 +1,32 @@
 """A measured number with its uncertainty and its chance level; as JSON and as a terminal table."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+from jaxtyping import Bool, Float32, Int, Int64
 from rich.table import Table
 from rich.text import Text
 
 from kgclip_jax.errors import DataError
+from kgclip_jax.evaluation.bootstrap import bootstrap_mean
+from kgclip_jax.evaluation.macro import macro_mean
+
+
+class Outcomes(NamedTuple):
+    """The decisions that a number averages, in the order of the set.
+
+    Attributes:
+        values: 1 where a decision is right, 0 where it is wrong.
+        clusters: decisions of one cluster depend on each other.
+        groups: the number is the mean of the means of these groups; None for the plain mean.
+    """
+
+    values: Float32[np.ndarray, " decisions"]
+    clusters: Int64[np.ndarray, " decisions"]
+    groups: Int64[np.ndarray, " decisions"] | None = None
 
 
 @dataclass(frozen=True)
@@ -26,7 +44,9 @@ class Result:
         chance: expected value of a scorer that knows nothing.
         blind: true when the scorer was kept from seeing the other side (picture or caption). Such a
             row shows what the set gives away; it belongs to the seeing row of equal names.
-        weights: "raw", or "average" for the moving average of the parameters.
+        weights: "raw" or "average": whether the encoder had a moving average of the parameters.
+        outcomes: what `value` averages. They are written to a file of their own, see
+            `kgclip_jax.evaluation.outcomes`; rows read from JSON have none.
     """
 
     task: str
@@ -39,11 +59,42 @@ class Result:
     chance: float
     blind: bool = False
     weights: str = "raw"
+    outcomes: Outcomes | None = field(default=None, compare=False, repr=False)
+
+
+def measured(
+    task: str,
+    set_name: str,
+    metric: str,
+    correct: Bool[np.ndarray, " decisions"],
+    clusters: Int[np.ndarray, " decisions"],
+    *,
+    chance: float,
+    groups: Int[np.ndarray, " decisions"] | None = None,
+    blind: bool = False,
+) -> Result:
+    """Return the row of some decisions: their mean, or the mean of their groups' means.
+
+    The interval resamples clusters.
+    """
+    outcomes = Outcomes(
+        correct.astype(np.float32),
+        clusters.astype(np.int64),
+        None if groups is None else groups.astype(np.int64),
+    )
+    if groups is None:
+        rate = bootstrap_mean(correct, clusters)
+    else:
+        rate = macro_mean(correct, groups, clusters)
+    return Result(task, set_name, metric, *rate, len(correct), chance, blind, outcomes=outcomes)
+
+
+_FIELDS = [entry.name for entry in fields(Result) if entry.name != "outcomes"]
 
 
 def to_json(results: Iterable[Result]) -> list[dict[str, Any]]:
-    """Turn results into objects that `json.dumps` takes; `from_json` is the inverse."""
-    return [asdict(result) for result in results]
+    """Turn results, without outcomes, into what `json.dumps` takes; `from_json` is the inverse."""
+    return [{name: getattr(result, name) for name in _FIELDS} for result in results]
 
 
 def from_json(records: Iterable[Mapping[str, Any]]) -> list[Result]:
@@ -52,10 +103,9 @@ def from_json(records: Iterable[Mapping[str, Any]]) -> list[Result]:
     Raises:
         DataError: a record lacks a field or has one that is unknown.
     """
-    expected = {field.name for field in fields(Result)}
     results = []
     for index, record in enumerate(records):
-        if odd := sorted(expected ^ set(record)):
+        if odd := sorted({*_FIELDS} ^ {*record}):
             raise DataError(
                 f"evaluation result {index}: missing or unknown fields {', '.join(odd)}; "
                 "evaluate again with this version"

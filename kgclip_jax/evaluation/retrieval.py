@@ -1,16 +1,16 @@
 """Text-to-image and image-to-text recall over all pictures and captions of a set."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from kgclip_jax.data.evaluation_sets import RetrievalSet
 from kgclip_jax.errors import DataError
-from kgclip_jax.evaluation.bootstrap import bootstrap_mean
-from kgclip_jax.evaluation.encoding import encode_texts
+from kgclip_jax.evaluation.encoder import Encoder, encode_pictures, encode_texts
 from kgclip_jax.evaluation.ranking import best_ranks
-from kgclip_jax.evaluation.result import Result
-from kgclip_jax.types import Encoder, RetrievalSet
+from kgclip_jax.evaluation.result import Result, measured
 
 TASK = "retrieval"
 CUTOFFS = (1, 5, 10)
@@ -23,15 +23,47 @@ def evaluate_retrieval(encoder: Encoder, data: RetrievalSet) -> list[Result]:
     Image-to-text: the share of pictures with at least one of their captions among the K nearest
     (Karpathy & Fei-Fei, CVPR 2015). A picture without a caption is a candidate, but not a query. A
     wrong candidate that ties counts as nearer. A K that takes in all candidates says nothing and is
-    left out. Intervals resample pictures together with their captions.
+    left out. Pictures that cannot be read are left out with their captions. Intervals resample
+    pictures together with their captions.
 
     Raises:
-        DataError: the set is empty or inconsistent.
+        DataError: the set is empty or inconsistent, or too many pictures cannot be read.
     """
+    embedded = embed(encoder, data)
+    return recalls(data.name, embedded.images, embedded.captions, embedded.owners)
+
+
+class Embedded(NamedTuple):
+    """The pictures of a set that can be read, and their captions, embedded.
+
+    Attributes:
+        images: embeddings of the pictures.
+        captions: embeddings of the captions.
+        owners: place in `images` of the picture that each caption describes.
+        image_numbers: index of each picture in the set.
+        caption_numbers: index of each caption in the set.
+    """
+
+    images: Float[np.ndarray, "images d"]
+    captions: Float[np.ndarray, "captions d"]
+    owners: Int[np.ndarray, " captions"]
+    image_numbers: Int[np.ndarray, " images"]
+    caption_numbers: Int[np.ndarray, " captions"]
+
+
+def embed(encoder: Encoder, data: RetrievalSet) -> Embedded:
+    """Embed a set. Raises DataError as `evaluate_retrieval` does."""
     check_retrieval_set(data)
-    images = encoder.encode_image(data.images)
     captions = encode_texts(encoder, data.captions)
-    return recalls(data.name, images, captions, data.owners)
+    images, readable = encode_pictures(encoder, data)
+    kept = readable[data.owners]
+    return Embedded(
+        images[readable],
+        captions[kept],
+        (np.cumsum(readable) - 1)[data.owners[kept]],
+        np.flatnonzero(readable),
+        np.flatnonzero(kept),
+    )
 
 
 def recalls(
@@ -56,15 +88,15 @@ def _rows(
     name: str,
     direction: str,
     ranks: Int[np.ndarray, " queries"],
-    groups: Int[np.ndarray, " queries"],
+    clusters: Int[np.ndarray, " queries"],
     candidates: int,
     right: Int[np.ndarray, " queries"],
 ) -> Iterator[Result]:
     for cutoff in CUTOFFS:
         if cutoff < candidates:
             chance = chance_recall(cutoff, candidates, right)
-            rate = bootstrap_mean(ranks <= cutoff, groups)
-            yield Result(TASK, name, f"{direction} R@{cutoff}", *rate, len(ranks), chance)
+            metric = f"{direction} R@{cutoff}"
+            yield measured(TASK, name, metric, ranks <= cutoff, clusters, chance=chance)
 
 
 def chance_recall(cutoff: int, candidates: int, right: Int[np.ndarray, " queries"]) -> float:
@@ -91,9 +123,9 @@ def check_retrieval_set(data: RetrievalSet) -> None:
         DataError: fewer than two pictures or captions, or owners that do not fit them.
     """
     where = f"retrieval set {data.name!r}"
-    if len(data.images) < 2 or len(data.captions) < 2:
+    if len(data.pictures) < 2 or len(data.captions) < 2:
         raise DataError(
-            f"{where} has {len(data.images)} pictures and {len(data.captions)} captions; "
+            f"{where} has {len(data.pictures)} pictures and {len(data.captions)} captions; "
             "ranking needs at least two of each"
         )
     if len(data.owners) != len(data.captions):
@@ -101,9 +133,9 @@ def check_retrieval_set(data: RetrievalSet) -> None:
             f"{where} has {len(data.captions)} captions but {len(data.owners)} owners; "
             "give one picture index a caption"
         )
-    strays = np.flatnonzero((data.owners < 0) | (data.owners >= len(data.images)))
+    strays = np.flatnonzero((data.owners < 0) | (data.owners >= len(data.pictures)))
     if len(strays):
         raise DataError(
             f"{where}: caption {strays[0]} belongs to picture {data.owners[strays[0]]}, "
-            f"but there are {len(data.images)} pictures"
+            f"but there are {len(data.pictures)} pictures"
         )

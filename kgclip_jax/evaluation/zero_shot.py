@@ -3,12 +3,11 @@
 import numpy as np
 from jaxtyping import Float
 
+from kgclip_jax.data.evaluation_sets import ZeroShotSet
 from kgclip_jax.errors import DataError
-from kgclip_jax.evaluation.bootstrap import bootstrap_mean
-from kgclip_jax.evaluation.encoding import encode_texts
+from kgclip_jax.evaluation.encoder import Encoder, encode_pictures, encode_texts
 from kgclip_jax.evaluation.ranking import best_ranks
-from kgclip_jax.evaluation.result import Result
-from kgclip_jax.types import Encoder, ZeroShotSet
+from kgclip_jax.evaluation.result import Result, measured
 
 TASK = "zero-shot"
 CUTOFFS = (1, 5)
@@ -16,29 +15,23 @@ PLACE_OF_NAME = "{}"
 
 
 def evaluate_zero_shot(encoder: Encoder, data: ZeroShotSet) -> list[Result]:
-    """Measure top-1 and (with more than five classes) top-5 accuracy over all pictures.
+    """Measure top-1 and (with more than five classes) top-5 accuracy over all readable pictures.
 
     A class is the normalised mean of its normalised template embeddings (CLIP, Radford et al. 2021,
     section 3.1.4). A wrong class that ties with the right one counts as nearer. Templates have no
     scene graphs: a knowledge encoder adds nothing to them.
 
     Raises:
-        DataError: the set is empty or inconsistent.
+        DataError: the set is empty or inconsistent, or too many pictures cannot be read.
     """
     check_zero_shot_set(data)
     classes = class_embeddings(encoder, data)
-    images = encoder.encode_image(data.images)
+    images, readable = encode_pictures(encoder, data)
     count = len(data.class_names)
-    ranks = best_ranks(images, classes, data.labels, np.arange(count))
+    ranks = best_ranks(images[readable], classes, data.labels[readable], np.arange(count))
+    each = np.flatnonzero(readable)
     return [
-        Result(
-            TASK,
-            data.name,
-            f"top-{cutoff}",
-            *bootstrap_mean(ranks <= cutoff),
-            len(ranks),
-            cutoff / count,
-        )
+        measured(TASK, data.name, f"top-{cutoff}", ranks <= cutoff, each, chance=cutoff / count)
         for cutoff in CUTOFFS
         if cutoff < count
     ]
@@ -66,13 +59,13 @@ def check_zero_shot_set(data: ZeroShotSet) -> None:
     """
     where = f"zero-shot set {data.name!r}"
     count = len(data.class_names)
-    if not len(data.images) or count < 2 or not data.templates:
+    if not len(data.pictures) or count < 2 or not data.templates:
         raise DataError(
-            f"{where} has {len(data.images)} pictures, {count} classes and {len(data.templates)} "
+            f"{where} has {len(data.pictures)} pictures, {count} classes and {len(data.templates)} "
             "templates; it needs a picture, two classes and a template"
         )
-    if len(data.labels) != len(data.images):
-        raise DataError(f"{where} has {len(data.images)} pictures but {len(data.labels)} labels")
+    if len(data.labels) != len(data.pictures):
+        raise DataError(f"{where} has {len(data.pictures)} pictures but {len(data.labels)} labels")
     strays = np.flatnonzero((data.labels < 0) | (data.labels >= count))
     if len(strays):
         raise DataError(

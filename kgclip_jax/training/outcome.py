@@ -9,11 +9,14 @@ from typing import Literal
 import jax
 
 from kgclip_jax import config
+from kgclip_jax.data.evaluation_sets import EvaluationSet, RetrievalSet
 from kgclip_jax.data.parsed_texts import with_graphs, without_graphs
 from kgclip_jax.errors import ConfigError
-from kgclip_jax.evaluation.evaluate import evaluate
+from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.evaluation.examples import retrieval_examples
+from kgclip_jax.evaluation.outcomes import save_outcomes
 from kgclip_jax.evaluation.result import Result, from_json, to_json
+from kgclip_jax.evaluation.tasks import evaluate
 from kgclip_jax.files import write_json
 from kgclip_jax.inference import ClipEncoder, load
 from kgclip_jax.knowledge.parsing import Parser
@@ -22,7 +25,6 @@ from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.reporting.report import NextStep, write_report
 from kgclip_jax.sources import evaluation_sets
-from kgclip_jax.types import Encoder, EvaluationSet, RetrievalSet
 from kgclip_jax.store.workdir import Workdir
 
 EXAMPLES = 6
@@ -40,12 +42,13 @@ def record_evaluation(
 ) -> None:
     """Write evaluation.json: the step, whether parameters were averaged, the table's rows.
 
-    An evaluation with other graphs than the run's own goes to evaluation_parsed.json or
-    evaluation_none.json instead.
+    The outcomes behind the rows go to evaluation.npz. An evaluation with other graphs than the
+    run's own goes to evaluation_parsed.* or evaluation_none.* instead.
     """
     path = workdir.evaluation
     if graphs != "own":
         path = path.with_stem(f"{path.stem}_{graphs}")
+    save_outcomes(path.with_suffix(".npz"), results)
     write_json(path, {"step": step, "averaged": averaged, "results": to_json(results)})
 
 
@@ -67,7 +70,7 @@ def evaluate_workdir(
     _check_graphs(graphs, experiment, f"the model of {workdir.root}")
     sets = held_out_sets(experiment, graphs)
     encoder = load(workdir.root, step=step, averaged=averaged)
-    results = evaluate(encoder, sets)
+    results = evaluate(encoder, sets, weights="average" if averaged else "raw")
     record_evaluation(workdir, encoder.step, results, averaged=averaged, graphs=graphs)
     return results
 

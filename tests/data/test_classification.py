@@ -13,10 +13,12 @@ from kgclip_jax.data.classification import (
     read_class_names,
     read_templates,
 )
-from kgclip_jax.data.evaluation_settings import ClassificationFolder
+from kgclip_jax.data.evaluation_config import ClassificationFolder
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.evaluation.zero_shot import check_zero_shot_set
 from kgclip_jax.schema import parse
+from tests.array_pictures import all_images
 
 COLOURS = {"n01_red_fox": (200, 30, 20), "n02_tree": (20, 160, 40), "n03_sky": (30, 60, 220)}
 
@@ -36,9 +38,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def load(path, size=16, **settings):
+def load(path, **settings):
     described = ClassificationFolder("classification", "set", **settings)
-    return classification_set(described, path, name="colours", size=size)
+    transform = EvaluationTransform(16)
+    return classification_set(described, path, name="colours", transform=transform)
 
 
 def test_pictures_labels_and_default_names(folder):
@@ -48,9 +51,10 @@ def test_pictures_labels_and_default_names(folder):
     assert data.class_names == ["n01 red fox", "n02 tree", "n03 sky"]
     assert data.templates == ("a photo of a {}.",)
     assert data.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    assert data.images.shape == (6, 16, 16, 3)
     expected = [colour for colour in COLOURS.values() for _ in range(2)]
-    np.testing.assert_array_equal(data.images[:, 5, 5], expected)
+    images = all_images(data.pictures)
+    assert images.shape == (6, 16, 16, 3)
+    np.testing.assert_array_equal(images[:, 5, 5], expected)
 
 
 @pytest.mark.parametrize(
@@ -95,14 +99,13 @@ def test_an_empty_class_folder_is_still_a_class(folder):
     assert data.labels.tolist() == [1, 1, 2, 2, 3, 3]
 
 
-def test_bad_pictures_are_left_out_up_to_a_share(folder, caplog):
+def test_bad_pictures_are_told_up_to_a_share(folder, caplog):
     (folder / "set" / "n02_tree" / "b.PNG").write_bytes(b"broken")
     with pytest.raises(DataError, match=r"unreadable image: 1 of 6.*n02_tree/b\.PNG"):
-        load(folder)
+        list(load(folder).pictures.batches())
     with caplog.at_level(logging.WARNING):
-        data = load(folder, bad_share=0.2)
-    assert data.labels.tolist() == [0, 0, 1, 2, 2]
-    assert data.images[2, 5, 5].tolist() == [20, 160, 40]
+        ((_, readable),) = load(folder, bad_share=0.2).pictures.batches()
+    assert readable.tolist() == [True, True, False, True, True, True]
     assert "{'unreadable image': 1}" in caplog.text
 
 

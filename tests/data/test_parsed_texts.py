@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from kgclip_jax.data.emoji import EmojiWorld, evaluation_sets
+from kgclip_jax.data.evaluation_sets import ChoiceSet, RetrievalSet, ZeroShotSet
 from kgclip_jax.data.parsed_texts import with_graphs, without_graphs
 from kgclip_jax.errors import UserError
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.knowledge.scene_graph import SceneGraph, SceneObject
-from kgclip_jax.types import Caption, ChoiceSet, CompositionSet, RetrievalSet, ZeroShotSet
+from kgclip_jax.types import Caption
+from tests.array_pictures import ArrayPictures
 
-PICTURES = np.zeros((2, 4, 4, 3), np.uint8)
-PAIRS = np.zeros((2, 2, 4, 4, 3), np.uint8)
+PICTURES = ArrayPictures(np.zeros((2, 4, 4, 3), np.uint8))
 KNOWN = Caption("a drawn dog", SceneGraph((SceneObject("wolf"),)))
 
 
@@ -39,32 +40,27 @@ def sets():
     return [
         RetrievalSet("photographs", PICTURES, ["one", KNOWN, "two"], np.array([0, 1, 1])),
         ZeroShotSet("classes", PICTURES, np.array([0, 1]), ["dog", "cat"], ["a photo of a {}."]),
-        CompositionSet("swaps", PAIRS, [("one", "three"), (KNOWN, "four")]),
-        ChoiceSet("choices", PICTURES, ["four", Caption("five")], ["question"]),
+        ChoiceSet("choices", PICTURES, ["one", KNOWN, Caption("four")], ["question"]),
     ]
 
 
 def test_every_text_has_a_graph_and_nothing_else_changes():
     parser = Names()
-    retrieval, classes, swaps, choices = with_graphs(sets(), lambda: parser)
+    retrieval, classes, choices = with_graphs(sets(), lambda: parser)
     drawn = ("a drawn dog", "wolf")  # what is known stays
     assert list(map(said, retrieval.captions)) == [("one", "one"), drawn, ("two", "two")]
-    assert [tuple(map(said, pair)) for pair in swaps.captions] == [
-        (("one", "one"), ("three", "three")),
-        (drawn, ("four", "four")),
-    ]
-    assert list(map(said, choices.texts)) == [("four", "four"), ("five", "five")]
-    assert parser.parsed == ["one", "two", "three", "four", "five"]
+    assert list(map(said, choices.texts)) == [("one", "one"), drawn, ("four", "four")]
+    assert parser.parsed == ["one", "two", "four"]
     assert (classes.class_names, classes.templates) == (["dog", "cat"], ["a photo of a {}."])
     assert (choices.pictures is PICTURES, choices.questions) == (True, ["question"])
-    assert retrieval.images is PICTURES
+    assert retrieval.pictures is PICTURES
     np.testing.assert_array_equal(retrieval.owners, [0, 1, 1])
 
 
 def test_without_a_bare_text_there_is_no_parser():
     world = EmojiWorld(concepts=12, unseen_concepts=4, scenes=10)
     drawn = evaluation_sets(world, 16, 2)
-    assert {type(data) for data in drawn} == {RetrievalSet, ZeroShotSet, CompositionSet}
+    assert {type(data) for data in drawn} == {RetrievalSet, ZeroShotSet, ChoiceSet}
     assert with_graphs(drawn, lambda: pytest.fail("a parser")) == drawn
 
 
@@ -85,8 +81,7 @@ def test_a_missing_parser_is_a_clear_error(monkeypatch):
 
 
 def test_graphs_can_be_taken_away():
-    retrieval, classes, swaps, choices = without_graphs(with_graphs(sets(), Names))
+    retrieval, classes, choices = without_graphs(with_graphs(sets(), Names))
     assert retrieval.captions == ["one", "a drawn dog", "two"]
     assert classes.class_names == ["dog", "cat"]
-    assert swaps.captions == [("one", "three"), ("a drawn dog", "four")]
-    assert choices.texts == ["four", "five"]
+    assert choices.texts == ["one", "a drawn dog", "four"]

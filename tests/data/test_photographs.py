@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kgclip_jax.data.images import Box, evaluation_transform
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.photographs import Photographs, retrieval_set
 from kgclip_jax.data.readers.folders import open_folder
 from kgclip_jax.data.records import Record
@@ -22,6 +23,7 @@ from kgclip_jax.knowledge.scene_graph import merged
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
 from kgclip_jax.types import Caption
+from tests.array_pictures import all_images
 from tests.data.readers.layouts import encode
 from tests.knowledge.worded import worded
 
@@ -228,11 +230,12 @@ class TestGraphs:
 class TestRetrievalSet:
     def test_pictures_captions_and_owners(self):
         items = [plain(10, "abc"), plain(20, "d"), plain(30, "ef")]
-        result = retrieval_set(InMemory(*items), SIZE)
+        result = retrieval_set(InMemory(*items), EvaluationTransform(SIZE))
         assert list(result.captions) == list("abcdef")
         np.testing.assert_array_equal(result.owners, [0, 0, 0, 1, 2, 2])
-        np.testing.assert_array_equal(result.images[:, 0, 0, 0], [10, 20, 30])
-        assert result.images.shape == (3, SIZE, SIZE, 3)
+        images = all_images(result.pictures)
+        np.testing.assert_array_equal(images[:, 0, 0, 0], [10, 20, 30])
+        assert images.shape == (3, SIZE, SIZE, 3)
 
     @pytest.mark.parametrize("resize", ["shortest", "squash"])
     @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
@@ -240,35 +243,39 @@ class TestRetrievalSet:
         rng = np.random.default_rng(0)
         pixels = rng.integers(0, 256, (50, 70, 3), dtype=np.uint8)
         record = Record("k", ("a",), Box(4.5, 10, 30, 45.2))
-        result = retrieval_set(
-            InMemory((record, encode(pixels))), SIZE, resize, interpolation
-        ).images[0]
+        transform = EvaluationTransform(SIZE, resize, interpolation)
+        result = retrieval_set(InMemory((record, encode(pixels))), transform).pictures[0]
         part = pixels[4:35, 10:56]
         np.testing.assert_array_equal(
             result, evaluation_transform(part, SIZE, resize, interpolation)
         )
 
-    def test_bad_records_are_left_out_with_their_captions(self, caplog):
+    def test_bad_records_are_left_out_and_bad_pictures_told(self, caplog):
         outside = quarters(Box(99, 99, 5, 5))
         items = [plain(10), BadRecord("gone"), plain(20), outside, plain(30), plain(40, key="z")]
         with caplog.at_level(logging.WARNING):
-            result = retrieval_set(InMemory(*items), SIZE, bad_share=0.4)
-        assert "in memory: left out {'unreadable image': 2}" in caplog.text
-        assert result.images[:, 0, 0, 0].tolist() == [10, 20, 30, 40]
-        np.testing.assert_array_equal(result.owners, [0, 0, 1, 1, 2, 2, 3, 3])
+            result = retrieval_set(InMemory(*items), EvaluationTransform(SIZE), bad_share=0.4)
+            ((images, readable),) = result.pictures.batches()
+        assert "in memory: left out {'unreadable record': 1}" in caplog.text
+        assert "in memory: left out {'unreadable image': 1}" in caplog.text
+        assert images[:, 0, 0, 0].tolist() == [10, 20, 0, 30, 40]
+        assert readable.tolist() == [True, True, False, True, True]
+        np.testing.assert_array_equal(result.owners, [0, 0, 1, 1, 2, 3, 3, 4, 4])
 
-    @pytest.mark.parametrize(
-        ("bad", "name"),
-        [(BadRecord("gone"), "record 1"), ((Record("torn.jpg", ("a",)), b"torn"), r"torn\.jpg")],
-    )
-    def test_too_many_bad_records_are_named(self, bad, name):
-        items = [plain(10), bad, plain(20), plain(30)]
-        with pytest.raises(DataError, match=f"unreadable image: 1 of 4, .* 0.05 .*: {name}"):
-            retrieval_set(InMemory(*items), SIZE)
+    def test_too_many_bad_records_are_named(self):
+        items = [plain(10), BadRecord("shard 3 is cut off"), plain(20), plain(30)]
+        with pytest.raises(DataError, match=r"unreadable record: 1 of 4, .* 0\.05 .*: shard 3 is"):
+            retrieval_set(InMemory(*items), EvaluationTransform(SIZE))
 
-    def test_no_usable_picture_at_all(self):
+    def test_too_many_bad_pictures_are_named(self):
+        items = [plain(10), (Record("torn.jpg", ("a",)), b"torn"), plain(20), plain(30)]
+        result = retrieval_set(InMemory(*items), EvaluationTransform(SIZE))
+        with pytest.raises(DataError, match=r"unreadable image: 1 of 4, .* 0\.05 .*: torn\.jpg"):
+            list(result.pictures.batches())
+
+    def test_no_record_that_can_be_read(self):
         with pytest.raises(DataError, match="in memory: no usable pictures"):
-            retrieval_set(InMemory(BadRecord("gone")), SIZE, bad_share=1.0)
+            retrieval_set(InMemory(BadRecord("gone")), EvaluationTransform(SIZE), bad_share=1.0)
 
 
 class TestRealData:
@@ -282,6 +289,7 @@ class TestRealData:
         assert train.image(5999, generator(0, "x")).std() > 10
 
     def test_coco_retrieval_set(self, shared_data):
-        result = retrieval_set(open_folder(shared_data / "coco_mini", "train"), 64)
-        assert result.images.shape == (130, 64, 64, 3)
+        records = open_folder(shared_data / "coco_mini", "train")
+        result = retrieval_set(records, EvaluationTransform(64))
+        assert all_images(result.pictures).shape == (130, 64, 64, 3)
         assert len(result.captions) == len(result.owners) == 650

@@ -1,9 +1,11 @@
 """Encoders and sets whose right answers are known."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pytest
+
+from tests.array_pictures import ArrayPictures
 
 
 class TableEncoder:
@@ -30,12 +32,12 @@ def unit(vectors) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
 
 
-def numbered_pictures(count: int) -> np.ndarray:
+def numbered_pictures(count: int, unreadable: Iterable[int] = ()) -> ArrayPictures:
     """Pictures that `TableEncoder` recognises as 0, 1, ..."""
     images = np.zeros((count, 2, 2, 3), dtype=np.uint8)
     images[:, 0, 0, 0] = np.arange(count) % 256
     images[:, 0, 0, 1] = np.arange(count) // 256
-    return images
+    return ArrayPictures(images, unreadable)
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def table_encoder() -> type[TableEncoder]:
 
 
 @pytest.fixture
-def pictures() -> Callable[[int], np.ndarray]:
+def pictures() -> Callable[..., ArrayPictures]:
     return numbered_pictures
 
 

@@ -1,26 +1,10 @@
 import numpy as np
 import pytest
 
+from kgclip_jax.data.evaluation_sets import ChoiceSet, Pictures, Question
 from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation.choice import evaluate_choices
-from kgclip_jax.evaluation.evaluate import evaluate
-from kgclip_jax.types import ChoiceSet, CompositionSet, Pictures, Question
-
-
-class InBatches:
-    """Numbered pictures, three at a time; some cannot be read."""
-
-    def __init__(self, images, unreadable=()):
-        self.images = images
-        self.readable = ~np.isin(np.arange(len(images)), list(unreadable))
-
-    def __len__(self):
-        return len(self.images)
-
-    def batches(self):
-        for start in range(0, len(self.images), 3):
-            rows = slice(start, start + 3)
-            yield self.images[rows], self.readable[rows]
+from kgclip_jax.evaluation.tasks import evaluate
 
 
 def question(right, wrong, metric="caption", chance=0.5, **fields):
@@ -37,7 +21,7 @@ TEXTS = {"a": [4, 1, 2, 2], "b": [3, 2, 2, 1], "c": [1, 3, 2, 0]}
 @pytest.fixture
 def make(pictures):
     def build(*questions, unreadable=()):
-        return ChoiceSet("set", InBatches(pictures(4), unreadable), list(TEXTS), list(questions))
+        return ChoiceSet("set", pictures(4, unreadable), list(TEXTS), list(questions))
 
     return build
 
@@ -54,7 +38,7 @@ def values(rows):
 
 
 def test_the_protocol_of_pictures(pictures):
-    assert isinstance(InBatches(pictures(1)), Pictures)
+    assert isinstance(pictures(1), Pictures)
 
 
 def test_a_right_pair_must_beat_the_wrong_one(make, encoder):
@@ -137,9 +121,7 @@ def test_a_random_scorer_is_at_chance(pictures, table_encoder, random_units):
     right = np.stack([picture, np.repeat(chosen[:, :1], 4, axis=1)], axis=2)
     wrong = np.stack([picture, chosen[:, 1:]], axis=2)
     asked = question(right, wrong, chance=1 / 5)
-    row = evaluate_choices(
-        encoder, ChoiceSet("random", InBatches(pictures(count)), list(texts), [asked])
-    )[0]
+    row = evaluate_choices(encoder, ChoiceSet("random", pictures(count), list(texts), [asked]))[0]
     assert row.low <= row.chance <= row.high
 
 
@@ -158,9 +140,3 @@ def test_a_random_scorer_is_at_chance(pictures, table_encoder, random_units):
 def test_bad_sets_are_refused(make, encoder, asked, message):
     with pytest.raises(DataError, match=f"'set'.*{message}"):
         evaluate_choices(encoder, make(*[question(*pairs) for pairs in asked]))
-
-
-def test_its_name_is_no_other_composition_sets(make, encoder, pictures):
-    other = CompositionSet("set", pictures(2)[None], [("a", "b")])
-    with pytest.raises(DataError, match="2 composition sets are named 'set'"):
-        evaluate(encoder, [make(question([[(0, 0)]], [[(0, 1)]])), other])

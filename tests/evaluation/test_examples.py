@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from kgclip_jax.data.evaluation_sets import RetrievalSet
 from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation.examples import Found, retrieval_examples
-from kgclip_jax.types import RetrievalSet
 
 
 @pytest.fixture
@@ -58,6 +58,16 @@ def test_queries_are_spread_evenly(ordered):
     assert [caption for caption, _ in examples.found_images] == [2, 8]
     assert [image for image, _ in examples.found_captions] == [2, 7]
     assert retrieval_examples(*ordered, 0)[1:] == ((), ())
+
+
+def test_unreadable_pictures_are_neither_asked_nor_found(ordered, pictures):
+    encoder, data = ordered
+    data = data._replace(pictures=pictures(10, unreadable=[0, 9]))  # captions 0, 9 and "far"
+    examples = retrieval_examples(encoder, data, 99)
+    assert [caption for caption, _ in examples.found_images] == [*range(1, 9)]
+    assert [image for image, _ in examples.found_captions] == [*range(1, 9)]
+    caption, found = examples.found_images[0]
+    assert [(f.candidate, f.right) for f in found] == [(n, n == caption) for n in range(1, 6)]
 
 
 def test_an_empty_set_is_refused(table_encoder, pictures):

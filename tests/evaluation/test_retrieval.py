@@ -4,9 +4,9 @@ from math import comb
 import numpy as np
 import pytest
 
+from kgclip_jax.data.evaluation_sets import RetrievalSet
 from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation.retrieval import chance_recall, evaluate_retrieval, recalls
-from kgclip_jax.types import RetrievalSet
 
 
 def by_metric(results):
@@ -100,6 +100,22 @@ def test_a_picture_without_captions_is_only_a_candidate(random_units):
     assert rows["image-to-text R@1"].n == 2
     assert rows["image-to-text R@1"].value == 1
     assert rows["text-to-image R@1"].chance == pytest.approx(1 / 3)
+
+
+def test_unreadable_pictures_are_left_out_with_their_captions(
+    table_encoder, pictures, random_units
+):
+    owners = np.arange(40) % 20
+    vectors = random_units(1, 40, 4)
+    texts = dict(zip(map(str, range(40)), vectors, strict=True))
+    images = random_units(0, 20, 4) + vectors[:20]
+    data = RetrievalSet("set", pictures(20, unreadable=[3, 11]), list(texts), owners)
+    left = evaluate_retrieval(table_encoder(images, texts), data)
+    good = np.delete(np.arange(20), [3, 11])
+    kept = np.isin(owners, good)
+    unit = images / np.linalg.norm(images, axis=1, keepdims=True)
+    places = np.searchsorted(good, owners[kept])
+    assert left == recalls("set", unit[good].astype(np.float32), vectors[kept], places)
 
 
 def test_chance_agrees_with_all_orders():

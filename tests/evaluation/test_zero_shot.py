@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from kgclip_jax.data.evaluation_sets import ZeroShotSet
 from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation.zero_shot import class_embeddings, evaluate_zero_shot
-from kgclip_jax.types import ZeroShotSet
 
 TEMPLATES = ("a {}", "the {}, a {}")
 
@@ -67,6 +67,14 @@ def test_top_5_needs_more_than_five_classes(
     rows = evaluate_zero_shot(encoder, make_set(pictures(classes), range(classes), names, ["{}"]))
     assert [row.metric for row in rows] == metrics
     assert [row.value for row in rows] == [1.0] * len(metrics)
+
+
+def test_unreadable_pictures_are_left_out(table_encoder, pictures):
+    encoder = table_encoder([[1, 0], [1, 0], [0, 1]], {"cat": [1, 0], "dog": [0, 1]})
+    data = make_set(pictures(3, unreadable=[1]), [0, 1, 1], ["cat", "dog"], ["{}"])
+    (row,) = evaluate_zero_shot(encoder, data)
+    assert (row.value, row.n) == (1, 2)
+    assert row.outcomes.clusters.tolist() == [0, 2]
 
 
 def test_random_embeddings_are_at_chance(table_encoder, pictures, random_units):

@@ -15,10 +15,12 @@ from PIL import Image
 import kgclip_jax
 from kgclip_jax import config
 from kgclip_jax.convert.pretrained import open_pretrained
+from kgclip_jax.data.evaluation_sets import RetrievalSet
 from kgclip_jax.loading import open_trained
 from kgclip_jax.sources import evaluation_sets
-from kgclip_jax.types import RetrievalSet, words_of
 from kgclip_jax.store.workdir import Workdir
+from kgclip_jax.types import words_of
+from tests.array_pictures import all_images
 
 READER = Path(__file__).parents[1] / "convert" / "torch_reader.py"
 
@@ -93,7 +95,7 @@ def retrieval(workdir):
 def in_torch(data, folders, scratch):
     """Features of a retrieval set, from a process without JAX and without network."""
     (scratch / "pictures").mkdir()
-    for number, picture in enumerate(data.images):
+    for number, picture in enumerate(all_images(data.pictures)):
         Image.fromarray(picture).save(scratch / "pictures" / f"{number:06}.png")
     (scratch / "texts.json").write_text(json.dumps([*map(words_of, data.captions)]))
     command = [READER, scratch / "pictures", scratch / "texts.json", *folders]
@@ -153,7 +155,8 @@ def test_recall_by_torch_alone_is_that_of_evaluation_json(exported, quickstart, 
 def test_features_by_torch_are_those_of_the_run(quickstart, features, format):
     found, data = features
     model = kgclip_jax.load(quickstart)
-    mine = model.encode_image(list(data.images)), model.encode_text(list(data.captions))
+    images = all_images(data.pictures)
+    mine = model.encode_image(images), model.encode_text(list(data.captions))
     for ours, kind in zip(mine, ("image", "text"), strict=True):
         assert np.std(ours, axis=0).max() > 1e-3  # inputs make a difference
         np.testing.assert_allclose(unit(found[format][kind]), ours, atol=2e-6)
@@ -174,8 +177,9 @@ def test_the_average_of_a_tower_with_adapters_is_exported(commands, export, tmp_
     data = retrieval(workdir)
     (found,) = in_torch(data, [output], tmp_path)
     average, last = (kgclip_jax.load(workdir, averaged=averaged) for averaged in (True, False))
+    images = all_images(data.pictures)
     for kind, ours, other in [
-        ("image", *(model.encode_image(list(data.images)) for model in (average, last))),
+        ("image", *(model.encode_image(images) for model in (average, last))),
         ("text", *(model.encode_text(list(data.captions)) for model in (average, last))),
     ]:
         assert np.abs(ours - other).max() > 1e-3

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kgclip_jax.data.evaluation_sets import RetrievalSet
 from kgclip_jax.errors import UserError
 from kgclip_jax.evaluation.examples import Examples, Found
 from kgclip_jax.evaluation.result import Result
 from kgclip_jax.reporting.report import NextStep, write_report
 from kgclip_jax.reporting.style import STYLE
-from kgclip_jax.types import RetrievalSet
+from tests.array_pictures import ArrayPictures
 
 HOSTILE = "<script>alert('1')</script> & \"quoted\" <img src=https://example.org/x.png>"
 METRICS = [
@@ -59,7 +60,7 @@ class Page(HTMLParser):
 def run():
     """What a short run leaves behind: results and examples of a set with hostile captions."""
     images = np.random.default_rng(0).integers(256, size=(8, 16, 16, 3), dtype=np.uint8)
-    data = RetrievalSet(HOSTILE, images, [f"{HOSTILE} {i}" for i in range(8)], np.arange(8))
+    data = RetrievalSet(HOSTILE, ArrayPictures(images), [f"{HOSTILE} {i}" for i in range(8)], np.arange(8))
     found = [(2, 1), (0, 2), (1, 3), (4, 4), (5, 5), (7, 6)]  # candidates and their ranks
     examples = tuple((own, tuple(Found(c, r, 0.5, c == own) for c, r in found)) for own in (2, 7))
     text = Result("composition", "swaps", "text", 0.75, 0.5, 1.0, 8, 0.5)
@@ -112,7 +113,7 @@ def test_pictures_are_those_of_the_set(tmp_path, run):
     for source, one in zip(sources, found, strict=False):
         payload = base64.b64decode(source.removeprefix("data:image/png;base64,"))
         picture = np.asarray(Image.open(BytesIO(payload)))
-        np.testing.assert_array_equal(picture, data.images[one.candidate])
+        np.testing.assert_array_equal(picture, data.pictures[one.candidate])
     assert found[0].candidate == caption
     assert page.classes("right") == 4
     assert page.texts.count("6 \u2713") == 1
@@ -120,7 +121,8 @@ def test_pictures_are_those_of_the_set(tmp_path, run):
 
 def test_large_pictures_are_scaled_down(tmp_path, run):
     examples = run["examples"]
-    large = examples.data._replace(images=examples.data.images.repeat(20, 1).repeat(20, 2))
+    images = examples.data.pictures.images.repeat(20, 1).repeat(20, 2)
+    large = examples.data._replace(pictures=ArrayPictures(images))
     page = write(tmp_path, run, examples=examples._replace(data=large))
     source = next(attributes["src"] for name, attributes in page.tags if name == "img")
     picture = Image.open(BytesIO(base64.b64decode(source.split(",")[1])))

@@ -8,7 +8,7 @@ import pytest
 
 from kgclip_jax import config
 from kgclip_jax.data.emoji.world import EmojiWorld
-from kgclip_jax.data.settings import Data, EmojiSource
+from kgclip_jax.data.sources import Data, EmojiSource
 from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.models import spec

@@ -5,15 +5,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from kgclip_jax.data.emoji.captions import Habits, describe
-from kgclip_jax.data.emoji.composition import SwapRule, draw_swap, swap_rules
 from kgclip_jax.data.emoji.render import Painter
-from kgclip_jax.data.emoji.scenes import draw_scene, scene_graph
+from kgclip_jax.data.emoji.scene_swaps import SwapRule, draw_swap, swap_rules
+from kgclip_jax.data.emoji.scenes import Scene, draw_scene, scene_graph
 from kgclip_jax.data.emoji.world import EmojiWorld, Splits, splits
+from kgclip_jax.data.evaluation_sets import ChoiceSet, EvaluationSet, RetrievalSet, ZeroShotSet
+from kgclip_jax.data.lazy_pictures import LazyPictures
+from kgclip_jax.data.questions import ask_to_match
+from kgclip_jax.random import FastRandom
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.scene_graph import SceneGraph, entails
-from kgclip_jax.random import FastRandom, generator
-from kgclip_jax.types import Caption, CompositionSet, EvaluationSet, RetrievalSet, ZeroShotSet
+from kgclip_jax.random import generator
+from kgclip_jax.types import Caption
 
 _EVERYTHING = Habits(leave_out=0.0, attribute=1.0, relation=1.0)
 _TEMPLATES = ("{}", "there is {}", "a picture of {}")
@@ -24,7 +28,7 @@ def evaluation_sets(world: EmojiWorld, size: int, items: int) -> list[Evaluation
     """Build every evaluation set that the world allows, always the same for the same arguments.
 
     Retrieval over unseen scenes; zero-shot classification of single things in unseen scenes, of
-    seen and of unseen concepts; composition by swaps in unseen scenes (see `composition`), two of
+    seen and of unseen concepts; composition by swaps in unseen scenes (see `scene_swaps`), two of
     them with attribute-object and relation-object pairs that training never shows.
 
     Args:
@@ -47,7 +51,11 @@ def evaluation_sets(world: EmojiWorld, size: int, items: int) -> list[Evaluation
     return sets
 
 
-def _random(parts: Splits, name: str, index: int) -> FastRandom:
+def _painted(painter: Painter, scenes: Sequence[Scene], name: str) -> LazyPictures[Scene]:
+    return LazyPictures(scenes, painter.paint, size=painter.size, name=name)
+
+
+def _dice(parts: Splits, name: str, index: int) -> FastRandom:
     return FastRandom(generator(parts.world.seed, f"emoji evaluation {name}", index))
 
 
@@ -56,12 +64,12 @@ def _retrieval(parts: Splits, painter: Painter, items: int) -> RetrievalSet:
     name = "unseen scenes"
     most = parts.world.max_objects
     crowd = _Crowd()
-    images, captions = [], []
+    scenes, captions = [], []
     for index in range(items):
-        random = _random(parts, name, index)
+        dice = _dice(parts, name, index)
         for _ in range(_ATTEMPTS):
-            scene = draw_scene(parts, random, count=min(most, 2 + random.below(most - 1)))
-            caption = describe(parts, scene, _EVERYTHING, random)
+            scene = draw_scene(parts, dice, count=min(most, 2 + dice.below(most - 1)))
+            caption = describe(parts, scene, _EVERYTHING, dice)
             if crowd.admits(scene_graph(parts, scene), caption):
                 break
         else:
@@ -69,9 +77,9 @@ def _retrieval(parts: Splits, painter: Painter, items: int) -> RetrievalSet:
                 f"captions tell no more than {index} scenes of this world apart: ask for fewer "
                 f"than {items} items, or raise concepts"
             )
-        images.append(painter.paint(scene))
+        scenes.append(scene)
         captions.append(caption)
-    return RetrievalSet(name, np.stack(images), captions, np.arange(items))
+    return RetrievalSet(name, _painted(painter, scenes, name), captions, np.arange(items))
 
 
 class _Crowd:
@@ -101,23 +109,23 @@ def _zero_shot(
     parts: Splits, painter: Painter, items: int, name: str, concepts: Sequence[int]
 ) -> ZeroShotSet:
     """Draw single things, all classes equally often. Class names carry their article ("an owl")."""
-    images, labels = [], []
-    for index in range(items):
-        label = index % len(concepts)
-        scene = draw_scene(parts, _random(parts, name, index), 1, concepts[label : label + 1])
-        images.append(painter.paint(scene))
-        labels.append(label)
+    labels = np.arange(items) % len(concepts)
+    scenes = [
+        draw_scene(parts, _dice(parts, name, index), 1, concepts[label : label + 1])
+        for index, label in enumerate(labels.tolist())
+    ]
     names = [parts.concepts[concept].name for concept in concepts]
     class_names = [f"{article(name)} {name}" for name in names]
-    return ZeroShotSet(name, np.stack(images), np.array(labels), class_names, _TEMPLATES)
+    return ZeroShotSet(name, _painted(painter, scenes, name), labels, class_names, _TEMPLATES)
 
 
 def _composition(
     parts: Splits, painter: Painter, items: int, name: str, rule: SwapRule
-) -> CompositionSet:
-    images, captions = [], []
-    for index in range(items):
-        swap = draw_swap(rule, parts, _random(parts, name, index))
-        images.append(np.stack([painter.paint(scene) for scene in swap.scenes]))
-        captions.append(swap.captions)
-    return CompositionSet(name, np.stack(images), captions)
+) -> ChoiceSet:
+    """Draw pairs of scenes; pictures 2i and 2i + 1 and the texts of these numbers are an item."""
+    swaps = [draw_swap(rule, parts, _dice(parts, name, index)) for index in range(items)]
+    scenes = [scene for swap in swaps for scene in swap.scenes]
+    captions = [caption for swap in swaps for caption in swap.captions]
+    fitting = [((2 * i, 2 * i), (2 * i + 1, 2 * i + 1)) for i in range(items)]
+    questions = ask_to_match(fitting, both_at_once=False)
+    return ChoiceSet(name, _painted(painter, scenes, name), captions, questions)

@@ -22,12 +22,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kgclip_jax.data.evaluation_sets import Question
 from kgclip_jax.data.images import Box
-from kgclip_jax.data.suites.annotations import read_objects
+from kgclip_jax.data.questions import Decision, ask, in_groups_of
+from kgclip_jax.data.suites.annotation_files import read_objects
 from kgclip_jax.data.suites.aro_relations import LEFT_OUT
-from kgclip_jax.data.suites.assembly import Assembly, Decision, ask, in_groups_of
+from kgclip_jax.data.suites.assembly import Assembly
 from kgclip_jax.errors import DataError
-from kgclip_jax.types import Question
 
 HOME = "https://github.com/mertyg/vision-language-models-are-bows"
 LEAST_CASES = 25

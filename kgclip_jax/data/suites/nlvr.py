@@ -19,19 +19,19 @@ because a square in the middle of 400 x 100 pixels shows one box of three.
 Source: Suhr et al., A Corpus of Natural Language for Visual Reasoning, ACL 2017.
 """
 
-from collections import defaultdict
 from pathlib import Path
 
-from kgclip_jax.data.readers.json_lists import check_object
-from kgclip_jax.data.suites.annotations import read_lines
-from kgclip_jax.data.suites.assembly import Assembly, ask
+from kgclip_jax.data.evaluation_sets import Question
+from kgclip_jax.data.json_files import check_object
+from kgclip_jax.data.questions import ask
+from kgclip_jax.data.suites.annotation_files import read_lines
+from kgclip_jax.data.suites.assembly import Assembly, Judged
 from kgclip_jax.errors import DataError
-from kgclip_jax.types import Question
 
 HOME = "https://github.com/lil-lab/nlvr (folder nlvr)"
 
 _FIELDS = {"sentence": str, "label": str, "identifier": str, "directory": str}
-_LABELS = {"true": 1, "false": 0}
+_LABELS = {"true": True, "false": False}
 
 
 def nlvr(suite: Assembly, path: Path) -> list[Question]:
@@ -40,7 +40,7 @@ def nlvr(suite: Assembly, path: Path) -> list[Question]:
     Raises:
         DataError: the file is missing or malformed.
     """
-    scenes: dict[tuple[str, str], tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    judged = []
     for place, record in read_lines(path, HOME):
         check_object(path, place, record, _FIELDS)
         if record["label"] not in _LABELS:
@@ -49,12 +49,13 @@ def nlvr(suite: Assembly, path: Path) -> list[Question]:
         file = f"{path.stem}-{identifier}-0.png"
         if (suite.images / record["directory"]).is_dir():
             file = f"{record['directory']}/{file}"
-        written_for = (record["sentence"], identifier.partition("-")[0])
-        scenes[written_for][_LABELS[record["label"]]].append(suite.picture(file))
-    pairs = [
-        suite.picture_choice(sentence, right, wrong, cluster)
-        for cluster, ((sentence, _), (false, true)) in enumerate(scenes.items())
-        for right in true
-        for wrong in false
-    ]
+        judged.append(
+            Judged(
+                record["sentence"],
+                suite.picture(file),
+                _LABELS[record["label"]],
+                scope=identifier.partition("-")[0],
+            )
+        )
+    pairs = suite.picture_choices(judged)
     return [ask("scene of a pair", pairs, chance=1 / 2, blind_to="texts")] if pairs else []

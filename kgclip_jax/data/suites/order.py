@@ -26,12 +26,12 @@ from typing import TypeAlias
 
 import numpy as np
 
+from kgclip_jax.data.evaluation_sets import Question
+from kgclip_jax.data.questions import ask
 from kgclip_jax.data.records import Records
-from kgclip_jax.data.suites.assembly import Assembly, ask
-from kgclip_jax.data.suites.stored_captions import captions_of
+from kgclip_jax.data.suites.assembly import Assembly
 from kgclip_jax.errors import DataError
 from kgclip_jax.random import generator
-from kgclip_jax.types import Question
 
 Words: TypeAlias = list[str]
 Tagged: TypeAlias = Sequence[tuple[str, str]]  # words with their Penn Treebank tags
@@ -52,7 +52,7 @@ def order(
     Raises:
         DataError: a larger share of the records than `bad_share` cannot be read.
     """
-    pictures, captions = captions_of(suite, records, bad_share)
+    pictures, captions = suite.captions_of(records, bad_share)
     decisions = []
     for number, tagged in enumerate(tagger(captions)):
         right = plain(captions[number])

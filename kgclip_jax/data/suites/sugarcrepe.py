@@ -20,9 +20,10 @@ Source: Hsieh et al., SugarCrepe, NeurIPS 2023; Dumpala et al., SugarCrepe++, Ne
 
 from pathlib import Path
 
-from kgclip_jax.data.suites.annotations import json_files, read_objects
-from kgclip_jax.data.suites.assembly import Assembly, Decision, ask_by_group
-from kgclip_jax.types import Question
+from kgclip_jax.data.evaluation_sets import Question
+from kgclip_jax.data.questions import Decision, ask_by_group
+from kgclip_jax.data.suites.annotation_files import json_files, read_objects
+from kgclip_jax.data.suites.assembly import Assembly
 
 HOME = "https://github.com/RAIVNLab/sugar-crepe (folder data)"
 HOME_PP = "https://github.com/Sri-Harsha/scpp (folder data)"

@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kgclip_jax.data.suites.annotations import json_files, read_entries
-from kgclip_jax.data.suites.assembly import Assembly, Decision, ask_by_group
+from kgclip_jax.data.evaluation_sets import Question
+from kgclip_jax.data.questions import Decision, ask_by_group
+from kgclip_jax.data.suites.annotation_files import json_files, read_entries
+from kgclip_jax.data.suites.assembly import Assembly
 from kgclip_jax.errors import DataError
-from kgclip_jax.types import Question
 
 HOME = "https://github.com/om-ai-lab/VL-CheckList (folder data)"
 

@@ -19,13 +19,13 @@ the caption is the blind row.
 Source: Liu, Emerson and Collier, Visual Spatial Reasoning, TACL 2023.
 """
 
-from collections import defaultdict
 from pathlib import Path
 
-from kgclip_jax.data.suites.annotations import read_objects
-from kgclip_jax.data.suites.assembly import Assembly, ask
+from kgclip_jax.data.evaluation_sets import Question
+from kgclip_jax.data.questions import ask
+from kgclip_jax.data.suites.annotation_files import read_objects
+from kgclip_jax.data.suites.assembly import Assembly, Judged
 from kgclip_jax.errors import DataError
-from kgclip_jax.types import Question
 
 HOME = "https://github.com/cambridgeltl/visual-spatial-reasoning (folder data/splits)"
 
@@ -38,8 +38,7 @@ def vsr(suite: Assembly, path: Path) -> list[Question]:
     Raises:
         DataError: the file is missing or malformed.
     """
-    verdicts = []
-    labelled: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    verdicts, judged = [], []
     for place, record in read_objects(path, _FIELDS, HOME):
         label, caption = record["label"], record["caption"]
         if label not in (0, 1):
@@ -47,14 +46,8 @@ def vsr(suite: Assembly, path: Path) -> list[Question]:
         picture = suite.picture(record["image"])
         words = (f"{caption} (False)", f"{caption} (True)")
         verdicts.append(suite.caption_choice(picture, words[label], [words[1 - label]]))
-        labelled[caption][label].append(picture)
-    pairs = [
-        suite.picture_choice(caption, right, wrong, cluster)
-        for cluster, (caption, (false, true)) in enumerate(labelled.items())
-        for right in true
-        for wrong in false
-    ]
+        judged.append(Judged(caption, picture, label == 1))
     questions = [ask("verdict", verdicts, chance=1 / 2)] if verdicts else []
-    if pairs:
+    if pairs := suite.picture_choices(judged):
         questions.append(ask("picture of a pair", pairs, chance=1 / 2, blind_to="texts"))
     return questions

@@ -18,17 +18,19 @@ down in that way (`pip install datasets`; folder winoground/images):
             print(json.dumps(row), file=file)
 
 Text score: both pictures prefer their own caption (chance 1/4). Image score: both captions prefer
-their own picture (1/4). Group score: both of these (1/6, see `kgclip_jax.evaluation.composition`,
-which also says why a blind scorer gets 0).
+their own picture (1/4). Group score: both of these (1/6, see
+`kgclip_jax.data.questions.ask_to_match`, which also says what a blind scorer gets).
 
 Source: Thrush et al., Winoground, CVPR 2022.
 """
 
 from pathlib import Path
+from typing import Any
 
-from kgclip_jax.data.suites.annotations import read_objects
-from kgclip_jax.data.suites.assembly import Assembly, Decision, ask
-from kgclip_jax.types import Question
+from kgclip_jax.data.evaluation_sets import Question
+from kgclip_jax.data.questions import ask_to_match
+from kgclip_jax.data.suites.annotation_files import read_objects
+from kgclip_jax.data.suites.assembly import Assembly
 
 HOME = "https://huggingface.co/datasets/facebook/winoground"
 
@@ -41,23 +43,14 @@ def winoground(suite: Assembly, path: Path) -> list[Question]:
     Raises:
         DataError: the file is missing or malformed.
     """
-    text, image, group = [], [], []
-    for number, (_, record) in enumerate(read_objects(path, _FIELDS, HOME)):
-        first, second = (suite.picture(_file(record[f"image_{side}"])) for side in (0, 1))
-        one, two = (suite.text(record[f"caption_{side}"]) for side in (0, 1))
-        right = [(first, one), (second, two)]
-        other_caption = [(first, two), (second, one)]
-        other_picture = other_caption[::-1]
-        text.append(Decision(right, other_caption, number))
-        image.append(Decision(right, other_picture, number))
-        group.append(Decision(right * 2, other_caption + other_picture, number))
-    if not text:
-        return []
-    return [
-        ask("text", text, chance=1 / 4),
-        ask("image", image, chance=1 / 4, blind_to="texts"),
-        ask("group", group, chance=1 / 6, blind_to=None),
-    ]
+
+    def pair(record: dict[str, Any], side: int) -> tuple[int, int]:
+        picture = suite.picture(_file(record[f"image_{side}"]))
+        return picture, suite.text(record[f"caption_{side}"])
+
+    records = (record for _, record in read_objects(path, _FIELDS, HOME))
+    items = [(pair(record, 0), pair(record, 1)) for record in records]
+    return ask_to_match(items, both_at_once=True)
 
 
 def _file(name: str) -> str:

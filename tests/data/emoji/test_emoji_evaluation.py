@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 
 from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld, evaluation_sets
-from kgclip_jax.data.emoji.composition import Swap, draw_swap, swap_rules
+from kgclip_jax.data.emoji.scene_swaps import Swap, draw_swap, swap_rules
 from kgclip_jax.data.emoji.scenes import Scene, scene_graph
 from kgclip_jax.data.emoji.world import splits
+from kgclip_jax.data.evaluation_sets import ChoiceSet, RetrievalSet, ZeroShotSet
+from kgclip_jax.random import FastRandom
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.scene_graph import entails
-from kgclip_jax.random import FastRandom, generator
-from kgclip_jax.types import CompositionSet, RetrievalSet, ZeroShotSet, words_of
+from kgclip_jax.random import generator
+from kgclip_jax.types import words_of
+from tests.array_pictures import all_images
 
 WORLD = EmojiWorld(concepts=60, unseen_concepts=10, scenes=1000)
 PARTS = splits(WORLD)
@@ -31,7 +34,7 @@ KINDS = (
 
 
 @pytest.fixture(scope="module")
-def sets() -> dict[str, RetrievalSet | ZeroShotSet | CompositionSet]:
+def sets() -> dict[str, RetrievalSet | ZeroShotSet | ChoiceSet]:
     return {part.name: part for part in evaluation_sets(WORLD, 32, ITEMS)}
 
 
@@ -53,14 +56,16 @@ UNSEEN_RELATIONS = {(name, PARTS.concepts[c].name) for name, c in PARTS.unseen_r
 
 
 def test_all_sets_are_there_and_repeatable(
-    sets: dict[str, RetrievalSet | ZeroShotSet | CompositionSet],
+    sets: dict[str, RetrievalSet | ZeroShotSet | ChoiceSet],
 ) -> None:
     assert list(sets) == ["unseen scenes", "seen concepts", "unseen concepts", *KINDS]
     fewer = {part.name: part for part in evaluation_sets(WORLD, 32, 20)}
     for name, part in sets.items():
-        assert len(part.images) == ITEMS
-        assert np.array_equal(fewer[name].images, part.images[:20])
-    assert fewer["swap relation"].captions == sets["swap relation"].captions[:20]
+        images = all_images(part.pictures)
+        assert len(images) == ITEMS * (2 if name in KINDS else 1)
+        first = all_images(fewer[name].pictures)
+        assert np.array_equal(first, images[: len(first)])
+    assert fewer["swap relation"].texts == sets["swap relation"].texts[:40]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -160,16 +165,16 @@ BLIND: dict[str, Callable[[str], float]] = {
 }
 
 
-def choices(part: CompositionSet, score: Callable[[str], float]) -> np.ndarray:
+def choices(part: ChoiceSet, score: Callable[[str], float]) -> np.ndarray:
     """Return, for each item, how much of caption 0 a scorer prefers: 1, 0, or a half if equal."""
-    scores = np.array([[score(words_of(text)) for text in pair] for pair in part.captions])
+    scores = np.array([score(words_of(text)) for text in part.texts]).reshape(-1, 2)
     return (np.sign(scores[:, 0] - scores[:, 1]) + 1) / 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("scorer", BLIND)
 def test_blind_scorers_are_right_half_of_the_time(
-    kind: str, scorer: str, sets: dict[str, CompositionSet]
+    kind: str, scorer: str, sets: dict[str, ChoiceSet]
 ) -> None:
     first = choices(sets[kind], BLIND[scorer])
     right = np.stack([first, 1 - first])  # picture 0 wants caption 0, picture 1 caption 1
@@ -182,13 +187,14 @@ def test_retrieval_captions_fit_one_picture_alone(sets: dict[str, RetrievalSet])
     part = sets["unseen scenes"]
     assert part.owners.tolist() == list(range(ITEMS))
     assert len({words_of(caption) for caption in part.captions}) == ITEMS
-    assert len({image.tobytes() for image in part.images}) == ITEMS
+    assert len({image.tobytes() for image in all_images(part.pictures)}) == ITEMS
 
 
 def test_retrieval_pictures_are_not_training_pictures(sets: dict[str, RetrievalSet]) -> None:
     source = EmojiScenes(WORLD, 32)
     training = {source.image(i, generator(0, "x")).tobytes() for i in range(len(source))}
-    assert not training & {image.tobytes() for image in sets["unseen scenes"].images}
+    images = all_images(sets["unseen scenes"].pictures)
+    assert not training & {image.tobytes() for image in images}
 
 
 def test_zero_shot_classes_are_the_concepts(sets: dict[str, ZeroShotSet]) -> None:

@@ -1,29 +1,28 @@
-"""From the settings of a suite to the suite."""
+"""The table of benchmarks, and how the settings of one become a set."""
 
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from kgclip_jax.data.evaluation_settings import CompositionSuite, OrderSuite, SwapSuite
-from kgclip_jax.data.images import Interpolation, Resize
+from kgclip_jax.data.evaluation_config import CompositionSuite, OrderSuite, SwapSuite
+from kgclip_jax.data.evaluation_sets import ChoiceSet, Question
+from kgclip_jax.data.lazy_pictures import EvaluationTransform, encoded_pictures
 from kgclip_jax.data.readers.open_records import open_records
 from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import MISSING_IMAGE, Skips
 from kgclip_jax.data.suites.aro import attribution, relation
 from kgclip_jax.data.suites.assembly import Assembly
-from kgclip_jax.data.suites.lazy_pictures import LazyPictures
+from kgclip_jax.data.suites.caption_swaps import swaps
 from kgclip_jax.data.suites.nlvr import nlvr
 from kgclip_jax.data.suites.order import order, spacy_tagger
 from kgclip_jax.data.suites.sugarcrepe import sugarcrepe, sugarcrepe_pp
-from kgclip_jax.data.suites.swaps import swaps
 from kgclip_jax.data.suites.valse import valse
 from kgclip_jax.data.suites.vl_checklist import vl_checklist
 from kgclip_jax.data.suites.vsr import vsr
 from kgclip_jax.data.suites.winoground import winoground
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.parsing import Parser
-from kgclip_jax.types import ChoiceSet, Question
 
 _COCO_2017 = "COCO val2017, http://images.cocodataset.org/zips/val2017.zip"
 _VISUAL_GENOME = "Visual Genome, https://homes.cs.washington.edu/~ranjay/visualgenome"
@@ -55,9 +54,7 @@ def composition_set(
     path: str | Path,
     *,
     name: str,
-    size: int,
-    resize: Resize = "shortest",
-    interpolation: Interpolation = "bicubic",
+    transform: EvaluationTransform,
 ) -> ChoiceSet:
     """Read a suite's annotations and find its pictures, which are not opened yet.
 
@@ -65,9 +62,7 @@ def composition_set(
         settings: which suite, and where it lies.
         path: what relative paths start from.
         name: of the set, for logs and tables.
-        size: side of the pictures in pixels.
-        resize: see `evaluation_transform`.
-        interpolation: see there too.
+        transform: what the model wants the pictures to be; some suites squash them in any case.
 
     Raises:
         DataError: a file is missing or malformed, too many pictures are missing, or there is
@@ -83,19 +78,13 @@ def composition_set(
         suite, kind = Assembly(root / settings.images), _SUITES[settings.kind]
         where = str(root / settings.annotations)
         questions = kind.read(suite, root / settings.annotations)
-        files = [entry.name for entry in suite.entries]
+        files = [picture.name for picture in suite.pictures]
         _check_present(name, suite.images, files, kind.pictures, settings.bad_share)
-        resize = "squash" if kind.squash else resize
+        if kind.squash:
+            transform = transform._replace(resize="squash")
     if not questions:
         raise DataError(f"{where}: no cases to ask about")
-    pictures = LazyPictures(
-        suite.entries,
-        name=name,
-        size=size,
-        resize=resize,
-        interpolation=interpolation,
-        bad_share=settings.bad_share,
-    )
+    pictures = encoded_pictures(suite.pictures, transform, name=name, bad_share=settings.bad_share)
     return ChoiceSet(name, pictures, suite.texts, questions)
 
 

@@ -112,7 +112,7 @@ class OrderSuite:
 
 @dataclass(frozen=True, kw_only=True)
 class SwapSuite:
-    """Captions of any pictures against negatives made of them, see `data/suites/swaps.py`.
+    """Captions of any pictures against negatives made of them, see `data/suites/caption_swaps.py`.
 
     Attributes:
         kind: tells this suite apart from the others.

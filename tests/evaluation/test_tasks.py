@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from kgclip_jax.data.evaluation_sets import ChoiceSet, RetrievalSet, ZeroShotSet
+from kgclip_jax.data.questions import ask_to_match
 from kgclip_jax.errors import DataError
-from kgclip_jax.evaluation.encoding import encode_texts
-from kgclip_jax.evaluation.evaluate import evaluate
-from kgclip_jax.types import CompositionSet, RetrievalSet, ZeroShotSet
+from kgclip_jax.evaluation.encoder import encode_texts
+from kgclip_jax.evaluation.tasks import evaluate
 
 
 @pytest.fixture
@@ -21,7 +22,9 @@ def sets(pictures):
             "scenes", both, ["cat", "cat", "dog", "dog", "dog"], np.array([0, 0, 1, 1, 1])
         ),
         ZeroShotSet("scenes", both, np.array([0, 1]), ["cat", "dog"], ["{}", "a {}"]),
-        CompositionSet("swaps", both[None], [("cat", "dog")]),
+        ChoiceSet(
+            "swaps", both, ["cat", "dog"], ask_to_match([((0, 0), (1, 1))], both_at_once=False)
+        ),
     ]
 
 
@@ -33,7 +36,7 @@ def test_rows_come_in_the_order_of_the_sets(encoder, sets):
     assert evaluate(encoder, sets[::-1])[0].task == "composition"
 
 
-def test_texts_are_encoded_once_and_pictures_in_one_call(encoder, sets):
+def test_texts_and_pictures_are_encoded_once(encoder, sets):
     evaluate(encoder, sets)
     assert encoder.seen_texts == [
         ["cat", "dog"],
@@ -41,6 +44,20 @@ def test_texts_are_encoded_once_and_pictures_in_one_call(encoder, sets):
         ["cat", "dog"],
     ]
     assert encoder.seen_images == [2, 2, 2]
+
+
+def test_rows_name_the_weights_and_keep_their_outcomes(encoder, sets):
+    for row in evaluate(encoder, sets, weights="average"):
+        assert row.weights == "average"
+        assert len(row.outcomes.values) == len(row.outcomes.clusters) == row.n
+        assert row.outcomes.values.mean() == row.value
+    assert {row.weights for row in evaluate(encoder, sets)} == {"raw"}
+
+
+def test_a_set_without_a_readable_picture_is_refused(encoder, sets, pictures):
+    for data in sets:
+        with pytest.raises(DataError, match=rf"{data.name!r}: none of its pictures can be read"):
+            evaluate(encoder, [data._replace(pictures=pictures(2, unreadable=[0, 1]))])
 
 
 def test_repeated_texts_keep_their_places(encoder):

@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 
+from kgclip_jax.data.evaluation_sets import Question
+from kgclip_jax.data.questions import Decision, ask
 from kgclip_jax.data.records import Records
-from kgclip_jax.data.suites.assembly import Assembly, Decision, ask
-from kgclip_jax.data.suites.stored_captions import captions_of
+from kgclip_jax.data.suites.assembly import Assembly
 from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
 from kgclip_jax.knowledge.scene_graph import SceneGraph, together
 from kgclip_jax.random import generator
-from kgclip_jax.types import Caption, Question
+from kgclip_jax.types import Caption
 
 _logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def swaps(
     Raises:
         DataError: more of them are.
     """
-    pictures, texts = captions_of(suite, records, bad_share)
+    pictures, texts = suite.captions_of(records, bad_share)
     captions = [Caption(*pair) for pair in zip(texts, parse(texts), strict=True)]
     known = _known(pictures, captions)
     questions = []

@@ -1,0 +1,135 @@
+"""What a model is evaluated on: held-out pictures, texts, and what is asked about them.
+
+Nothing holds the pictures of a set: they are read, or painted, whenever they are needed.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Int, UInt8
+
+from kgclip_jax.types import Text
+
+
+@runtime_checkable
+class Pictures(Protocol):
+    """Pictures that are read when they are needed, because they may be too many to hold."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> UInt8[np.ndarray, "size size 3"]:
+        """Read one picture. Raises BadRecord when it cannot be read."""
+        ...
+
+    def batches(
+        self,
+    ) -> Iterator[tuple[UInt8[np.ndarray, "b size size 3"], Bool[np.ndarray, " b"]]]:
+        """Read all pictures in their order, and tell which could be read (others are black).
+
+        Raises DataError when too many cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
+class EvaluationSet(Protocol):
+    """What all sets have in common; each task has a class of its own."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        ...
+
+    @property
+    def pictures(self) -> Pictures:
+        """The pictures that are asked about."""
+        ...
+
+    @property
+    def texts(self) -> Sequence[Text]:
+        """The texts that a scene graph can tell something about."""
+        ...
+
+    def with_texts(self, texts: Sequence[Text]) -> "EvaluationSet":
+        """Return the set with other texts, as many, in the places of `texts`."""
+        ...
+
+
+class RetrievalSet(NamedTuple):
+    """Pictures and captions; `owners[c]` is the index of the picture that caption c describes."""
+
+    name: str
+    pictures: Pictures
+    captions: Sequence[Text]
+    owners: Int[np.ndarray, " captions"]
+
+    @property
+    def texts(self) -> Sequence[Text]:
+        """The captions."""
+        return self.captions
+
+    def with_texts(self, texts: Sequence[Text]) -> "RetrievalSet":
+        """Return the set with other captions of the same pictures."""
+        return self._replace(captions=texts)
+
+
+class ZeroShotSet(NamedTuple):
+    """Pictures of known classes; their texts are templates ("a photo of {}") filled with names."""
+
+    name: str
+    pictures: Pictures
+    labels: Int[np.ndarray, " pictures"]
+    class_names: Sequence[str]
+    templates: Sequence[str]
+
+    @property
+    def texts(self) -> Sequence[Text]:
+        """None: class names in templates are embedded as plain CLIP does, without graphs."""
+        return ()
+
+    def with_texts(self, texts: Sequence[Text]) -> "ZeroShotSet":
+        """Return the set itself."""
+        del texts
+        return self
+
+
+class Question(NamedTuple):
+    """One number of a suite: the share of decisions that come out right.
+
+    A pair is (anchor, text); it is scored by the dot product of their embeddings, or, where the
+    anchor is a text too, by their cosine. A decision is right when each of its right pairs scores
+    strictly higher than the wrong pair in the same place.
+
+    Attributes:
+        metric: what tables call the number.
+        right: pairs that fit. Decisions with fewer comparisons repeat one of them.
+        wrong: pairs that do not.
+        chance: expected share for scores without knowledge.
+        clusters: decisions of one cluster depend on each other and are resampled together.
+        groups: the number is the mean of the means of these groups; None for the plain mean.
+        anchors: what the first index of a pair counts: pictures, or texts of the set.
+        blind_to: what the blind row beneath keeps from the scorer; None for no such row.
+    """
+
+    metric: str
+    right: Int[np.ndarray, "decisions comparisons 2"]
+    wrong: Int[np.ndarray, "decisions comparisons 2"]
+    chance: float
+    clusters: Int[np.ndarray, " decisions"]
+    groups: Int[np.ndarray, " decisions"] | None = None
+    anchors: Literal["pictures", "texts"] = "pictures"
+    blind_to: Literal["pictures", "texts"] | None = "pictures"
+
+
+class ChoiceSet(NamedTuple):
+    """Pictures, texts, and questions which of them belong together."""
+
+    name: str
+    pictures: Pictures
+    texts: Sequence[Text]
+    questions: Sequence[Question]
+
+    def with_texts(self, texts: Sequence[Text]) -> "ChoiceSet":
+        """Return the set with other texts in the same places."""
+        return self._replace(texts=texts)

@@ -1,0 +1,145 @@
+"""From decisions between right and wrong pairs to the questions of a set."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from kgclip_jax.data.evaluation_sets import Question
+
+Pair: TypeAlias = tuple[int, int]
+
+
+class Decision(NamedTuple):
+    """All `right` pairs of (anchor, text) have to beat the wrong pair in the same place.
+
+    Attributes:
+        right: pairs that fit.
+        wrong: pairs that do not, as many.
+        cluster: decisions of the same one depend on each other.
+        group: what macro means average over.
+    """
+
+    right: Sequence[Pair]
+    wrong: Sequence[Pair]
+    cluster: int
+    group: str = ""
+
+
+def ask(
+    metric: str,
+    decisions: Sequence[Decision],
+    *,
+    chance: float,
+    macro: bool = False,
+    anchors: Literal["pictures", "texts"] = "pictures",
+    blind_to: Literal["pictures", "texts"] | None = "pictures",
+) -> Question:
+    """Make a question of decisions; see `Question` for the arguments.
+
+    Args:
+        metric: what tables call it.
+        decisions: at least one.
+        chance: expected share for scores without knowledge.
+        macro: average over the means of the groups instead of over decisions.
+        anchors: what the first index of a pair counts.
+        blind_to: what the blind row keeps from the scorer.
+    """
+    most = max(len(decision.right) for decision in decisions)
+    groups = np.unique([decision.group for decision in decisions], return_inverse=True)[1]
+    return Question(
+        metric=metric,
+        right=np.array([_repeated(decision.right, most) for decision in decisions]),
+        wrong=np.array([_repeated(decision.wrong, most) for decision in decisions]),
+        chance=chance,
+        clusters=np.array([decision.cluster for decision in decisions]),
+        groups=groups if macro else None,
+        anchors=anchors,
+        blind_to=blind_to,
+    )
+
+
+def _repeated(pairs: Sequence[Pair], length: int) -> list[Pair]:
+    """Repeat the last pair, which decides nothing new."""
+    return [*pairs, *[pairs[-1]] * (length - len(pairs))]
+
+
+def ask_by_group(
+    decisions: Sequence[Decision],
+    *,
+    chance: float,
+    suffix: str = "",
+    mean: str = "mean",
+    anchors: Literal["pictures", "texts"] = "pictures",
+    blind_to: Literal["pictures", "texts"] | None = "pictures",
+) -> list[Question]:
+    """Ask a question for each group, and if there are several one for the mean of their means.
+
+    Args:
+        decisions: any number.
+        chance: see `ask`.
+        suffix: added to the names of all questions.
+        mean: what the mean is called.
+        anchors: see `ask`.
+        blind_to: see `ask`.
+    """
+    groups: dict[str, list[Decision]] = {}
+    for decision in decisions:
+        groups.setdefault(decision.group, []).append(decision)
+    questions = [
+        ask(name + suffix, members, chance=chance, anchors=anchors, blind_to=blind_to)
+        for name, members in groups.items()
+    ]
+    if len(groups) > 1:
+        metric = f"{mean} of the {len(groups)}{suffix}"
+        questions.append(
+            ask(metric, decisions, chance=chance, macro=True, anchors=anchors, blind_to=blind_to)
+        )
+    return questions
+
+
+def ask_to_match(items: Iterable[tuple[Pair, Pair]], *, both_at_once: bool) -> list[Question]:
+    """Ask which of two captions fits which of two pictures, for items of two pairs that fit.
+
+        text    a picture prefers its own caption to the other one
+        image   a caption prefers its own picture to the other one
+        group   all four decisions of an item are right
+
+    The group score needs the two right pairs to be the upper two of four scores. If these are
+    independent and identically distributed, all 4! orders are equally likely and 2! 2! of them
+    qualify: chance is 1/6, as in Winoground (Thrush et al., CVPR 2022). It depends on the kind of
+    ignorance: any scorer that ignores one side gets 0, and scores whose differences are one coin
+    get 1/2. 1/6 is the convention, not a bound.
+
+    A scorer that never sees the picture prefers one caption of an item for both pictures, so it
+    gets exactly one of two decisions right (none, if it is undecided).
+
+    Args:
+        items: (picture, caption) pairs, two an item; decisions of an item form a cluster.
+        both_at_once: text and image score want both decisions of an item (chance 1/4), and not
+            each for itself (1/2).
+    """
+    parts = [slice(0, 2)] if both_at_once else [slice(0, 1), slice(1, 2)]
+    text, image, group = [], [], []
+    for item, ((first, one), (second, two)) in enumerate(items):
+        right = [(first, one), (second, two)]
+        other_caption = [(first, two), (second, one)]
+        other_picture = other_caption[::-1]
+        text += [Decision(right[part], other_caption[part], item) for part in parts]
+        image += [Decision(right[part], other_picture[part], item) for part in parts]
+        group.append(Decision(right * 2, other_caption + other_picture, item))
+    if not group:
+        return []
+    chance = 1 / 4 if both_at_once else 1 / 2
+    return [
+        ask("text", text, chance=chance),
+        ask("image", image, chance=chance, blind_to="texts"),
+        ask("group", group, chance=1 / 6, blind_to=None),
+    ]
+
+
+def in_groups_of(decisions: Sequence[Decision], least: int) -> list[Decision]:
+    """Keep the decisions of groups that have at least so many."""
+    sizes = Counter(decision.group for decision in decisions)
+    return [decision for decision in decisions if sizes[decision.group] >= least]

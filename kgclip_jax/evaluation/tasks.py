@@ -1,0 +1,63 @@
+"""The table of evaluation tasks, and the evaluation of an encoder on any mixture of their sets.
+
+A task is a class of sets and a function that turns an encoder and such a set into results. A new
+one is a file beside this one and a line of `TASKS`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from kgclip_jax.data.evaluation_sets import ChoiceSet, EvaluationSet, RetrievalSet, ZeroShotSet
+from kgclip_jax.errors import DataError
+from kgclip_jax.evaluation import choice, retrieval, zero_shot
+from kgclip_jax.evaluation.encoder import Encoder
+from kgclip_jax.evaluation.result import Result
+
+
+class Task(NamedTuple):
+    """What is done with a class of sets, and how tables call it."""
+
+    name: str
+    evaluate: Callable[[Encoder, Any], list[Result]]
+
+
+TASKS: dict[type, Task] = {
+    RetrievalSet: Task(retrieval.TASK, retrieval.evaluate_retrieval),
+    ZeroShotSet: Task(zero_shot.TASK, zero_shot.evaluate_zero_shot),
+    ChoiceSet: Task(choice.TASK, choice.evaluate_choices),
+}
+
+
+def evaluate(
+    encoder: Encoder, sets: Sequence[EvaluationSet], *, weights: str = "raw"
+) -> list[Result]:
+    """Evaluate on each set in turn and return the rows of the table.
+
+    Within a set each distinct text is encoded once, and all texts go to the encoder in one call;
+    cutting them into batches is the encoder's business. Pictures follow as they are read. What is
+    asked about pictures that cannot be read is left out.
+
+    Args:
+        encoder: what is evaluated.
+        sets: at least one.
+        weights: "raw" or "average", for the rows: which parameters the encoder has.
+
+    Raises:
+        DataError: there is no set, two sets of a task share a name, a set is empty or inconsistent,
+            or too many of its pictures cannot be read.
+    """
+    if not sets:
+        raise DataError("nothing to evaluate on: name at least one evaluation set")
+    check_sets(sets)
+    rows = [row for data in sets for row in TASKS[type(data)].evaluate(encoder, data)]
+    return [replace(row, weights=weights) for row in rows]
+
+
+def check_sets(sets: Sequence[EvaluationSet]) -> None:
+    """Raise DataError when two sets of a task share a name, so that their rows would too."""
+    names = Counter((TASKS[type(data)].name, data.name) for data in sets)
+    for (task, name), count in names.items():
+        if count > 1:
+            raise DataError(f"{count} {task} sets are named {name!r}; keep one, or rename")

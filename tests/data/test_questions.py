@@ -1,0 +1,122 @@
+"""Items of two pictures and two captions; what suites make of decisions, their tests show."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from kgclip_jax.data.evaluation_sets import ChoiceSet
+from kgclip_jax.data.questions import ask_to_match
+from kgclip_jax.evaluation.choice import decide, evaluate_choices
+from tests.array_pictures import ArrayPictures
+
+MATCHING = [((0, 0), (1, 1))]  # picture 0 fits text 0, picture 1 text 1
+
+
+def decisions(scores, both_at_once=False):
+    """Whether the decisions about one item of scores[picture][caption] come out right."""
+    scores = np.array(scores, dtype=np.float64)
+    return {
+        question.metric: decide(question, scores, np.eye(2)).tolist()
+        for question in ask_to_match(MATCHING, both_at_once=both_at_once)
+    }
+
+
+# scores[picture][caption] of one item, and what is right: (text, image, group)
+@pytest.mark.parametrize(
+    ("scores", "text", "image", "group"),
+    [
+        ([[4, 1], [2, 3]], [1, 1], [1, 1], 1),
+        ([[4, 3], [2, 1]], [1, 0], [1, 0], 0),  # the blind scorer: caption 0 always
+        ([[2, 1], [4, 3]], [1, 0], [0, 1], 0),
+        ([[3, 1], [4, 5]], [1, 1], [0, 1], 0),
+        ([[1, 4], [3, 2]], [0, 0], [0, 0], 0),
+        ([[1, 1], [1, 1]], [0, 0], [0, 0], 0),  # ties are wrong
+        ([[2, 2], [1, 3]], [0, 1], [1, 1], 0),
+    ],
+)
+def test_decisions_of_one_item(scores, text, image, group):
+    assert decisions(scores) == {"text": text, "image": image, "group": [group]}
+    together = decisions(scores, both_at_once=True)
+    assert together == {"text": [all(text)], "image": [all(image)], "group": [group]}
+
+
+@pytest.mark.parametrize("both_at_once", [False, True])
+def test_chance_is_the_share_of_all_orders(both_at_once):
+    orders = [np.reshape(order, (2, 2)) for order in permutations(range(4))]
+    right = [decisions(order, both_at_once) for order in orders]
+    for question in ask_to_match(MATCHING, both_at_once=both_at_once):
+        shares = [np.mean(outcome[question.metric]) for outcome in right]
+        assert np.mean(shares) == pytest.approx(question.chance)
+
+
+def test_nothing_to_match():
+    assert ask_to_match([], both_at_once=True) == []
+
+
+class Vectors:
+    """Embeds picture n and text n as given."""
+
+    def __init__(self, images, texts):
+        self.images, self.texts = (np.asarray(v, np.float32) for v in (images, texts))
+
+    def encode_image(self, images):
+        return self.images[images[:, 0, 0, 0]]
+
+    def encode_text(self, texts):
+        return self.texts[[int(text) for text in texts]]
+
+
+def rows(images, texts):
+    """Evaluate items whose pictures and captions have the given (items, 2, d) embeddings."""
+    count = 2 * len(images)
+    pictures = np.zeros((count, 2, 2, 3), np.uint8)
+    pictures[:, 0, 0, 0] = np.arange(count)
+    items = [((n, n), (n + 1, n + 1)) for n in range(0, count, 2)]
+    questions = ask_to_match(items, both_at_once=False)
+    data = ChoiceSet("swaps", ArrayPictures(pictures), [*map(str, range(count))], questions)
+    encoder = Vectors(np.reshape(images, (count, -1)), np.reshape(texts, (count, -1)))
+    return {(row.metric, row.blind): row for row in evaluate_choices(encoder, data)}
+
+
+def drawn(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def test_rows_of_a_perfect_encoder():
+    vectors = drawn(0, 30, 2, 16)
+    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
+    found = rows(vectors, vectors)
+    assert [*found] == [
+        ("text", False),
+        ("text", True),
+        ("image", False),
+        ("image", True),
+        ("group", False),
+    ]
+    assert [row.value for row in found.values()] == [1, 0.5, 1, 0.5, 1]
+    assert [row.n for row in found.values()] == [60, 60, 60, 60, 30]
+    assert [row.chance for row in found.values()] == [1 / 2, 1 / 2, 1 / 2, 1 / 2, 1 / 6]
+
+
+@pytest.mark.parametrize("side", ["picture", "caption"])
+def test_an_encoder_that_ignores_one_side_is_at_exactly_one_half(side):
+    seen = drawn(5, 50, 2, 8)
+    constant = np.broadcast_to(drawn(6, 8), seen.shape)
+    found = rows(constant, seen) if side == "picture" else rows(seen, constant)
+    decided, undecided = ("text", "image") if side == "picture" else ("image", "text")
+    assert found[decided, False].value == found[decided, True].value == 0.5
+    assert found[undecided, False].value == found[undecided, True].value == 0  # ties
+    assert found["group", False].value == 0
+    text = found[decided, False]
+    assert (text.low, text.high) == (0.5, 0.5)  # whole items are resampled
+
+
+def test_blind_rows_score_against_the_mean_of_the_set():
+    # Mean picture (0, 1): it prefers caption 0 of both items; the tie of item 1's pictures remains.
+    found = rows([[[1, 0], [-1, 0]], [[0, 1], [0, 1]]], [[[1, 1], [-1, -1]], [[0, 1], [1, 0]]])
+    assert found["text", True].value == 0.5
+    assert found["text", False].value == 3 / 4
+    assert found["image", False].value == 2 / 4
+    # Mean caption is along (1, 1): it prefers picture 0 of item 0 and is undecided on item 1.
+    assert found["image", True].value == 1 / 4
