@@ -58,6 +58,7 @@ def write_comparison(path: Path, comparison: Comparison) -> None:
         tag("p", _READING, class_="soft"),
         *map(to_html, tables(comparison)),
         *[tag("p", note, class_="soft") for note in notes(comparison)],
+        tag("h2", "Training"),
         tag("div", *[chart_card(chart, curves) for chart in charts], class_="charts"),
     ]
     write_page(path, " / ".join(labels), "runs side by side", sections)
