@@ -3,13 +3,27 @@
 from kgclip_jax.convert import knowledge
 from kgclip_jax.convert.export import EXTRA_FILE, Contents
 
-_USAGE = {
+_LOAD = {
     "huggingface": """\
-from PIL import Image
+import torch
 from transformers import AutoModel, AutoProcessor
 
 model = AutoModel.from_pretrained("{name}")
-processor = AutoProcessor.from_pretrained("{name}")
+processor = AutoProcessor.from_pretrained("{name}")""",
+    "open_clip": """\
+import open_clip
+import torch
+
+model, _, preprocess = open_clip.create_model_and_transforms("local-dir:{name}")
+tokenizer = open_clip.get_tokenizer("local-dir:{name}")""",
+    "openai": """\
+import clip  # github.com/openai/CLIP; it rounds the weights, which are in single precision, to half
+import torch
+
+model, preprocess = clip.load("{name}/model.pt", device="cpu")""",
+}
+_SCORE = {
+    "huggingface": """\
 inputs = processor(
     text=["a dog", "a cat"],
     images=Image.open("picture.jpg"),
@@ -17,33 +31,67 @@ inputs = processor(
     truncation=True,
     return_tensors="pt",
 )
-probabilities = model(**inputs).logits_per_image.{probability}
-""",
+with torch.no_grad():
+    probabilities = model(**inputs).logits_per_image.{probability}""",
     "open_clip": """\
-import open_clip
-import torch
-from PIL import Image
-
-model, _, preprocess = open_clip.create_model_and_transforms("local-dir:{name}")
-tokenizer = open_clip.get_tokenizer("local-dir:{name}")
 with torch.no_grad():
     images = model.encode_image(preprocess(Image.open("picture.jpg"))[None], normalize=True)
     texts = model.encode_text(tokenizer(["a dog", "a cat"]), normalize=True)
-cosines = images @ texts.T
-""",
+cosines = images @ texts.T""",
     "openai": """\
-import clip  # github.com/openai/CLIP; it rounds the weights, which are in single precision, to half
-import torch
-from PIL import Image
-
-model, preprocess = clip.load("{name}/model.pt", device="cpu")
-texts = clip.tokenize(["a dog", "a cat"], context_length={context_length}, truncate=True)
+texts = clip.tokenize(["a dog", "a cat"], context_length={length}, truncate=True)
 with torch.no_grad():
     images = preprocess(Image.open("picture.jpg"))[None]
-    probabilities = model(images, texts)[0].softmax(dim=-1)
-""",
+    probabilities = model(images, texts)[0].softmax(dim=-1)""",
 }
+_PLAIN = {
+    "huggingface": """\
+    cut = {{"padding": "max_length", "truncation": True, "return_tensors": "pt"}}
+    features = model.get_text_features(processor.tokenizer(captions, **cut)["input_ids"])
+    features = getattr(features, "pooler_output", features)  # transformers 4 returns a tensor
+    plain = torch.nn.functional.normalize(features, dim=-1)""",
+    "open_clip": "    plain = model.encode_text(tokenizer(captions), normalize=True)",
+    "openai": """\
+    texts = clip.tokenize(captions, context_length={length}, truncate=True)
+    plain = torch.nn.functional.normalize(model.encode_text(texts), dim=-1)""",
+}
+_TOKENIZE = {
+    "huggingface": """\
+    cut = {{"padding": "max_length", "truncation": True, "return_tensors": "pt"}}
+    longest = knowledge.element_length
+    return processor.tokenizer(elements, max_length=longest, **cut)["input_ids"]""",
+    "open_clip": "    return tokenizer(elements, context_length=knowledge.element_length)",
+    "openai": """\
+    return clip.tokenize(elements, context_length=knowledge.element_length, truncate=True)""",
+    "wordpiece": """\
+    pieces = tokenizers.Tokenizer.from_file("{name}/element_tokenizer.json")
+    return [row.ids for row in pieces.encode_batch(elements)]""",
+}
+_CODE = """\
+import sys
 
+{load}
+
+sys.path.append("{name}")
+from knowledge_encoder import KnowledgeEncoder
+
+knowledge = KnowledgeEncoder.from_folder("{name}")
+
+
+def tokenize(elements):
+{tokenize}
+
+
+def embed(captions, graphs):
+{plain}
+    tokens, mask = knowledge.tokens_of(graphs, tokenize)
+    return knowledge(plain, tokens, mask{table})
+
+
+captions = ["a small dog on a red sofa", "a cat"]
+graphs = [[("dog", "on", "sofa"), ("dog", "is", "small"), ("sofa", "is", "red")], []]
+with torch.no_grad():
+    texts = embed(captions, graphs)"""
 _KNOWLEDGE = """\
 With this model comes the knowledge-enhanced encoder of Structure-CLIP (Huang et al., AAAI 2024,
 arXiv 2305.06152). It reads the scene graph of a text, and adds what that says to the text's
@@ -63,96 +111,29 @@ embedding. The libraries that read this folder do not know it. It is a module of
 ```python
 {code}
 ```"""
+_EXACT = "all texts had exact graphs, known with the pictures"
+_PARSED = (
+    "texts had the graphs that their sources come with, or else those of kgclip_jax's parser over "
+    "the spaCy pipeline `{parser}`; parse your own texts with the same"
+)
 _CONVERSES = f"""\
 - Relations that `converses` of `{knowledge.FILE}` lists are read by their canonical names,
   converses turned round; `tokens_of` does so.
 """
-_CODE = """\
-import sys
-
-import torch
-{load}
-
-sys.path.append("{name}")
-from knowledge_encoder import KnowledgeEncoder
-
-knowledge = KnowledgeEncoder.from_folder("{name}")
-{tokenize}
-
-
-def embed(captions, graphs):
-{plain}
-    tokens, mask = knowledge.tokens_of(graphs, tokenize)
-    return knowledge(plain, tokens, mask{table})
-
-
-captions = ["a small dog on a red sofa", "a cat"]
-graphs = [[("dog", "on", "sofa"), ("dog", "is", "small"), ("sofa", "is", "red")], []]
-with torch.no_grad():
-    texts = embed(captions, graphs)"""
-_LOAD = {
-    "huggingface": """\
-from torch.nn import functional
-from transformers import AutoModel, AutoTokenizer
-
-model = AutoModel.from_pretrained("{name}")
-tokenizer = AutoTokenizer.from_pretrained("{name}")""",
-    "open_clip": """\
-import open_clip
-
-model, _, _ = open_clip.create_model_and_transforms("local-dir:{name}")
-tokenizer = open_clip.get_tokenizer("local-dir:{name}")""",
-    "openai": """\
-import clip  # github.com/openai/CLIP
-from torch.nn import functional
-
-model, _ = clip.load("{name}/model.pt", device="cpu")""",
-}
-_PLAIN = {
-    "huggingface": """\
-    inputs = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
-    features = model.get_text_features(input_ids=inputs["input_ids"])
-    features = getattr(features, "pooler_output", features)  # transformers 4 returns a tensor
-    plain = functional.normalize(features, dim=-1)""",
-    "open_clip": "    plain = model.encode_text(tokenizer(captions), normalize=True)",
-    "openai": """\
-    tokens = clip.tokenize(captions, context_length={context_length}, truncate=True)
-    plain = functional.normalize(model.encode_text(tokens), dim=-1)""",
-}
-_TOKENIZE = {
-    "huggingface": """
-
-def tokenize(elements):
-    cut = {{"truncation": True, "max_length": knowledge.element_length}}
-    return tokenizer(elements, padding="max_length", **cut, return_tensors="pt")["input_ids"]""",
-    "open_clip": """
-
-def tokenize(elements):
-    return tokenizer(elements, context_length=knowledge.element_length)""",
-    "openai": """
-
-def tokenize(elements):
-    return clip.tokenize(elements, context_length=knowledge.element_length, truncate=True)""",
-    "wordpiece": """\
-import tokenizers
-
-pieces = tokenizers.Tokenizer.from_file("{name}/element_tokenizer.json")
-
-
-def tokenize(elements):
-    return [row.ids for row in pieces.encode_batch(elements)]""",
-}
 
 
 def usage_example(name: str, contents: Contents) -> str:
     """Show how a folder called `name` is loaded and used, as Markdown."""
     has_bias = contents.shape.logit_bias is not None and "logit_bias" not in contents.left_out
-    code = _USAGE[contents.format].format(
-        name=name,
-        probability="sigmoid()" if has_bias else "softmax(dim=-1)",
-        context_length=contents.shape.text.context_length,
+    load, score = (
+        part.format(
+            name=name,
+            length=contents.shape.text.context_length,
+            probability="sigmoid()" if has_bias else "softmax(dim=-1)",
+        )
+        for part in (_LOAD[contents.format], _SCORE[contents.format])
     )
-    return f"```python\n{code}```"
+    return f"```python\nfrom PIL import Image\n{load}\n\n{score}\n```"
 
 
 def knowledge_example(name: str, contents: Contents, parser: str | None) -> str:
@@ -167,13 +148,7 @@ def knowledge_example(name: str, contents: Contents, parser: str | None) -> str:
     if encoder is None:
         return ""
     of_pieces = encoder.elements == "wordpiece"
-    code = _CODE.format(
-        name=name,
-        load=_LOAD[contents.format].format(name=name),
-        tokenize=_TOKENIZE["wordpiece" if of_pieces else contents.format].format(name=name),
-        plain=_PLAIN[contents.format].format(context_length=contents.shape.text.context_length),
-        table="" if of_pieces else f", table={_table(contents)}",
-    )
+    load = _LOAD[contents.format] + ("\nimport tokenizers" if of_pieces else "")
     return _KNOWLEDGE.format(
         module=knowledge.MODULE,
         file=knowledge.FILE,
@@ -184,12 +159,15 @@ def knowledge_example(name: str, contents: Contents, parser: str | None) -> str:
         converses=_CONVERSES if encoder.converses else "",
         depth=encoder.transformer.depth,
         width=encoder.transformer.width,
-        graphs="all texts had exact graphs, known with the pictures"
-        if parser is None
-        else "texts had the graphs that their sources come with, or else those of kgclip_jax's "
-        f"parser over the spaCy pipeline `{parser}`; parse your own texts with the same",
+        graphs=_PARSED.format(parser=parser) if parser else _EXACT,
         readout="the first triple" if encoder.readout == "first" else "all triples on average",
-        code=code,
+        code=_CODE.format(
+            name=name,
+            load=load.format(name=name),
+            tokenize=_TOKENIZE["wordpiece" if of_pieces else contents.format].format(name=name),
+            plain=_PLAIN[contents.format].format(length=contents.shape.text.context_length),
+            table="" if of_pieces else f", table={_table(contents)}",
+        ),
     )
 
 

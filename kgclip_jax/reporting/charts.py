@@ -5,6 +5,7 @@ Colours come from the classes in `style.py`, so a figure follows light and dark 
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -86,19 +87,19 @@ def curves(lines: Sequence[Curve], chart: Chart) -> Markup:
     ticks = nice_ticks(min(0.0, low.min()) if chart.from_zero else low.min(), high.max())
     y = _Axis(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
     x_ticks = [tick for tick in nice_ticks(x.first, x.last) if x.first <= tick <= x.last]
-    below = {"y": HEIGHT - BOTTOM + 15, "text_anchor": "middle"}
-    left = {"x": LEFT - 7, "text_anchor": "end", "dominant_baseline": "middle"}
-    return tag(
-        "svg",
-        *[tag("line", class_="grid", x1=LEFT, x2=WIDTH - RIGHT, y1=y(t), y2=y(t)) for t in ticks],
-        *[tag("text", _text(tick, chart), y=y(tick), **left) for tick in ticks],
-        *[tag("text", compact(tick), x=x(tick), **below) for tick in x_ticks],
-        tag("text", "step", x=WIDTH - RIGHT, y=HEIGHT - 3, text_anchor="end"),
-        *[_curve(line, part, chart, x, y) for line, part in zip(lines, drawn, strict=True)],
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        role="img",
-        aria_label=chart.title,
-    )
+    right, below = WIDTH - RIGHT, HEIGHT - BOTTOM + 15
+    ends = f'class="grid" x1="{LEFT}" x2="{right}"'
+    parts = [f'<line {ends} y1="{y(tick)}" y2="{y(tick)}"/>' for tick in ticks]
+    parts += [_label(_text(tick, chart), LEFT - 7, y(tick) + 3.5, "end") for tick in ticks]
+    parts += [_label(compact(tick), x(tick), below, "middle") for tick in x_ticks]
+    parts.append(_label("step", right, HEIGHT - 3, "end"))
+    parts += [_curve(line, part, chart, x, y) for line, part in zip(lines, drawn, strict=True)]
+    view = f"0 0 {WIDTH} {HEIGHT}"
+    return tag("svg", Markup("".join(parts)), viewBox=view, role="img", aria_label=chart.title)
+
+
+def _label(text: str, x: int | float, y: int | float, anchor: str) -> str:
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>'
 
 
 class _Axis(NamedTuple):
@@ -116,27 +117,19 @@ class _Axis(NamedTuple):
 
 def _curve(
     line: Curve, parts: Float[np.ndarray, "stretches 4"], chart: Chart, x: _Axis, y: _Axis
-) -> Markup:
+) -> str:
     lows, means, highs = ([f"{x(p[0])},{y(p[i])}" for p in parts] for i in (1, 2, 3))
-    name = f"{line.name}, " if line.name else ""
+    name = escape(f"{line.name}, ") if line.name else ""
     spots = [
-        tag(
-            "circle",
-            tag("title", f"{name}step {step:,.0f}: {_text(mean, chart)}"),
-            cx=cx,
-            cy=cy,
-            r=4,
-        )
+        f'<circle cx="{x(step)}" cy="{y(mean)}" r="4">'
+        f"<title>{name}step {step:,.0f}: {_text(mean, chart)}</title></circle>"
         for step, _, mean, _ in parts
-        for cx, cy in [(x(step), y(mean))]
     ]
-    return tag(
-        "g",
-        tag("polygon", class_="band", points=" ".join(lows + highs[::-1])),
-        tag("polyline", class_="line", points=" ".join(means)),
-        tag("circle", cx=x(parts[-1, 0]), cy=y(parts[-1, 2]), r=3.5),
-        tag("g", *spots, class_="hover"),
-        class_=line.series,
+    return (
+        f'<g class="{line.series}"><polygon class="band" points="{" ".join(lows + highs[::-1])}"/>'
+        f'<polyline class="line" points="{" ".join(means)}"/>'
+        f'<circle cx="{x(parts[-1, 0])}" cy="{y(parts[-1, 2])}" r="3.5"/>'
+        f'<g class="hover">{"".join(spots)}</g></g>'
     )
 
 
@@ -151,26 +144,21 @@ def dots(values: Sequence[Interval], chance: float, *, blind: bool) -> Markup:
     def x(rate: float) -> str:
         return f"{100 * min(1.0, max(0.0, rate)):.2f}%"
 
-    lanes = [
-        tag(
-            "g",
-            tag("line", x1=x(value.low), x2=x(value.high), y1=y, y2=y),
-            tag("circle", class_="blind" if blind else "dot", cx=x(value.value), cy=y),
-            class_=series(place),
-        )
-        for place, value in enumerate(values)
-        for y in [LANE // 2 + LANE * place]
+    parts = [
+        f'<line class="grid" x1="0" x2="100%" y1="{height / 2}" y2="{height / 2}"/>'
+        f'<line class="chance" x1="{x(chance)}" x2="{x(chance)}" y1="0" y2="{height}"/>'
     ]
-    written = ", ".join(f"{percent(value.value)} %" for value in values)
-    return tag(
-        "svg",
-        tag("line", class_="grid", x1=0, x2="100%", y1=height / 2, y2=height / 2),
-        tag("line", class_="chance", x1=x(chance), x2=x(chance), y1=0, y2=height),
-        *lanes,
-        height=height,
-        role="img",
-        aria_label=f"{written}; chance {percent(chance)} %",
-    )
+    for place, value in enumerate(values):
+        y = LANE * place + LANE // 2
+        parts.append(
+            f'<g class="{series(place)}">'
+            f'<line x1="{x(value.low)}" x2="{x(value.high)}" y1="{y}" y2="{y}"/>'
+            f'<circle class="{"blind" if blind else "dot"}" cx="{x(value.value)}" cy="{y}" r="4"/>'
+            "</g>"
+        )
+    told = ", ".join(f"{percent(value.value)} %" for value in values)
+    words = f"{told}; chance {percent(chance)} %"
+    return tag("svg", Markup("".join(parts)), height=height, role="img", aria_label=words)
 
 
 def _stretches(points: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "stretches 4"]:

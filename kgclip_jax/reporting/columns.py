@@ -96,27 +96,24 @@ def _without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _names(groups: Sequence[Sequence[Run]]) -> list[str]:
-    """Name groups by folders without their seeds; else by their first folder, or its path."""
-    bare = [{_bare_name(run) for run in group} for group in groups]
-    names = [
-        bare[i].pop() if len(group) > 1 and len(bare[i]) == 1 else group[0].folder.name
-        for i, group in enumerate(groups)
-    ]
-    names = [_weighted(name, group[0]) for name, group in zip(names, groups, strict=True)]
-    if len({*names}) == len(names):
-        return names
-    paths = [_weighted(str(Path(group[0].root)), group[0]) for group in groups]
-    return paths if len({*paths}) == len(paths) else [f"{p} ({i})" for i, p in enumerate(paths, 1)]
+    """Name groups by their folders, or by their paths where folders are called the same."""
+    weights = ["" if g[0].weights == "raw" else f" ({g[0].weights})" for g in groups]
+    choices = (
+        [_shared_name(group) for group in groups],
+        [str(Path(group[0].root)) for group in groups],
+        [f"{group[0].root} ({place})" for place, group in enumerate(groups, 1)],
+    )
+    named = [[n + w for n, w in zip(names, weights, strict=True)] for names in choices]
+    return next(names for names in named if len({*names}) == len(names))
 
 
-def _bare_name(run: Run) -> str:
-    """The name of a run's folder without the run's seed at its end: "clip" of "clip-0"."""
-    name = run.folder.name
-    return re.sub(rf"(?<!\d){run.seed}$", "", name).rstrip("-_.,=: ") or name
-
-
-def _weighted(name: str, run: Run) -> str:
-    return name if run.weights == "raw" else f"{name} ({run.weights})"
+def _shared_name(group: Sequence[Run]) -> str:
+    """The folders' name without their own seeds, "clip" of "clip-0" and "clip-1"; or the first."""
+    first = group[0].folder.name
+    if len(group) == 1:
+        return first
+    bare = {re.sub(rf"(?<!\d){run.seed}$", "", run.folder.name) for run in group}
+    return (bare.pop().rstrip("-_.,=: ") if len(bare) == 1 else "") or first
 
 
 def check_same_sets(runs: Sequence[Run]) -> None:

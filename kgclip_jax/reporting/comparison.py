@@ -1,7 +1,7 @@
 """Runs side by side: each one's rates, and how far the later ones are from the first."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,29 @@ from kgclip_jax.reporting.differences import (
 )
 from kgclip_jax.reporting.runs import Run, measure_of
 from kgclip_jax.reporting.tables import Row
+
+_NAMES = ("task", "set_name", "metric", "blind", "n", "chance")
+_OF_QUESTIONS = (
+    "Values have the 95 % bootstrap interval of their evaluation, over questions. One seed each: "
+    "another seed may differ by more."
+)
+_OF_SEEDS = (
+    "Values are means over {count} seeds ({seeds}), with Student's t interval over them: how much "
+    "another seed would change, not other questions."
+)
+_KINDS = {
+    "seeds": "Differences are means of those seed by seed, with the t interval over them.",
+    "paired": "Paired differences compare two runs question by question, with the bootstrap "
+    "interval of that.",
+    "unpaired": "Unpaired differences take two runs for independent: their half-widths add as "
+    "squares. Both answer the same questions and tend to miss the same ones, so these intervals "
+    "are rather too wide.",
+}
+_STAR = "* marks an interval without 0; among many measures, 1 in 20 has that by chance."
+_TIME = (
+    "Training time adds up, line by line of metrics.jsonl, pairs over pairs per second: from the "
+    "end of the first step, which compiles, to the last line. Evaluation on the way counts."
+)
 
 
 @dataclass(frozen=True)
@@ -76,38 +99,15 @@ def _over_questions(measure: Result, columns: Sequence[Column]) -> Row:
     return Row(measure, tuple(values), tuple(changes))
 
 
-def notes(comparison: Comparison) -> Iterator[str]:
+def notes(comparison: Comparison) -> list[str]:
     """Say what the intervals are, and what the training time is."""
     seeds = comparison.columns[0].seeds
     kinds = {change.kind for row in comparison.rows for change in row.differences}
+    values = _OF_QUESTIONS
     if len(seeds) > 1:
-        yield (
-            f"Values are means over {len(seeds)} seeds ({', '.join(map(str, seeds))}), with "
-            "Student's t interval over them: how much another seed would change, not other "
-            "questions. Differences are means of those seed by seed, likewise."
-        )
-    else:
-        yield (
-            "Values have the 95 % bootstrap interval of their evaluation, over questions. One seed "
-            "each: another seed may differ by more."
-        )
-    if "paired" in kinds:
-        yield (
-            "Paired differences compare two runs question by question, with the bootstrap interval "
-            "of that."
-        )
-    if "unpaired" in kinds:
-        yield (
-            "Unpaired differences take two runs for independent: their half-widths add as squares. "
-            "Both answer the same questions and tend to miss the same ones, so these intervals are "
-            "rather too wide."
-        )
-    if kinds:
-        yield "* marks an interval without 0; among many measures, 1 in 20 has that by chance."
-    yield (
-        "Training time adds up, line by line of metrics.jsonl, pairs over pairs per second: from "
-        "the end of the first step, which compiles, to the last line. Evaluation on the way counts."
-    )
+        values = _OF_SEEDS.format(count=len(seeds), seeds=", ".join(map(str, seeds)))
+    star = [_STAR] if kinds else []
+    return [values, *[text for kind, text in _KINDS.items() if kind in kinds], *star, _TIME]
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:
@@ -120,18 +120,14 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
         "budgets": [_budget(column, run) for column, run in comparison.runs],
         "rows": [
             {
-                "task": row.measure.task,
-                "set_name": row.measure.set_name,
-                "metric": row.measure.metric,
-                "blind": row.measure.blind,
-                "n": row.measure.n,
-                "chance": row.measure.chance,
+                **{name: told[name] for name in _NAMES},
                 "values": [value._asdict() for value in row.values],
                 "differences": [change._asdict() for change in row.differences],
             }
             for row in comparison.rows
+            for told in [asdict(row.measure)]
         ],
-        "notes": [*notes(comparison)],
+        "notes": notes(comparison),
     }
 
 

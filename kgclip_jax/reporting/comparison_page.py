@@ -6,15 +6,10 @@ from kgclip_jax.reporting.charts import Chart, chart_card, series
 from kgclip_jax.reporting.comparison import Comparison, notes
 from kgclip_jax.reporting.page import tag, write_page
 from kgclip_jax.reporting.runs import Run
-from kgclip_jax.reporting.tables import Cell, Line, Table, rates_table, to_html
+from kgclip_jax.reporting.tables import READING, Cell, Line, Table, rates_table, to_html
 
 _LOSS = Chart("loss", "Training loss", from_zero=False)
 _SPEED = Chart("pairs_per_second", "Image-text pairs per second")
-_READING = (
-    "Dots are measured rates, whiskers their 95 % intervals, the red tick is what chance would "
-    "give. A hollow dot is the blind scorer, which was kept from seeing the other side: what it "
-    "gains over chance, the set gives away."
-)
 
 
 def tables(comparison: Comparison) -> tuple[Table, Table]:
@@ -55,9 +50,10 @@ def write_comparison(path: Path, comparison: Comparison) -> None:
     legend = [tag("span", label, class_=series(place)) for place, label in enumerate(labels)]
     sections = [
         tag("div", *legend, class_="legend"),
-        tag("p", _READING, class_="soft"),
+        tag("p", READING, class_="soft"),
         *map(to_html, tables(comparison)),
         *[tag("p", note, class_="soft") for note in notes(comparison)],
+        tag("h2", "Training"),
         tag("div", *[chart_card(chart, curves) for chart in charts], class_="charts"),
     ]
     write_page(path, " / ".join(labels), "runs side by side", sections)

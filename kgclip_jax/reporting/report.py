@@ -14,19 +14,17 @@ from kgclip_jax.evaluation.examples import Examples, Found
 from kgclip_jax.evaluation.result import Result
 from kgclip_jax.reporting.charts import Chart, Metrics, chart_card, series
 from kgclip_jax.reporting.page import Markup, tag, write_page
-from kgclip_jax.reporting.tables import results_table, to_html
+from kgclip_jax.reporting.tables import READING, results_table, to_html
 from kgclip_jax.types import words_of
 
 _LARGEST_PICTURE = 160  # pixels; larger ones are scaled down to keep the file small
-_READING = (
-    "Dots are measured rates, whiskers their 95 % bootstrap intervals, the red tick is what chance "
-    "would give. A blind row is a scorer that was kept from seeing the other side: what it gains "
-    "over chance, the set gives away. Composition asks which of several captions fits a picture, "
-    "or which of several pictures a caption; the wrong ones differ in what belongs together, in a "
-    "few words, or in the order of words. Rows called text, image and group are of items with two "
-    "pictures and two captions of equal words: text chooses the caption for a picture, image the "
-    "picture for a caption, and group has all four decisions of an item right. (Winoground's text "
-    "and image want both decisions of an item at once, so chance is 25 % there.)"
+_TASKS = (
+    " Composition asks which of several captions fits a picture, or which of several pictures a "
+    "caption; the wrong ones differ in what belongs together, in a few words, or in the order of "
+    "words. Rows called text, image and group are of items with two pictures and two captions of "
+    "equal words: text chooses the caption for a picture, image the picture for a caption, and "
+    "group has all four decisions of an item right. (Winoground's text and image want both "
+    "decisions of an item at once, so chance is 25 % there.)"
 )
 _QUERIES = (
     "Evenly spaced queries of the held-out set, not a selection. The right answer is green; where "
@@ -41,7 +39,7 @@ class NextStep(NamedTuple):
     command: str
 
 
-CHARTS = (
+_CHARTS = (
     Chart("loss", "Training loss", from_zero=False),
     Chart("learning_rate", "Learning rate"),
     Chart("pairs_per_second", "Image-text pairs per second"),
@@ -58,27 +56,25 @@ def write_report(
     examples: Examples | None,
     config: str,
     next_steps: Sequence[NextStep],
-    charts: Sequence[Chart] = CHARTS,
 ) -> None:
     """Write a report that shows how training went and what the model can do.
 
     Args:
         path: the file, see `write_page`.
         title: headline.
-        metrics: of the run.
+        metrics: of the run; a curve without any finite value is left out.
         results: rows of the evaluation table.
         examples: from `retrieval_examples`; None leaves the section out.
         config: resolved configuration, shown as it is.
         next_steps: shown at the end, with their commands.
-        charts: curves to draw. One without any finite value is left out.
 
     Raises:
         UserError: the file cannot be written.
     """
-    cards = [chart_card(chart, [("", series(0), metrics)]) for chart in charts]
+    cards = [chart_card(chart, [("", series(0), metrics)]) for chart in _CHARTS]
     sections = [tag("h2", "Training"), tag("div", *cards, class_="charts")]
     if results:
-        sections += [to_html(results_table(results)), tag("p", _READING, class_="soft")]
+        sections += [to_html(results_table(results)), tag("p", READING + _TASKS, class_="soft")]
     if examples:
         sections += _examples(examples)
     if next_steps:

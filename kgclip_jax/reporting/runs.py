@@ -130,16 +130,15 @@ def read_runs(root: str) -> list[Run]:
 
 def _checked(config: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
     """Return a config if it has what is read of it here, in the right form."""
-    whole, mapping = (int, "a whole number"), (Mapping, "an object")
-    kinds = {"seed": whole, "batch_size": whole, "data": mapping, "objectives": mapping}
-    for key, (kind, words) in kinds.items():
-        if not isinstance(config.get(key), kind):
-            raise ConfigError(
-                f"{file}: {key!r} must be {words}, not {config.get(key)!r}; is it of a run?"
-            )
-    sources = config["data"].get("sources", {})
-    if not isinstance(sources, Mapping) or not all(
-        isinstance(source, Mapping) for source in sources.values()
+    for key, kind, words in (
+        ("seed", int, "a whole number"),
+        ("batch_size", int, "a whole number"),
+        ("data", Mapping, "an object"),
+        ("objectives", Mapping, "an object"),
     ):
+        if not isinstance(config.get(key), kind):
+            raise ConfigError(f"{file}: {key!r} must be {words}, not {config.get(key)!r}")
+    sources = config["data"].get("sources", {})
+    if not isinstance(sources, Mapping) or any(type(s) is not dict for s in sources.values()):
         raise ConfigError(f"{file}: 'data.sources' must be an object of objects, not {sources!r}")
     return config

@@ -13,6 +13,13 @@ from kgclip_jax.reporting.charts import dots
 from kgclip_jax.reporting.differences import Difference
 from kgclip_jax.reporting.page import Markup, join, tag
 
+READING = (
+    "Dots are measured rates, whiskers their 95 % intervals, the red tick is what chance would "
+    "give. A blind row, with hollow dots, is a scorer that was kept from seeing the other side: "
+    "what it gains over chance, the set gives away."
+)
+"""How a page's table is read."""
+
 _TERMINAL = {"better": "bold green", "worse": "bold red", "set": "bold", "blind": "dim"}
 
 

@@ -45,7 +45,8 @@ def test_two_runs_side_by_side(compare, pair, tmp_path):
     assert [(b["step"], b["pairs"]) for b in written["budgets"]] == [(120, 960)] * 2
     assert all(b["training_seconds"] > 0 and b["timed_steps"] == 119 for b in written["budgets"])
     page = (tmp_path / "new" / "compare.html").read_text()
-    assert page.count('class="seeing"') >= 2 * len(ours) // 2
+    rows = [page.count(f'<tr class="{kind}"') for kind in ("seeing", "blind")]
+    assert sum(rows) == len(ours) + 2  # and two budgets
     assert "Training loss" not in page  # of two objectives: not comparable
 
 

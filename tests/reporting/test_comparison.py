@@ -31,7 +31,7 @@ def test_differences_of_seeds_are_those_of_a_paired_t_test():
     )
     assert row.values[1].value == pytest.approx(0.61)
     assert row.differences[0].excludes_zero
-    assert "3 seeds (0, 1, 2)" in next(notes(found))
+    assert "3 seeds (0, 1, 2)" in notes(found)[0]
 
 
 def test_rows_are_those_of_all_runs_with_blind_ones_beneath():
