@@ -13,13 +13,13 @@ import torch
 from safetensors.numpy import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM, BertModel
 
+from kgclip_jax.batch import Triples
 from kgclip_jax.convert.bert import open_bert
 from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
-from kgclip_jax.types import Triples
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"word{number}" for number in range(33))]
 SETTINGS = {

@@ -26,7 +26,6 @@ from kgclip_jax.convert.clip_layouts import CLIP_VOCABULARY
 from kgclip_jax.convert.open_clip_siglip import TRUNKS, Trunk
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model
-from kgclip_jax.types import Batch
 
 IMAGE, PATCH, CONTEXT, VOCABULARY, EMBEDDING = 24, 8, 10, 300, 40
 LAST = VOCABULARY - 1
@@ -263,6 +262,13 @@ TWINS = {
 """The layouts that published models have, and what else the libraries' settings can say."""
 
 
+class Pairs(NamedTuple):
+    """Pictures and texts for both libraries."""
+
+    images: np.ndarray
+    tokens: np.ndarray
+
+
 def batch_for(shape):
     """Pictures of noise, and texts of different lengths, padded with zeros after their end.
 
@@ -275,7 +281,7 @@ def batch_for(shape):
         row[:length] = rng.choice(np.delete(np.arange(3, highest + 1), end - 3), length)
         row[length] = end
     tokens[-1, 2] = highest if end < highest else 3
-    return Batch(rng.integers(0, 256, (5, IMAGE, IMAGE, 3), dtype=np.uint8), tokens)
+    return Pairs(rng.integers(0, 256, (5, IMAGE, IMAGE, 3), dtype=np.uint8), tokens)
 
 
 class Features(NamedTuple):

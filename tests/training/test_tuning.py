@@ -5,6 +5,7 @@ import pytest
 
 from kgclip_jax import schema
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.models.adapters import Lora
 from kgclip_jax.training.settings import TowerTuning, Tuning
 from kgclip_jax.training.tuning import learning_rate_factors
 
@@ -118,4 +119,4 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
 def test_settings_are_read_from_a_config():
     tuning = schema.parse(Tuning, {"vision": {"kind": "lora", "rank": 8, "alpha": 16}})
     assert tuning == Tuning(TowerTuning("lora", rank=8, alpha=16.0), TowerTuning())
-    assert (tuning.vision.scale, tuning.text.scale) == (2.0, 1.0)
+    assert tuning.adapters == {"vision": Lora(8, alpha=16.0)}

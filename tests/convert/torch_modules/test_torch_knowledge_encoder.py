@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from kgclip_jax.batch import Triples
 from kgclip_jax.convert import knowledge
 from kgclip_jax.convert.rules import to_theirs
 from kgclip_jax.convert.torch_modules.knowledge_encoder import KnowledgeEncoder
@@ -19,7 +20,6 @@ from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
-from kgclip_jax.types import Triples
 from tests.convert.small_models import make_params
 
 TINY = preset("tiny")
@@ -71,7 +71,7 @@ def test_it_computes_what_ours_does(encoder, activation, readout, tmp_path):
 
     @jax.jit
     def fused(params, plain, triples):
-        return Model(shape).bind(params).with_graphs(plain, triples)
+        return plain + Model(shape).bind(params).read_graphs(triples)
 
     mine = fused(jax.tree.map(jnp.asarray, params), plain, Triples(tokens, mask))
     for trained in (False, True):  # torch has another program for inference
