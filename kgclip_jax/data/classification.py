@@ -21,7 +21,7 @@ import numpy as np
 
 from kgclip_jax.data.evaluation_config import ClassificationFolder
 from kgclip_jax.data.evaluation_sets import ZeroShotSet
-from kgclip_jax.data.json_files import read_json, read_text
+from kgclip_jax.files import read_json, read_text
 from kgclip_jax.data.lazy_pictures import EncodedPicture, EvaluationTransform, encoded_pictures
 from kgclip_jax.errors import DataError
 

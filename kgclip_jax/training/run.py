@@ -14,10 +14,11 @@ from kgclip_jax.data.streams.base import BAD_RECORD, Stream, StreamOpening
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.evaluation.tasks import check_sets, evaluate
 from kgclip_jax.evaluation.result import render_table
+from kgclip_jax.evaluation.tasks import check_sets, evaluate
 from kgclip_jax.files import write_json
 from kgclip_jax.frozen_teachers import open_teachers
 from kgclip_jax.inference import ClipEncoder
-from kgclip_jax.loading import find_start
+from kgclip_jax.loading import Start, find_start
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.flops import step_work
 from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
@@ -108,7 +109,7 @@ class Run:
             parser=experiment.data.parser,
             execution=experiment.execution,
         )
-        self.start = None if self.step else find_start(experiment, self.reading.tokenizer)
+        self.start = None if self.step else self._find_start()
         self.sets = held_out_sets(experiment)
         check_sets(self.sets)
 
@@ -150,6 +151,18 @@ class Run:
             name: stream.open(name, opening(resolved=resolved.get(name, {}).get("resolved")))
             for name, stream in settings.streams.items()
         }
+
+    def _find_start(self) -> Start | None:
+        settings = self.experiment
+        return find_start(
+            settings.model,
+            self.reading.tokenizer,
+            settings.element_tokenizer,
+            seed=settings.seed,
+            init_from=settings.init_from,
+            knowledge_init_from=settings.knowledge_init_from,
+            resize=settings.resize_positions,
+        )
 
     def execute(self) -> bool:
         """Train, evaluate and report. Returns False when a signal ended it early."""

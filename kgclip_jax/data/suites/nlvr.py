@@ -22,7 +22,7 @@ Source: Suhr et al., A Corpus of Natural Language for Visual Reasoning, ACL 2017
 from pathlib import Path
 
 from kgclip_jax.data.evaluation_sets import Question
-from kgclip_jax.data.json_files import check_object
+from kgclip_jax.data.readers.json_lists import check_object
 from kgclip_jax.data.questions import ask
 from kgclip_jax.data.suites.annotation_files import read_lines
 from kgclip_jax.data.suites.assembly import Assembly, Judged
