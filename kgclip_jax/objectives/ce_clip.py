@@ -1,18 +1,22 @@
 """CE-CLIP's two terms for captions that are wrong on purpose (Zhang et al., CVPR 2024).
 
-Axis letters as in `types.py`: image i has embedding x_i, caption y_i, and wrong captions n_ik.
+Axis letters as in `batch.py`: image i has embedding x_i, caption y_i, and wrong captions n_ik.
 s is the logit scale.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from kgclip_jax.models import spec
+from kgclip_jax.objectives.base import Context, Losses, Objective
+from kgclip_jax.objectives.contrastive import Contrastive
+from kgclip_jax.objectives.pairs import require_negatives
 from kgclip_jax.schema import check
-from kgclip_jax.types import Embeddings, Losses
 
 
 def intra_modal_contrast(
@@ -100,16 +104,19 @@ class CeClip:
     """Both terms, to be added to a contrastive objective that reads the negatives too.
 
     Attributes:
+        kind: its name in a config.
         weight: of the objective in the total.
+        stream: of captioned pictures with negatives.
         intra_modal_weight: of `intra_modal_contrast`; 0.3 in the released script.
         ranking_weight: of `ranked_hinge`; 0.2 in the released script.
         upper_bound: of the margin, in logits.
     """
 
-    name: ClassVar[str] = "ce_clip"
-    reads_negatives: ClassVar[bool] = True
+    heads: ClassVar[tuple[str, ...]] = ()
 
+    kind: Literal["ce_clip"] = "ce_clip"
     weight: float = 1.0
+    stream: str = "captions"
     intra_modal_weight: float = 0.3
     ranking_weight: float = 0.2
     upper_bound: float = 10.0
@@ -121,19 +128,50 @@ class CeClip:
         )
         check(self.upper_bound > 0, "upper_bound must be positive")
 
-    def __call__(self, embeddings: Embeddings) -> Losses:
+    def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
+        """Refuse a run without a contrastive objective that reads the same negatives."""
+        beside = any(
+            isinstance(other, Contrastive) and other.negatives and other.stream == self.stream
+            for other in objectives.values()
+        )
+        check(
+            beside,
+            f"alone it may collapse; add a contrastive objective with negatives=True on stream "
+            f"{self.stream!r}",
+        )
+
+    def embed(
+        self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context
+    ) -> dict[str, Array]:
+        """Return pairs and negatives, the texts with and without their scene graphs."""
+        require_negatives(rows, self.stream)
+        return {
+            "image": rows.image.pooled,
+            "text": rows.text.pooled,
+            "negatives": rows.negatives.pooled,
+            "plain_text": rows.text.plain,
+            "plain_negatives": rows.negatives.plain,
+            "negative_mask": rows.negative_mask,
+        }
+
+    def loss(self, heads: Mapping[str, Any], vectors: Any, context: Context) -> Losses:
         """The weighted sum of both terms, and each alone.
 
         The ranking term scores texts as the model does, with their scene graphs. The intra-modal
         term compares texts as the text tower alone embeds them: it takes y_i.y_i for 1, and is to
         hold whatever a knowledge encoder adds.
         """
-        image, text, scale = embeddings.image, embeddings.text, embeddings.logit_scale
-        negatives, mask = embeddings.required_negatives()
-        plain = embeddings.without_graphs()
-        intra, _ = intra_modal_contrast(plain.text, plain.required_negatives()[0], mask, scale)
+        mask, scale = vectors["negative_mask"], context.logit_scale
+        intra, _ = intra_modal_contrast(
+            vectors["plain_text"], vectors["plain_negatives"], mask, scale
+        )
         ranking, metrics = ranked_hinge(
-            image, text, negatives, mask, scale, upper_bound=self.upper_bound
+            vectors["image"],
+            vectors["text"],
+            vectors["negatives"],
+            mask,
+            scale,
+            upper_bound=self.upper_bound,
         )
         total = self.intra_modal_weight * intra + self.ranking_weight * ranking
         return Losses(total, metrics | {"intra_modal_loss": intra, "ranking_loss": ranking})

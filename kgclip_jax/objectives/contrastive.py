@@ -1,18 +1,31 @@
 """Contrastive image-text losses over the global batch: softmax (CLIP) and sigmoid (SigLIP).
 
 Both take b pairs, and optionally k negative texts per image: captions that are wrong on purpose.
-They share the loop of `pairs.py`, so `chunk_size` changes memory and speed but not the result.
+They share the loop of `pairs.py`, so `chunk_size` changes memory and speed but not the result, and
+its rule for equal ids: sums over other texts or images run over those that are candidates.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int32
 
-from kgclip_jax.objectives.pairs import ABSENT, Retrieval, Texts, compare, fold, gather_texts
-from kgclip_jax.types import Embeddings, Losses
+from kgclip_jax.models import spec
+from kgclip_jax.objectives.base import Context, Losses, Objective
+from kgclip_jax.objectives.pairs import (
+    ABSENT,
+    Candidates,
+    Comparison,
+    Retrieval,
+    candidates_of,
+    compare,
+    fold,
+    require_negatives,
+)
+from kgclip_jax.schema import check
 
 
 class _SoftmaxSums(NamedTuple):
@@ -28,17 +41,16 @@ class _SoftmaxSums(NamedTuple):
         """Before the first chunk."""
         return cls(jnp.full(batch, ABSENT), jnp.zeros(batch), jnp.zeros(()), Retrieval.start(batch))
 
-    def update(
-        self, logits: Float[Array, "b c t"], own: Bool[Array, "b c t"], real: Bool[Array, " c"]
-    ) -> "_SoftmaxSums":
+    def update(self, comparison: Comparison, real: Bool[Array, " c"]) -> "_SoftmaxSums":
         """Add a chunk; `real` is False where a caption is padding."""
+        logits, own = comparison.logits, comparison.own
         captions = logits[..., 0]
         text_losses = jax.nn.logsumexp(captions, axis=0) - jnp.sum(captions, 0, where=own[..., 0])
         return _SoftmaxSums(
             jnp.logaddexp(self.log_normaliser, jax.nn.logsumexp(logits, axis=(1, 2))),
             self.own + jnp.sum(logits, axis=(1, 2), where=own),
             self.text_loss + jnp.sum(text_losses, where=real),
-            self.retrieval.update(logits, own),
+            self.retrieval.update(comparison),
         )
 
 
@@ -47,8 +59,10 @@ def softmax_contrastive(
     text: Float[Array, "b d"],
     logit_scale: Float[Array, ""],
     *,
+    ids: Int32[Array, "b 2"] | None = None,
     negatives: Float[Array, "b k d"] | None = None,
     negative_mask: Bool[Array, "b k"] | None = None,
+    negative_ids: Int32[Array, "b k"] | None = None,
     chunk_size: int | None = None,
 ) -> Losses:
     """Symmetric InfoNCE: each image picks its caption out of the batch, and each caption its image.
@@ -65,26 +79,30 @@ def softmax_contrastive(
         image: Image embeddings, rows of unit length.
         text: Caption embeddings, row i describes image i.
         logit_scale: Inverse temperature.
+        ids: Of each caption and its picture, -1 if unknown; texts and images of equal ids leave the
+            sums, but for the own pair. None: all are different.
         negatives: Embeddings of wrong captions, made from caption i in row i.
         negative_mask: False where a negative does not exist; its content is then irrelevant.
+        negative_ids: Of each negative's text, likewise; None: they equal no caption.
         chunk_size: Captions, with their negatives, compared at a time (at most; None: all b).
             Training then takes O(b chunk_size (1 + k)) temporary memory, and computes the logits
             twice.
 
     Returns:
-        The loss, and the metrics `image_to_text_loss` (I), `text_to_image_loss` (T), and the shares
-        of right choices `image_to_text_accuracy` and `text_to_image_accuracy`. All are float32.
+        The loss, and the metrics `image_to_text_loss` (I), `text_to_image_loss` (T), the shares of
+        right choices `image_to_text_accuracy` and `text_to_image_accuracy`, and `equal_pairs`, the
+        share of comparisons left out because of equal ids. All are float32.
     """
 
-    def add(sums: _SoftmaxSums, chunk: Texts) -> _SoftmaxSums:
-        return sums.update(*compare(image, chunk, logit_scale), chunk.present[:, 0])
+    def add(sums: _SoftmaxSums, chunk: Candidates) -> _SoftmaxSums:
+        return sums.update(compare(image, ids, chunk, logit_scale), chunk.present[:, 0])
 
-    texts = gather_texts(text, negatives, negative_mask)
-    sums = fold(add, _SoftmaxSums.start(len(image)), texts, chunk_size)
+    candidates = candidates_of(text, ids, negatives, negative_mask, negative_ids)
+    sums = fold(add, _SoftmaxSums.start(len(image)), candidates, chunk_size)
     image_loss = jnp.mean(sums.log_normaliser - sums.own)
     text_loss = sums.text_loss / len(image)
     metrics = {"image_to_text_loss": image_loss, "text_to_image_loss": text_loss}
-    return Losses((image_loss + text_loss) / 2, metrics | sums.retrieval.metrics())
+    return Losses((image_loss + text_loss) / 2, metrics | sums.retrieval.metrics(candidates))
 
 
 class _SigmoidSums(NamedTuple):
@@ -100,8 +118,10 @@ def sigmoid_contrastive(
     logit_scale: Float[Array, ""],
     logit_bias: Float[Array, ""],
     *,
+    ids: Int32[Array, "b 2"] | None = None,
     negatives: Float[Array, "b k d"] | None = None,
     negative_mask: Bool[Array, "b k"] | None = None,
+    negative_ids: Int32[Array, "b k"] | None = None,
     chunk_size: int | None = None,
 ) -> Losses:
     """Pairwise sigmoid loss: each of the b x b image-text pairs is judged alone, true or not.
@@ -118,44 +138,51 @@ def sigmoid_contrastive(
         text: Caption embeddings, row i describes image i.
         logit_scale: Inverse temperature.
         logit_bias: Added to all logits; it starts low, since nearly all pairs are wrong.
+        ids: As for `softmax_contrastive`.
         negatives: Embeddings of wrong captions, made from caption i in row i.
         negative_mask: False where a negative does not exist; its content is then irrelevant.
+        negative_ids: As for `softmax_contrastive`.
         chunk_size: As for `softmax_contrastive`.
 
     Returns:
-        The loss, and the metrics `image_to_text_accuracy` and `text_to_image_accuracy` of
-        `softmax_contrastive`. All are float32.
+        The loss, and the metrics `image_to_text_accuracy`, `text_to_image_accuracy` and
+        `equal_pairs` of `softmax_contrastive`. All are float32.
     """
 
-    def add(sums: _SigmoidSums, chunk: Texts) -> _SigmoidSums:
-        logits, own = compare(image, chunk, logit_scale)
-        logits += logit_bias
-        losses = jax.nn.softplus(jnp.where(own, -logits, logits))
+    def add(sums: _SigmoidSums, chunk: Candidates) -> _SigmoidSums:
+        comparison = compare(image, ids, chunk, logit_scale)
+        logits = comparison.logits + logit_bias
+        losses = jax.nn.softplus(jnp.where(comparison.own, -logits, logits))
         return _SigmoidSums(
-            sums.image_loss + jnp.sum(losses, axis=(1, 2)), sums.retrieval.update(logits, own)
+            sums.image_loss + jnp.sum(losses, axis=(1, 2)), sums.retrieval.update(comparison)
         )
 
+    candidates = candidates_of(text, ids, negatives, negative_mask, negative_ids)
     start = _SigmoidSums(jnp.zeros(len(image)), Retrieval.start(len(image)))
-    sums = fold(add, start, gather_texts(text, negatives, negative_mask), chunk_size)
-    return Losses(jnp.mean(sums.image_loss), sums.retrieval.metrics())
+    sums = fold(add, start, candidates, chunk_size)
+    return Losses(jnp.mean(sums.image_loss), sums.retrieval.metrics(candidates))
 
 
 @dataclass(frozen=True)
 class Contrastive:
-    """The contrastive objective as a run configures it; reads images and captions.
+    """The contrastive objective as a run configures it; reads `Pairs`.
 
     Attributes:
-        form: CLIP's or SigLIP's.
+        kind: its name in a config.
         weight: of the objective in the total.
+        stream: of captioned pictures.
+        form: CLIP's or SigLIP's.
         chunk_size: captions compared at a time; None: all.
         negatives: whether an image also has to tell its caption from the negatives of all captions
             (NegCLIP, Yuksekgonul et al. 2023).
     """
 
-    name: ClassVar[str] = "contrastive"
+    heads: ClassVar[tuple[str, ...]] = ()
 
-    form: Literal["softmax", "sigmoid"]
+    kind: Literal["contrastive"] = "contrastive"
     weight: float = 1.0
+    stream: str = "captions"
+    form: Literal["softmax", "sigmoid"] = "softmax"
     chunk_size: int | None = None
     negatives: bool = False
 
@@ -163,30 +190,36 @@ class Contrastive:
         if self.chunk_size is not None and self.chunk_size < 1:
             raise ValueError(f"chunk_size must be at least 1, got {self.chunk_size}")
 
-    def __call__(self, embeddings: Embeddings) -> Losses:
-        """The loss of `form` on a batch of pairs."""
-        image, text, scale, bias = embeddings[:4]
-        negatives, mask = embeddings.required_negatives() if self.negatives else (None, None)
-        if self.form == "softmax":
-            return softmax_contrastive(
-                image,
-                text,
-                scale,
-                negatives=negatives,
-                negative_mask=mask,
-                chunk_size=self.chunk_size,
+    def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
+        """Refuse a model that lacks the bias which the form needs, or has one that it ignores."""
+        if self.form == "sigmoid":
+            check(
+                model.logit_bias is not None,
+                "the sigmoid form needs model.logit_bias; set it (SigLIP: -10)",
             )
-        return sigmoid_contrastive(
-            image,
-            text,
-            scale,
-            bias,
-            negatives=negatives,
-            negative_mask=mask,
-            chunk_size=self.chunk_size,
-        )
+        else:
+            check(
+                model.logit_bias is None,
+                "the softmax form does not use model.logit_bias; set it to None",
+            )
 
-    @property
-    def reads_negatives(self) -> bool:
-        """Whether the batch must have negatives."""
-        return self.negatives
+    def embed(
+        self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context
+    ) -> dict[str, Array]:
+        """Return what the loss takes by these names."""
+        vectors = {"image": rows.image.pooled, "text": rows.text.pooled, "ids": rows.ids}
+        if self.negatives:
+            require_negatives(rows, self.stream)
+            vectors |= {
+                "negatives": rows.negatives.pooled,
+                "negative_mask": rows.negative_mask,
+                "negative_ids": rows.negative_ids,
+            }
+        return vectors
+
+    def loss(self, heads: Mapping[str, Any], vectors: Any, context: Context) -> Losses:
+        """The loss of `form` on the pairs of the whole step."""
+        arguments = {**vectors, "logit_scale": context.logit_scale, "chunk_size": self.chunk_size}
+        if self.form == "sigmoid":
+            return sigmoid_contrastive(**arguments | {"logit_bias": context.logit_bias})
+        return softmax_contrastive(**arguments)

@@ -8,10 +8,17 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int, Int32
 
-from kgclip_jax.objectives.pairs import ABSENT, Texts, compare, fold, gather_texts
-from kgclip_jax.types import Losses
+from kgclip_jax.objectives.base import Losses
+from kgclip_jax.objectives.pairs import (
+    ABSENT,
+    Candidates,
+    candidates_of,
+    compare,
+    equal_pairs,
+    fold,
+)
 
 
 class _Hardest(NamedTuple):
@@ -19,6 +26,7 @@ class _Hardest(NamedTuple):
 
     rival: Float[Array, " b"]  # each image's highest with another caption
     text_loss: Float[Array, ""]  # sum over captions
+    equal: Int[Array, " b"]  # captions left out for each image
 
 
 def hardest_negative_hinge(
@@ -26,6 +34,7 @@ def hardest_negative_hinge(
     text: Float[Array, "b d"],
     *,
     margin: float,
+    ids: Int32[Array, "b 2"] | None = None,
     mild: Bool[Array, ""] | bool = False,
     chunk_size: int | None = None,
 ) -> Losses:
@@ -41,33 +50,42 @@ def hardest_negative_hinge(
         image: Image embeddings.
         text: Caption embeddings, row i describes image i.
         margin: m.
+        ids: Of each caption and its picture, -1 if unknown; captions and images of equal ids are
+            left out of max and mean, but for the own pair. None: all are different.
         mild: Whether g_i is the mean.
         chunk_size: Captions compared at a time, see `pairs.fold`.
 
     Returns:
-        The loss, float32, and no metrics.
+        The loss, and as metric `equal_pairs` the share of comparisons left out because of equal
+        ids. Both are float32.
     """
     image, text = image.astype(jnp.float32), text.astype(jnp.float32)
     pairs = _dot(image, text)
 
-    def add(sums: _Hardest, chunk: Texts) -> _Hardest:
-        similarities, own = compare(image, chunk, jnp.ones(()))
-        others = jnp.where(own, ABSENT, similarities)[..., 0]
-        losses = jax.nn.relu(margin + jnp.max(others, axis=0) - pairs[chunk.owner[:, 0]])
+    def add(sums: _Hardest, chunk: Candidates) -> _Hardest:
+        comparison = compare(image, ids, chunk, jnp.ones(()))
+        similarities, present = comparison.logits[..., 0], comparison.present[..., 0]
+        others = jnp.where(comparison.own[..., 0], ABSENT, similarities)
+        count = jnp.maximum(jnp.sum(present, axis=0), 1)  # padding has no images at all
+        mean = jnp.sum(similarities, axis=0, where=present) / count
+        rival = jnp.where(mild, mean, jnp.max(others, axis=0))
+        losses = jax.nn.relu(margin + rival - pairs[chunk.owner[:, 0]])
         return _Hardest(
             jnp.maximum(sums.rival, jnp.max(others, axis=1)),
             sums.text_loss + jnp.sum(losses, where=chunk.present[:, 0]),
+            sums.equal + comparison.equal,
         )
 
-    start = _Hardest(jnp.full(len(image), ABSENT), jnp.zeros(()))
-    hardest = fold(add, start, gather_texts(text, None, None), chunk_size)
-    mild_losses = jax.nn.relu(margin + _dot(text, jnp.mean(image, axis=0)) - pairs)
-    text_loss = jnp.where(mild, jnp.sum(mild_losses), hardest.text_loss)
+    candidates = candidates_of(text, ids)
+    batch = len(image)
+    start = _Hardest(jnp.full(batch, ABSENT), jnp.zeros(()), jnp.zeros(batch, int))
+    hardest = fold(add, start, candidates, chunk_size)
     image_loss = jnp.sum(jax.nn.relu(margin + hardest.rival - pairs))
-    return Losses((image_loss + text_loss) / len(image), {})
+    loss = (image_loss + hardest.text_loss) / batch
+    return Losses(loss, equal_pairs(hardest.equal, candidates))
 
 
-def _dot(x: Float[Array, "b d"], y: Float[Array, "*b d"]) -> Float[Array, " b"]:
+def _dot(x: Float[Array, "b d"], y: Float[Array, "b d"]) -> Float[Array, " b"]:
     return jnp.sum(x * y, axis=-1)
 
 

@@ -4,7 +4,9 @@ A loss over all pairs needs b x b logits: 4 GiB at b = 32,768. Here a scan runs 
 captions and computes their logits again in the backward pass, so only O(b c) of them ever exist.
 Everything is written for the global batch; sharding follows from the arguments under `jax.jit`.
 
-A caption travels with its negatives. Axis letters beside the legend of `types.py`:
+A caption travels with its negatives, and each text with its ids: batches of pictures with several
+captions, or of captions that recur, hold further true pairs beside the diagonal, which are neither
+positives nor negatives. Axis letters beside the legend of `batch.py`:
 
     c  captions of a chunk           t  texts of a caption: itself, then its k negatives
 """
@@ -15,54 +17,110 @@ from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Int32
+
+from kgclip_jax.batch import Pairs
+from kgclip_jax.errors import ConfigError
 
 # The logit of a text that does not exist: its exp and softplus are 0, and being finite it never
 # makes a gradient NaN.
 ABSENT = -1e30
+UNKNOWN = -1
 
 Carry = TypeVar("Carry")
 
 
-class Texts(NamedTuple):
-    """Captions with their negatives, and the image that each belongs to."""
+def require_negatives(rows: Pairs, stream: str) -> None:
+    """Raise ConfigError unless the pairs of a stream have negatives."""
+    if rows.negatives is None:
+        raise ConfigError(
+            f"stream {stream!r} has no negatives; set config.streams.{stream}.negatives"
+        )
+
+
+class Candidates(NamedTuple):
+    """Captions with their negatives: two arrays, so that to pass them on takes two collectives.
+
+    Attributes:
+        features: the embeddings.
+        facts: of each text, whether it is there at all (1), the index of the image whose caption it
+            is, its text id, and the id of the picture that it describes. -1 where there is none, or
+            it is unknown.
+    """
 
     features: Float[Array, "c t d"]
-    present: Bool[Array, "c t"]  # False: padding, or a caption without this negative
-    owner: Int[Array, "c t"]  # index of the image that the text describes; -1: none
+    facts: Int32[Array, "c t 4"]
+
+    @property
+    def present(self) -> Bool[Array, "c t"]:
+        """False: padding, or a caption without this negative."""
+        return self.facts[..., 0] == 1
+
+    @property
+    def owner(self) -> Int32[Array, "c t"]:
+        """Index of the image whose caption a text is; -1 for negatives and padding."""
+        return self.facts[..., 1]
+
+    @property
+    def ids(self) -> Int32[Array, "c t 2"]:
+        """Of the text and of its picture."""
+        return self.facts[..., 2:]
 
 
-def gather_texts(
+def candidates_of(
     text: Float[Array, "b d"],
-    negatives: Float[Array, "b k d"] | None,
-    negative_mask: Bool[Array, "b k"] | None,
-) -> Texts:
+    ids: Int32[Array, "b 2"] | None = None,
+    negatives: Float[Array, "b k d"] | None = None,
+    negative_mask: Bool[Array, "b k"] | None = None,
+    negative_ids: Int32[Array, "b k"] | None = None,
+) -> Candidates:
     """Put each caption and its negatives side by side.
 
-    Absent negatives become zeros, so that not even a NaN in them reaches a gradient.
+    Absent negatives become zeros, so that not even a NaN in them reaches a gradient. Negatives
+    describe no known picture.
 
     Raises:
-        ValueError: a mask is given without negatives.
+        ValueError: a mask or ids of negatives are given without negatives.
     """
-    features = text[:, None]
-    owner = jnp.arange(len(text))[:, None]
-    present = jnp.ones_like(owner, bool)
-    if negatives is not None:
-        if negative_mask is None:
-            negative_mask = jnp.ones(negatives.shape[:2], bool)
-        negatives = jnp.where(negative_mask[..., None], negatives, 0)
-        features = jnp.concatenate([features, negatives], axis=1)
-        present = jnp.concatenate([present, negative_mask], axis=1)
-        owner = jnp.pad(owner, [(0, 0), (0, negatives.shape[1])], constant_values=-1)
-    elif negative_mask is not None:
-        raise ValueError("negative_mask is given without negatives")
-    return Texts(features, present, owner)
+    if ids is None:
+        ids = jnp.full((len(text), 2), UNKNOWN, jnp.int32)
+    index = jnp.arange(len(text), dtype=jnp.int32)
+    facts = jnp.stack([jnp.ones_like(index), index, *ids.T], axis=-1)[:, None]
+    if negatives is None:
+        if negative_mask is not None or negative_ids is not None:
+            raise ValueError("negative_mask or negative_ids is given without negatives")
+        return Candidates(text[:, None], facts)
+    if negative_mask is None:
+        negative_mask = jnp.ones(negatives.shape[:2], bool)
+    none = jnp.full(negatives.shape[:2], -1, jnp.int32)
+    hashes = none if negative_ids is None else negative_ids
+    negative_facts = jnp.stack([negative_mask.astype(jnp.int32), none, hashes, none], axis=-1)
+    negatives = jnp.where(negative_mask[..., None], negatives, 0)
+    return Candidates(
+        jnp.concatenate([text[:, None], negatives], axis=1),
+        jnp.concatenate([facts, negative_facts], axis=1),
+    )
+
+
+class Comparison(NamedTuple):
+    """All images beside the texts of a chunk."""
+
+    logits: Float[Array, "b c t"]  # ABSENT where the text is no candidate for the image
+    own: Bool[Array, "b c t"]  # whether they are a pair
+    present: Bool[Array, "b c t"]  # whether the text is a candidate; an image's own caption is
+    equal: Int[Array, " b"]  # texts of the chunk that are none for an image because of their ids
 
 
 def compare(
-    image: Float[Array, "b d"], texts: Texts, logit_scale: Float[Array, ""]
-) -> tuple[Float[Array, "b c t"], Bool[Array, "b c t"]]:
-    """Scaled dot product of each image with each text (else ABSENT), and whether they are a pair.
+    image: Float[Array, "b d"],
+    ids: Int32[Array, "b 2"] | None,
+    candidates: Candidates,
+    logit_scale: Float[Array, ""],
+) -> Comparison:
+    """Scaled dot product of each image with each of its candidates.
+
+    A text is left out for an image if it equals the image's caption or describes the same picture,
+    as told by `ids` (of the image's caption and of its picture), unless it is that very caption.
 
     Float32 for any input, with the products asked for in full precision: by default a GPU rounds
     their factors to 10 bits and a TPU to 7, which at a scale of 100 moves logits by up to 0.006
@@ -71,15 +129,37 @@ def compare(
     logits = jnp.einsum(
         "bd,ctd->bct",
         image.astype(jnp.float32),
-        logit_scale * texts.features.astype(jnp.float32),
+        logit_scale * candidates.features.astype(jnp.float32),
         precision=jax.lax.Precision.HIGHEST,
     )
-    own = texts.owner == jnp.arange(len(image))[:, None, None]
-    return jnp.where(texts.present, logits, ABSENT), own
+    own = candidates.owner == jnp.arange(len(image))[:, None, None]
+    equal = jnp.zeros_like(own)
+    if ids is not None:
+        for mine, other in zip(ids.T, jnp.moveaxis(candidates.ids, -1, 0), strict=True):
+            mine = mine[:, None, None]
+            equal |= (mine == other) & (mine != UNKNOWN)
+    equal &= candidates.present & ~own
+    present = candidates.present & ~equal
+    return Comparison(jnp.where(present, logits, ABSENT), own, present, jnp.sum(equal, axis=(1, 2)))
+
+
+def equal_pairs(equal: Int[Array, " b"], candidates: Candidates) -> dict[str, Float[Array, ""]]:
+    """Share of all comparisons but those of own pairs that were left out because of equal ids.
+
+    Args:
+        equal: of each image, summed over the chunks.
+        candidates: of the whole batch.
+    """
+    texts = jnp.sum(candidates.present, dtype=jnp.float32)  # a product of integers would overflow
+    others = len(equal) * (texts - 1)
+    return {"equal_pairs": jnp.sum(equal, dtype=jnp.float32) / jnp.maximum(others, 1)}
 
 
 def fold(
-    body: Callable[[Carry, Texts], Carry], carry: Carry, texts: Texts, chunk_size: int | None
+    body: Callable[[Carry, Candidates], Carry],
+    carry: Carry,
+    candidates: Candidates,
+    chunk_size: int | None,
 ) -> Carry:
     """Run `carry = body(carry, chunk)` over chunks of at most `chunk_size` captions; None: one.
 
@@ -90,10 +170,10 @@ def fold(
     """
     if chunk_size is not None and chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
-    captions = len(texts.owner)
+    captions = len(candidates.facts)
     count = 1 if chunk_size is None else -(-captions // chunk_size)
     if count == 1:
-        return body(carry, texts)
+        return body(carry, candidates)
     width = -(-captions // count)
 
     def split(array: Array, fill: int) -> Array:
@@ -108,10 +188,10 @@ def fold(
 
     # Without recomputation the scan would save every chunk's logits, b x b again.
     @partial(jax.checkpoint, prevent_cse=False)
-    def step(carry: Carry, chunk: Texts) -> tuple[Carry, None]:
+    def step(carry: Carry, chunk: Candidates) -> tuple[Carry, None]:
         return body(carry, chunk), None
 
-    chunks = Texts(split(texts.features, 0), split(texts.present, False), split(texts.owner, -1))
+    chunks = Candidates(split(candidates.features, 0), split(candidates.facts, -1))
     return jax.lax.scan(step, carry, chunks)[0]
 
 
@@ -119,18 +199,19 @@ class Retrieval(NamedTuple):
     """How often images and captions find each other in the batch, over the chunks so far."""
 
     own: Float[Array, " b"]  # logit of each image with its own caption
-    rival: Float[Array, " b"]  # its highest logit with any other text
+    rival: Float[Array, " b"]  # its highest logit with any other candidate
     found: Int[Array, ""]  # captions whose own image beats all others
+    equal: Int[Array, " b"]  # texts left out for each image
 
     @classmethod
     def start(cls, batch: int) -> "Retrieval":
         """Before the first chunk."""
         unknown = jnp.full(batch, ABSENT)
-        return cls(own=unknown, rival=unknown, found=jnp.zeros((), int))
+        return cls(unknown, unknown, found=jnp.zeros((), int), equal=jnp.zeros(batch, int))
 
-    def update(self, logits: Float[Array, "b c t"], own: Bool[Array, "b c t"]) -> "Retrieval":
-        """Add a chunk, given what `compare` returns. No gradient flows."""
-        logits = jax.lax.stop_gradient(logits)
+    def update(self, comparison: Comparison) -> "Retrieval":
+        """Add a chunk. No gradient flows."""
+        logits, own = jax.lax.stop_gradient(comparison.logits), comparison.own
         pairs = jnp.where(own, logits, ABSENT)
         rivals = jnp.where(own, ABSENT, logits)
         found = jnp.max(pairs[..., 0], axis=0) > jnp.max(rivals[..., 0], axis=0)
@@ -138,13 +219,15 @@ class Retrieval(NamedTuple):
             own=jnp.maximum(self.own, jnp.max(pairs, axis=(1, 2))),
             rival=jnp.maximum(self.rival, jnp.max(rivals, axis=(1, 2))),
             found=self.found + jnp.sum(found),
+            equal=self.equal + comparison.equal,
         )
 
-    def metrics(self) -> dict[str, Float[Array, ""]]:
+    def metrics(self, candidates: Candidates) -> dict[str, Float[Array, ""]]:
         """Share of images whose caption beats all other texts, negatives included, and of captions
-        whose image beats all other images. A tie is a miss, so a collapsed model scores 0.
+        whose image beats all other images. A tie is a miss, so a collapsed model scores 0. And
+        `equal_pairs` of all candidates.
         """
         return {
             "image_to_text_accuracy": jnp.mean(self.own > self.rival, dtype=jnp.float32),
             "text_to_image_accuracy": self.found / len(self.own),
-        }
+        } | equal_pairs(self.equal, candidates)
