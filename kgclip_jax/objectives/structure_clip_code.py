@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import jax.numpy as jnp
 from jaxtyping import Array
 
 from kgclip_jax.models import spec
@@ -76,7 +75,7 @@ class StructureClipCode:
             vectors["text"],
             margin=self.batch_margin,
             ids=vectors["ids"],
-            mild=jnp.asarray(context.step < self.mild_steps),
+            mild=context.step < self.mild_steps,
             chunk_size=self.chunk_size,
         )
         hinge, metrics = negative_hinge(
