@@ -2,7 +2,6 @@
 
 import pytest
 
-from kgclip_jax.data.preparation.source_names import KINDS, identity, named_source
 from kgclip_jax.data.settings import (
     KarpathySource,
     PhotographSource,
@@ -10,6 +9,7 @@ from kgclip_jax.data.settings import (
     WebdatasetSource,
 )
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.preparation.source_names import KINDS, identity, named_source
 
 
 def test_a_kind_and_a_folder_are_enough():
