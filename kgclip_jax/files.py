@@ -4,6 +4,7 @@ What cannot be read is an error that names the file, the line and what is wrong.
 there whole or not at all, whoever is killed and when, and is on the disk when the call returns.
 """
 
+import hashlib
 import itertools
 import json
 import os
@@ -41,6 +42,15 @@ def read_bytes(path: Path, error: type[Exception] = DataError) -> bytes:
     try:
         return path.read_bytes()
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the path
+        raise error(f"{path}: {_reason(problem)}") from problem
+
+
+def sha256(path: Path, error: type[Exception] = DataError) -> str:
+    """Return the hash of a file's content, in hexadecimal digits. Raises `error`."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as problem:
         raise error(f"{path}: {_reason(problem)}") from problem
 
 

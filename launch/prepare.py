@@ -62,8 +62,8 @@ def define_workers() -> None:
 
 def open_source() -> tuple[dict[str, Any], "Callable[[], Records]"]:
     """Return what identifies the source that the flags name, and what opens its records."""
-    from kgclip_jax.data.preparation.source_names import identity, named_source
     from kgclip_jax.data.readers.open_records import open_records
+    from kgclip_jax.preparation.source_names import identity, named_source
 
     source = named_source(FLAGS.source, FLAGS.set)
     return identity(source), partial(open_records, source, Path.cwd(), bad_share=FLAGS.bad_share)
@@ -87,30 +87,31 @@ def shards(beam_options: Sequence[str]) -> str:
         raise ConfigError(f"{beam_options[0]!r} is for --engine=beam, and comes after --")
     from rich.console import Console
 
-    from kgclip_jax.data.preparation.beam import write_on_beam
-    from kgclip_jax.data.preparation.local import write_locally
-    from kgclip_jax.data.preparation.parts import Engine
-    from kgclip_jax.data.preparation.prepare import describe, make_plan, prepare
-    from kgclip_jax.data.preparation.shards import Report, ShardWriter
+    from kgclip_jax.preparation.beam import write_on_beam
+    from kgclip_jax.preparation.local import write_locally
+    from kgclip_jax.preparation.parts import Engine, make_plan
+    from kgclip_jax.preparation.shards import (
+        ShardPlan,
+        ShardReport,
+        ShardWriter,
+        describe_shards,
+        store_shards,
+    )
     from kgclip_jax.processes import available_cores
 
     source, open_records = open_source()
     records, output = open_records(), Path(FLAGS.output)
-    plan = make_plan(
-        records,
-        source,
-        short_side=FLAGS.short_side,
-        quality=FLAGS.quality,
-        shards=FLAGS.shards,
-    )
+    sizes = {"short_side": FLAGS.short_side, "quality": FLAGS.quality}
+    plan = make_plan(ShardPlan, records, source, FLAGS.shards, **sizes)
     writer = ShardWriter(records, plan, output)
-    engines: dict[str, Engine[Report]] = {
+    engines: dict[str, Engine[ShardReport]] = {
         "local": partial(write_locally, writer, workers=FLAGS.workers or available_cores()),
-        "beam": partial(write_on_beam, open_records, plan, output, options=beam_options),
+        "beam": partial(write_on_beam, writer, open_records=open_records, options=beam_options),
     }
-    engine, console = engines[FLAGS.engine], Console()
-    manifest = prepare(records, plan, output, engine, bad_share=FLAGS.bad_share, console=console)
-    return describe(output, manifest)
+    manifest = store_shards(
+        writer, engines[FLAGS.engine], bad_share=FLAGS.bad_share, console=Console()
+    )
+    return describe_shards(output, manifest)
 
 
 def define_verify() -> None:
@@ -120,12 +121,11 @@ def define_verify() -> None:
 
 def verify(rest: Sequence[str]) -> str:
     """Compare shards with their manifest."""
-    from kgclip_jax.data.preparation import prepare
+    from kgclip_jax.preparation.shards import describe_shards, verify_shards
 
     refuse_arguments(rest)
     output = Path(FLAGS.output)
-    manifest = prepare.verify(output)
-    return f"{prepare.describe(output, manifest)}; all as the manifest says"
+    return f"{describe_shards(output, verify_shards(output))}; all as the manifest says"
 
 
 def define_parse() -> None:
@@ -140,22 +140,23 @@ def parse(rest: Sequence[str]) -> str:
     """Write scene graphs."""
     from rich.console import Console
 
-    from kgclip_jax.data.preparation import parse
-    from kgclip_jax.data.preparation.graph_counts import describe
-    from kgclip_jax.data.preparation.local import write_locally
+    from kgclip_jax.preparation.graph_counts import describe_graphs
+    from kgclip_jax.preparation.local import write_locally
+    from kgclip_jax.preparation.parsed_graphs import (
+        ParsedGraphWriter,
+        make_parse_plan,
+        store_parsed,
+    )
     from kgclip_jax.processes import available_cores
 
     refuse_arguments(rest)
     source, open_records = open_source()
-    records = open_records()
-    plan = parse.make_parse_plan(records, source, model=FLAGS.model, parts=FLAGS.parts)
-    output = Path(FLAGS.output)
-    writer = parse.GraphWriter(records, plan, output)
+    records, output = open_records(), Path(FLAGS.output)
+    plan = make_parse_plan(records, source, model=FLAGS.model, parts=FLAGS.parts)
+    writer = ParsedGraphWriter(records, plan, output)
     engine = partial(write_locally, writer, workers=FLAGS.workers or available_cores())
-    contents = parse.parse_captions(
-        records, plan, output, engine, bad_share=FLAGS.bad_share, console=Console()
-    )
-    return describe(output, contents)
+    contents = store_parsed(writer, engine, bad_share=FLAGS.bad_share, console=Console())
+    return describe_graphs(output, contents)
 
 
 def define_graphs() -> None:
@@ -169,12 +170,12 @@ def graphs(rest: Sequence[str]) -> str:
     """Write scene graphs that files of annotations hold."""
     from rich.console import Console
 
-    from kgclip_jax.data.preparation.annotations import (
+    from kgclip_jax.preparation.annotated_graphs import (
         named_annotations,
         store_captions,
         store_pictures,
     )
-    from kgclip_jax.data.preparation.graph_counts import describe
+    from kgclip_jax.preparation.graph_counts import describe_graphs
 
     refuse_arguments(rest)
     kind, path = named_annotations(FLAGS.annotations)
@@ -191,7 +192,7 @@ def graphs(rest: Sequence[str]) -> str:
         contents = store_captions(
             records, source, path, output, bad_share=FLAGS.bad_share, console=console
         )
-    return describe(output, contents)
+    return describe_graphs(output, contents)
 
 
 class Command(NamedTuple):

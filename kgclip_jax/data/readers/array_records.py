@@ -6,7 +6,7 @@ pictures (every host tokenises the whole batch, and decodes its own part of it):
     {"key": "1000268201_693b08cb0e.jpg", "captions": ["a child in a pink dress", ...]}     JSON
     the bytes of a JPEG, PNG or WebP file
 
-The folder's `manifest.json` lists the shards, see `kgclip_jax.data.preparation.manifest`.
+The folder's `manifest.json` lists the shards, see `kgclip_jax.data.readers.shard_manifest`.
 """
 
 import json
@@ -17,18 +17,18 @@ from typing import NamedTuple
 from array_record.python.array_record_data_source import ArrayRecordDataSource
 from array_record.python.array_record_module import ArrayRecordReader
 
-from kgclip_jax.data.preparation.manifest import MANIFEST, read_manifest
+from kgclip_jax.data.readers.shard_manifest import MANIFEST, read_manifest
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import BadRecord, DataError
 
 
-def pack(key: str, captions: Sequence[str], image: bytes) -> tuple[bytes, bytes]:
+def pack_record(key: str, captions: Sequence[str], image: bytes) -> tuple[bytes, bytes]:
     """Return the two records of a picture, in the order in which a shard holds them."""
     text = json.dumps({"key": key, "captions": list(captions)}, ensure_ascii=False)
     return text.encode("utf-8", "surrogatepass"), image
 
 
-def unpack(text: bytes) -> Record:
+def unpack_record(text: bytes) -> Record:
     """Return what the first of the two records of a picture says.
 
     Raises:
@@ -91,7 +91,7 @@ class ArrayRecords:
             BadRecord: it cannot be read, or is malformed.
         """
         try:
-            return unpack(self._read(2 * index))
+            return unpack_record(self._read(2 * index))
         except ValueError as error:
             raise BadRecord(f"{self.name}: record {index}: {error}") from error
 

@@ -13,8 +13,8 @@ from array_record.python.array_record_module import ArrayRecordWriter
 from PIL import Image
 
 from kgclip_jax.data import settings
-from kgclip_jax.data.preparation.manifest import Manifest, Shard, write_manifest
-from kgclip_jax.data.readers.array_records import pack
+from kgclip_jax.data.readers.array_records import pack_record
+from kgclip_jax.data.readers.shard_manifest import Manifest, Shard, write_manifest
 
 
 class Picture(NamedTuple):
@@ -140,7 +140,7 @@ def array_record(root, pictures):
         path = root / f"shard-{number}.arrayrecord"
         writer = ArrayRecordWriter(str(path), "group_size:1,uncompressed")
         for picture in part:
-            for record in pack(picture.name, picture.captions, picture.content):
+            for record in pack_record(picture.name, picture.captions, picture.content):
                 writer.write(record)
         writer.close()
         content = path.read_bytes()

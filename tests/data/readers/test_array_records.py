@@ -3,8 +3,8 @@ import json
 import pytest
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
-from kgclip_jax.data.preparation.manifest import Manifest, Shard, read_manifest, write_manifest
-from kgclip_jax.data.readers.array_records import ArrayRecords, pack, unpack
+from kgclip_jax.data.readers.array_records import ArrayRecords, pack_record, unpack_record
+from kgclip_jax.data.readers.shard_manifest import Manifest, Shard, read_manifest, write_manifest
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import BadRecord, DataError
 from tests.data.readers.layouts import array_record, drawn
@@ -36,8 +36,8 @@ def test_a_picture_is_two_records(folder):
 
 @pytest.mark.parametrize("key", ["a.jpg", "été/猫", "\ud800 half a pair", ""])
 def test_any_text_is_kept(key):
-    text, image = pack(key, (f"one {key}", "two"), b"\0\xff")
-    assert unpack(text) == Record(key, [f"one {key}", "two"])
+    text, image = pack_record(key, (f"one {key}", "two"), b"\0\xff")
+    assert unpack_record(text) == Record(key, [f"one {key}", "two"])
     assert image == b"\0\xff"
 
 
@@ -115,7 +115,8 @@ def test_no_records_at_all(tmp_path):
 
 def test_a_shard_without_records_among_others(tmp_path):
     """A source smaller than the number of shards."""
-    sizes = [write_shard(tmp_path / "e", []), write_shard(tmp_path / "s", pack("k", "c", b"i"))]
+    record = pack_record("k", "c", b"i")
+    sizes = [write_shard(tmp_path / "e", []), write_shard(tmp_path / "s", record)]
     shards = (Shard("e", 0, sizes[0], ""), Shard("s", 1, sizes[1], ""))
     write_manifest(tmp_path, Manifest({}, shards, 1, sum(sizes), {}))
     records = ArrayRecords(tmp_path)

@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgclip_jax.data.images import Box, image_size
-from kgclip_jax.data.preparation.shards import Plan, ShardWriter, read_report
-from kgclip_jax.data.preparation.shrink import shrink_picture
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import UserError
+from kgclip_jax.preparation.shards import ShardPlan, ShardWriter
+from kgclip_jax.preparation.shrink import shrink_picture
 from kgclip_jax.schema import parse
 
 
 def plan(records=10, shards=3, **changes):
     values = {"short_side": 16, "quality": 90, "fingerprint": "", "source": {}} | changes
-    return Plan(records=records, shards=shards, **values)
+    return ShardPlan(records=records, shards=shards, **values)
 
 
 @pytest.fixture
@@ -61,8 +61,7 @@ def test_a_shard_holds_its_records_in_order(make_album, output):
     for number, indices in enumerate([range(3), range(3, 6), range(6, 10)]):
         report = ShardWriter(album, plan(), output).write(number)
         path = output / f"shard-0000{number}-of-00003.arrayrecord"
-        assert report.shard.file == path.name
-        assert report.shard.records == len(indices)
+        assert report.records == len(indices)
         assert report.left_out == ()
         for (text, image), index in zip(content(path), indices, strict=True):
             assert text == {"key": f"{index}.jpg", "captions": list(album.record(index).captions)}
@@ -77,9 +76,9 @@ def test_a_shard_is_the_same_whoever_writes_it_and_its_report_tells_size_and_has
     first, bytes_of_first = writer.write(1), path.read_bytes()
     assert pickle.loads(pickle.dumps(writer)).write(1) == first
     assert path.read_bytes() == bytes_of_first
-    assert first.shard.bytes == len(bytes_of_first)
-    assert first.shard.sha256 == hashlib.sha256(bytes_of_first).hexdigest()
-    assert read_report(output, plan(), 1) == first
+    assert first.bytes == len(bytes_of_first)
+    assert first.sha256 == hashlib.sha256(bytes_of_first).hexdigest()
+    assert writer.report(1) == first
 
 
 def test_boxes_are_cut_out(make_album, output):
@@ -102,7 +101,7 @@ def test_bad_records_are_left_out_and_reported(make_album, output):
     record = make_album(10).record
     album = make_album(10, {1: (record(1), None), 2: (None, b""), 3: (record(3), torn)})
     first, second = (ShardWriter(album, plan(), output).write(number) for number in range(2))
-    assert (first.shard.records, second.shard.records) == (1, 2)
+    assert (first.records, second.records) == (1, 2)
     assert [(entry.key, entry.reason) for entry in first.left_out] == [
         ("1.jpg", "file is gone"),
         ("record 2", "no caption"),
@@ -141,22 +140,23 @@ def test_a_full_disk_is_an_error_that_names_the_shard_and_leaves_nothing(make_al
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert files(output) == ["reports"]
-    assert read_report(output, plan(), 0) is None
+    assert writer.report(0) is None
 
 
 def test_only_a_report_of_a_shard_that_is_there_counts(make_album, output):
-    report = ShardWriter(make_album(), plan(), output).write(0)
-    shard, file = output / report.shard.file, output / "reports" / "shard-00000.json"
+    writer = ShardWriter(make_album(), plan(), output)
+    report = writer.write(0)
+    shard, file = output / plan().file(0), output / "reports" / "shard-00000.json"
     text, whole = file.read_text(), shard.read_bytes()
     assert parse(type(report), json.loads(text)) == report
-    assert read_report(output, plan(), 1) is None
-    for damaged in ("", text[:50], "{}", '{"shard": 3}'):
+    assert writer.report(1) is None
+    for damaged in ("", text[:50], "{}", '{"bytes": 3}'):
         file.write_text(damaged)
-        assert read_report(output, plan(), 0) is None
+        assert writer.report(0) is None
     file.write_text(text)
     shard.write_bytes(whole[:-1])
-    assert read_report(output, plan(), 0) is None
+    assert writer.report(0) is None
     shard.unlink()
-    assert read_report(output, plan(), 0) is None
+    assert writer.report(0) is None
     shard.write_bytes(whole)
-    assert read_report(output, plan(), 0) == report
+    assert writer.report(0) == report

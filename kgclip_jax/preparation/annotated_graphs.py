@@ -15,17 +15,12 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from rich.console import Console
 
-from kgclip_jax.data.preparation.display import Display
-from kgclip_jax.data.preparation.graph_counts import UNREADABLE_RECORD, Counts
-from kgclip_jax.data.preparation.parts import begin
-from kgclip_jax.data.preparation.plans import fingerprint
-from kgclip_jax.data.preparation.shards import sha256
 from kgclip_jax.data.readers.structure_clip_captions import structure_clip_captions
 from kgclip_jax.data.readers.visual_genome_graphs import graph_files, visual_genome_graphs
 from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import Skips
-from kgclip_jax.errors import BadRecord, ConfigError, DataError
-from kgclip_jax.files import atomic_file, writing
+from kgclip_jax.errors import BadRecord, ConfigError
+from kgclip_jax.files import atomic_file, sha256, writing
 from kgclip_jax.knowledge.graph_store import (
     CONTENTS,
     Contents,
@@ -36,6 +31,9 @@ from kgclip_jax.knowledge.graph_store import (
     read_contents,
 )
 from kgclip_jax.knowledge.triples import Triple, from_triples
+from kgclip_jax.preparation.graph_counts import UNREADABLE_RECORD, Counts
+from kgclip_jax.preparation.parts import begin, fingerprint
+from kgclip_jax.preparation.progress import RecordsProgress
 from kgclip_jax.schema import suggestion, to_dict
 
 NO_ENTRY = "caption without an entry"
@@ -116,7 +114,7 @@ def store_captions(
         DataError: the file is malformed, too much is missing, or two records have one key.
         UserError: the disk refuses.
     """
-    hashes = {file.name: _hash(file)}
+    hashes = {file.name: sha256(file)}
     plan = AnnotationPlan("structure_clip", hashes, dict(source), fingerprint(records))
     if (finished := _begin(output, plan)) is not None:
         return finished
@@ -142,7 +140,7 @@ def store_pictures(folder: Path, output: Path, *, bad_share: float, console: Con
         DataError: a file is missing or malformed, or too much was left out.
         UserError: the disk refuses.
     """
-    hashes = {file.name: _hash(file) for file in graph_files(folder)}
+    hashes = {file.name: sha256(file) for file in graph_files(folder)}
     plan = AnnotationPlan("visual_genome", hashes, {})
     if (finished := _begin(output, plan)) is not None:
         return finished
@@ -167,7 +165,7 @@ def _write(
     path = output / part_file(0, 1)
     sums = Counts()
     with (
-        Display(console, 0, total, unit) as display,
+        RecordsProgress(console, 0, total, unit) as progress,
         atomic_file(path) as temporary,
         writing(path),
         temporary.open("w") as file,
@@ -175,7 +173,7 @@ def _write(
         for line in lines:
             file.write(line.text)
             sums += line.counts
-            display.advance(1)
+            progress.advance(1)
     return sums
 
 
@@ -220,10 +218,3 @@ def _caption_lines(
 
 def _place(picture: str, text: str) -> tuple[str, str]:
     return PurePosixPath(picture).stem, " ".join(text.split())
-
-
-def _hash(file: Path) -> str:
-    try:
-        return sha256(file)
-    except OSError as error:
-        raise DataError(f"{file}: {error.strerror}") from error

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 SECONDS_BETWEEN_LINES = 10.0
 
 
-class Display:
+class RecordsProgress:
     """Shows records, records/s and the time left, while entered.
 
     Args:
@@ -36,7 +36,7 @@ class Display:
         )
         self._task = self._progress.add_task("prepare", total=total, completed=done, rate="")
 
-    def __enter__(self) -> "Display":
+    def __enter__(self) -> "RecordsProgress":
         if self._done:
             self._console.print(f"continuing after {self._done} of {self._total} {self._unit}")
         self._progress.start()

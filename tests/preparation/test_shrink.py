@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kgclip_jax.data.images import Box, decode
-from kgclip_jax.data.preparation.shrink import shrink_picture
 from kgclip_jax.errors import BadRecord
+from kgclip_jax.preparation.shrink import shrink_picture
 
 
 def shrunk(encoded, short_side, box=None, quality=95):
@@ -58,7 +58,7 @@ def test_pixels_are_those_of_a_bicubic_resize_of_the_whole_decode(
 def test_large_jpeg_are_decoded_small(picture, encoded, monkeypatch):
     factors = []
     monkeypatch.setattr(
-        "kgclip_jax.data.preparation.shrink.decode",
+        "kgclip_jax.preparation.shrink.decode",
         lambda picture, factor=1: factors.append(factor) or decode(picture, factor),
     )
     for side in (100, 127, 128, 255, 256, 511, 512, 2000):

@@ -48,7 +48,7 @@ class Counts:
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
-def describe(output: Path, contents: Contents) -> str:
+def describe_graphs(output: Path, contents: Contents) -> str:
     """Say in a line what a folder of graphs holds, and what it lacks."""
     related = contents.related / max(contents.captions, 1)
     left_out = ", ".join(f"{count} x {reason}" for reason, count in contents.skipped.items())

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from kgclip_jax.data.preparation.manifest import (
+from kgclip_jax.data.readers.shard_manifest import (
     MANIFEST,
     Manifest,
     Shard,

@@ -9,23 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any
 
 from kgclip_jax.errors import UserError
+from kgclip_jax.preparation.parts import P, PartWriter, R
 from kgclip_jax.processes import follow_parent
 
 SECONDS_BETWEEN_COUNTS = 0.2
-
-R_co = TypeVar("R_co", covariant=True)
-
-
-@runtime_checkable
-class Writer(Protocol[R_co]):
-    """Makes any of the parts, each on its own. It pickles; every worker receives a copy."""
-
-    def write(self, number: int, after_record: Callable[[], None]) -> R_co:
-        """Make a part; what `after_record` raises ends the work without a trace."""
-        ...
 
 
 class _StopRequested(Exception):
@@ -42,7 +32,7 @@ class _Job:
         stop: set when they shall give up.
     """
 
-    writer: Writer[Any]
+    writer: PartWriter[Any, Any]
     processed: "Synchronized[int]"
     stop: Event
 
@@ -60,12 +50,12 @@ _job: _Job  # of this process, when it is a worker
 
 
 def write_locally(
-    writer: Writer[R_co],
+    writer: PartWriter[P, R],
     numbers: Sequence[int],
     advance: Callable[[int], None],
     *,
     workers: int,
-) -> Generator[R_co, None, None]:
+) -> Generator[R, None, None]:
     """Make parts in parallel; yield their reports as they are finished.
 
     When the iterator is closed before its end, or by an exception, the workers end within a record

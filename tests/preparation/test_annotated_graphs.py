@@ -5,17 +5,17 @@ import json
 import pytest
 from rich.console import Console
 
-from kgclip_jax.data.preparation.annotations import (
+from kgclip_jax.data.records import Record
+from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.knowledge.graph_store import GraphStore
+from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
+from kgclip_jax.preparation.annotated_graphs import (
     Annotations,
     named_annotations,
     store_captions,
     store_pictures,
 )
-from kgclip_jax.data.preparation.graph_counts import describe
-from kgclip_jax.data.records import Record
-from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.knowledge.graph_store import GraphStore
-from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
+from kgclip_jax.preparation.graph_counts import describe_graphs
 
 SOURCE = {"kind": "photographs", "folder": "album"}
 DOG = "A red dog on a sofa"
@@ -97,7 +97,7 @@ class TestCaptions:
         assert contents.skipped == {"empty caption": 3} | missing
         assert (contents.records, contents.captions) == (2, 4)
         assert GraphStore(output).graph("1.jpg", 1, "hello") == SceneGraph(())
-        assert describe(output, contents).endswith(
+        assert describe_graphs(output, contents).endswith(
             ": 4 captions of 2 records: 6 objects, 3 attributes, 3 relations; 75.0% with a relation"
             "; left out: 3 x empty caption, 1 x caption without an entry, 1 x unreadable record"
         )
@@ -144,7 +144,7 @@ class TestPictures:
         tree = SceneObject("tree", (Attribute("green"),))
         assert GraphStore(output).picture("3") == SceneGraph((tree,), (Relation(0, "on", 0),))
         assert GraphStore(output).picture("1") == SceneGraph(())
-        assert describe(output, contents).endswith(
+        assert describe_graphs(output, contents).endswith(
             ": 2 pictures: 1 objects, 1 attributes, 1 relations; 50.0% with a relation; left out: "
             "1 x relation to a missing object"
         )

@@ -9,16 +9,21 @@ import pytest
 from rich.console import Console
 
 from kgclip_jax.data.images import Box
-from kgclip_jax.data.preparation.beam import write_on_beam
-from kgclip_jax.data.preparation.local import write_locally
-from kgclip_jax.data.preparation.manifest import read_manifest
-from kgclip_jax.data.preparation.plans import default_shards
-from kgclip_jax.data.preparation.prepare import describe, make_plan, prepare, verify
-from kgclip_jax.data.preparation.shards import ShardWriter
 from kgclip_jax.data.readers.array_records import ArrayRecords
 from kgclip_jax.data.readers.folders import open_folder
+from kgclip_jax.data.readers.shard_manifest import read_manifest
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.preparation.beam import write_on_beam
+from kgclip_jax.preparation.local import write_locally
+from kgclip_jax.preparation.parts import default_parts, make_plan
+from kgclip_jax.preparation.shards import (
+    ShardPlan,
+    ShardWriter,
+    describe_shards,
+    store_shards,
+    verify_shards,
+)
 
 PLAN = {"short_side": 16, "quality": 90, "shards": 4}
 SOURCE = {"kind": "photographs", "folder": "album"}
@@ -27,8 +32,8 @@ SOURCE = {"kind": "photographs", "folder": "album"}
 class Serial:
     """An engine that writes one shard after the other, and remembers which."""
 
-    def __init__(self, records, plan, output, stop_after=None):
-        self._writer = ShardWriter(records, plan, output)
+    def __init__(self, writer, stop_after=None):
+        self._writer = writer
         self._stop_after = stop_after
         self.written = []
 
@@ -43,9 +48,13 @@ class Serial:
 
 def run(records, output, *, source=SOURCE, bad_share=0.0, stop_after=None, **changes):
     """Prepare; returns (manifest, numbers of the shards that were written, what was printed)."""
-    plan, console = make_plan(records, source, **PLAN | changes), Console(file=io.StringIO())
-    engine = Serial(records, plan, output, stop_after)
-    manifest = prepare(records, plan, output, engine, bad_share=bad_share, console=console)
+    plan, console = (
+        make_plan(ShardPlan, records, source, **PLAN | changes),
+        Console(file=io.StringIO()),
+    )
+    writer = ShardWriter(records, plan, output)
+    engine = Serial(writer, stop_after)
+    manifest = store_shards(writer, engine, bad_share=bad_share, console=console)
     return manifest, engine.written, console.file.getvalue()
 
 
@@ -77,13 +86,13 @@ def test_the_manifest_tells_settings_counts_and_sizes(prepared):
     assert [shard.bytes for shard in manifest.shards] == sizes
     assert manifest.bytes == sum(sizes)
     assert manifest.skipped == {}
-    assert describe(output, manifest).endswith("10 pictures in 4 shards, 0.5 MB")
+    assert describe_shards(output, manifest).endswith("10 pictures in 4 shards, 0.5 MB")
 
 
 def test_a_data_set_gets_a_shard_a_thousand_records_up_to_1024(prepared, make_album):
     records = (1, 1000, 1001, 6000, 1_024_000, 1_024_001)
-    assert [default_shards(number) for number in records] == [1, 1, 2, 6, 1024, 1024]
-    assert make_plan(make_album(), SOURCE, short_side=1, quality=1).shards == 1
+    assert [default_parts(number) for number in records] == [1, 1, 2, 6, 1024, 1024]
+    assert make_plan(ShardPlan, make_album(), SOURCE, short_side=1, quality=1).shards == 1
 
 
 def test_after_a_stop_only_what_is_missing_is_written(prepared, make_album, tmp_path):
@@ -114,7 +123,7 @@ def test_a_lost_shard_is_written_again(prepared, make_album):
         run(make_album(), output, stop_after=0)
     assert not (output / "manifest.json").exists()
     assert run(make_album(), output)[:2] == (manifest, [2])
-    verify(output)
+    verify_shards(output)
 
 
 @pytest.mark.parametrize("finished", [True, False])
@@ -173,7 +182,9 @@ class TestBadPictures:
         manifest, *_ = run(album, tmp_path, bad_share=0.3)
         assert manifest.records == 7
         assert manifest.skipped == {"empty caption": 4, "unreadable image": 4}
-        assert "left out: 4 x empty caption, 4 x unreadable image" in describe(tmp_path, manifest)
+        assert "left out: 4 x empty caption, 4 x unreadable image" in describe_shards(
+            tmp_path, manifest
+        )
         assert [record.key for record in map(ArrayRecords(tmp_path).record, range(7))] == [
             f"{i}.jpg" for i in (0, 3, 4, 5, 6, 7, 9)
         ]
@@ -189,7 +200,7 @@ class TestBadPictures:
 
 class TestVerify:
     def test_accepts_what_was_prepared(self, prepared):
-        assert verify(prepared[0]) == prepared[1]
+        assert verify_shards(prepared[0]) == prepared[1]
 
     def test_names_all_that_is_damaged(self, prepared):
         output, manifest, _, _ = prepared
@@ -200,7 +211,7 @@ class TestVerify:
         lost.unlink()
         cut.write_bytes(cut.read_bytes()[:-9])
         with pytest.raises(DataError) as error:
-            verify(output)
+            verify_shards(output)
         assert f"{flipped.name} has another hash; {lost.name} is missing; {cut.name} has" in str(
             error.value
         )
@@ -208,7 +219,7 @@ class TestVerify:
     def test_wants_a_manifest(self, prepared):
         (prepared[0] / "manifest.json").unlink()
         with pytest.raises(DataError, match=r"manifest.json: not found"):
-            verify(prepared[0])
+            verify_shards(prepared[0])
 
 
 @pytest.fixture(scope="module")
@@ -231,35 +242,28 @@ def serial(folder, tmp_path_factory):
 
 
 def check_engine(folder, output, serial, engine):
-    """Let an engine of (plan, numbers, advance) write two shards of four."""
+    """Let an engine of (writer, numbers, advance) write two shards of four."""
     shutil.copytree(serial, output)
     for number in (0, 2):
         (output / f"shard-0000{number}-of-00004.arrayrecord").unlink()
     records, went_by = open_folder(folder), []
-    plan = make_plan(records, SOURCE, **PLAN)
+    writer = ShardWriter(records, make_plan(ShardPlan, records, SOURCE, **PLAN), output)
 
     def counting(numbers, advance):
-        return engine(plan, numbers, lambda count: (went_by.append(count), advance(count)))
+        return engine(writer, numbers, lambda count: (went_by.append(count), advance(count)))
 
-    prepare(records, plan, output, counting, bad_share=0.1, console=Console(quiet=True))
+    store_shards(writer, counting, bad_share=0.1, console=Console(quiet=True))
     assert contents(output) == contents(serial)
     assert sum(went_by) == 6
 
 
 def test_a_pool_of_processes_writes_the_same_bytes(folder, serial, tmp_path):
-    def engine(plan, numbers, advance):
-        writer = ShardWriter(open_folder(folder), plan, tmp_path / "output")
-        return write_locally(writer, numbers, advance, workers=2)
-
-    check_engine(folder, tmp_path / "output", serial, engine)
+    check_engine(folder, tmp_path / "output", serial, partial(write_locally, workers=2))
 
 
 def test_beam_writes_the_same_bytes(folder, serial, tmp_path):
     pytest.importorskip("apache_beam", reason="pip install -r requirements-beam.txt")
 
-    def engine(plan, numbers, advance):
-        output, options = tmp_path / "output", ["--runner=FnApiRunner"]  # which fetches nothing
-        opened = partial(open_folder, folder)
-        return write_on_beam(opened, plan, output, numbers, advance, options=options)
-
+    options = ["--runner=FnApiRunner"]  # which fetches nothing
+    engine = partial(write_on_beam, open_records=partial(open_folder, folder), options=options)
     check_engine(folder, tmp_path / "output", serial, engine)

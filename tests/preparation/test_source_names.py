@@ -2,14 +2,14 @@
 
 import pytest
 
-from kgclip_jax.data.preparation.source_names import KINDS, identity, named_source
-from kgclip_jax.data.sources import (
+from kgclip_jax.data.settings import (
     KarpathySource,
     PhotographSource,
     VisualGenomeSource,
     WebdatasetSource,
 )
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.preparation.source_names import KINDS, identity, named_source
 
 
 def test_a_kind_and_a_folder_are_enough():

@@ -1,1 +1,0 @@
-"""Data sets made ready once: any records, stored as shards that many machines can write."""
