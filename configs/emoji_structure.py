@@ -62,9 +62,7 @@ def get_config(arguments: str) -> ConfigDict:
         # A small margin lets go of a pair once it is in order, which keeps retrieval; the high
         # weight is what starts relations to be learnt.
         config.objectives = dict(structure_clip=dict(margin=0.05, negative_weight=10.0))
-        config.streams.captions.negatives = dict(
-            kinds=RANDOM if row == "random" else SEMANTIC
-        )
+        config.streams.captions.negatives = dict(kinds=RANDOM if row == "random" else SEMANTIC)
     if row in ("encoder", "paper", "all"):
         text = config.model.text.transformer
         blocks = dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)

@@ -15,8 +15,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from kgclip_jax.files import read_json
 from kgclip_jax.errors import ConfigError, UserError
+from kgclip_jax.files import read_json
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,11 @@ from kgclip_jax.convert.bert import open_bert
 from kgclip_jax.convert.family import differences
 from kgclip_jax.convert.positions import resize_positions
 from kgclip_jax.convert.pretrained import open_pretrained
-from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson, TokenizerSettings, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import (
+    TokenizerJson,
+    TokenizerSettings,
+    make_tokenizer,
+)
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params

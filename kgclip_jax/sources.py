@@ -15,6 +15,7 @@ from kgclip_jax.data.sources import Data, EmojiSource, SourceConfig
 from kgclip_jax.data.suites import composition_set
 from kgclip_jax.models.spec import Vision
 
+
 def evaluation_sets(
     sources: Iterable[SourceConfig],
     data: Data,

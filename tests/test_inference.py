@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kgclip_jax.convert.model_card import Card
 from PIL import Image
 
 import kgclip_jax
 from kgclip_jax.batch import Images, Texts
 from kgclip_jax.convert.export import export
-from kgclip_jax.convert.model_card import Card
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe

@@ -7,9 +7,9 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from kgclip_jax.convert.model_card import Card
 
 from kgclip_jax.convert.export import export
-from kgclip_jax.convert.model_card import Card
 from kgclip_jax.convert.sources import EXTRA_FILE
 from kgclip_jax.convert.weights import write_safetensors
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer

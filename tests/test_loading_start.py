@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import pytest
 import tokenizers
+from kgclip_jax.convert.model_card import Card
 from safetensors.numpy import save_file
 
 from kgclip_jax import schema
 from kgclip_jax.convert import bert, huggingface
 from kgclip_jax.convert.export import export
-from kgclip_jax.convert.model_card import Card
 from kgclip_jax.convert.rules import weight_shapes
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson, make_tokenizer
 from kgclip_jax.errors import ConfigError, ConversionError

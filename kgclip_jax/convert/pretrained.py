@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from kgclip_jax.convert import knowledge, openai
+from kgclip_jax.convert.clip_layouts import SIGMOID
 from kgclip_jax.convert.families import FAMILIES
 from kgclip_jax.convert.family import Family
-from kgclip_jax.convert.clip_layouts import SIGMOID
 from kgclip_jax.convert.names import listing
 from kgclip_jax.convert.rules import Weights, parameter_shapes, ruled, same, share_known, to_ours
 from kgclip_jax.convert.sources import (

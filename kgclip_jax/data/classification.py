@@ -21,9 +21,9 @@ import numpy as np
 
 from kgclip_jax.data.evaluation_config import ClassificationFolder
 from kgclip_jax.data.evaluation_sets import ZeroShotSet
-from kgclip_jax.files import read_json, read_text
 from kgclip_jax.data.lazy_pictures import EncodedPicture, EvaluationTransform, encoded_pictures
 from kgclip_jax.errors import DataError
+from kgclip_jax.files import read_json, read_text
 
 PLACE_OF_NAME = "{}"
 DEFAULT_TEMPLATES = ("a photo of a {}.",)

@@ -16,7 +16,6 @@ from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.scene_graph import SceneGraph, together
 from kgclip_jax.types import Caption
 
-
 FINGERPRINTED = 10_000
 
 

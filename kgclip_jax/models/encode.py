@@ -50,9 +50,7 @@ def encode(towers: DualEncoder, batch: Any, read: Container[str] | None = None) 
     texts = [place for place in chosen if isinstance(nodes[place], Texts)]
     features = dict(zip(images, _encode_images(towers, [nodes[p] for p in images]), strict=True))
     features |= dict(zip(texts, _encode_texts(towers, [nodes[p] for p in texts]), strict=True))
-    encoded = [
-        features.get(place) if is_input(node) else node for place, node in enumerate(nodes)
-    ]
+    encoded = [features.get(place) if is_input(node) else node for place, node in enumerate(nodes)]
     return jax.tree_util.tree_unflatten(structure, encoded)
 
 

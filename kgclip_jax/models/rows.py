@@ -44,9 +44,7 @@ def concat_rows(arrays: Sequence[Shaped[Array, "_ ..."]]) -> Shaped[Array, "_ ..
     return joined.reshape(-1, *joined.shape[2:])
 
 
-def split_rows(
-    joined: Shaped[Array, "_ ..."], rows: Sequence[int]
-) -> list[Shaped[Array, "_ ..."]]:
+def split_rows(joined: Shaped[Array, "_ ..."], rows: Sequence[int]) -> list[Shaped[Array, "_ ..."]]:
     """Undo `concat_rows` of blocks of so many rows."""
     if len(rows) == 1:
         return [joined]

@@ -99,9 +99,7 @@ class Objective(Protocol):
         ...
 
 
-def weighted_sum(
-    objectives: Mapping[str, Objective], losses: Mapping[str, Losses]
-) -> Losses:
+def weighted_sum(objectives: Mapping[str, Objective], losses: Mapping[str, Losses]) -> Losses:
     """Add weight times loss over the objectives.
 
     Metrics are logged unweighted under the name of their objective: "contrastive/loss",

@@ -5,8 +5,8 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from kgclip_jax.reporting.style import STYLE
 from kgclip_jax.files import write_atomically
+from kgclip_jax.reporting.style import STYLE
 
 # The policy tells the browser itself to fetch nothing and run nothing.
 _PAGE = Template("""\

@@ -1,6 +1,6 @@
 """The loss of one step: a batch through the towers, then through both phases of each objective."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -114,9 +114,7 @@ class LossFunction:
             )
         return vectors
 
-    def _contexts(
-        self, params: Params, fixed: Fixed, step: Int[Array, ""]
-    ) -> dict[str, Context]:
+    def _contexts(self, params: Params, fixed: Fixed, step: Int[Array, ""]) -> dict[str, Context]:
         model = params["model"]
         scale, bias = jnp.exp(model["logit_scale"]), model.get("logit_bias")
         return {

@@ -18,10 +18,10 @@ from tensorboardX.proto.summary_pb2 import Summary
 from kgclip_jax.data.pipeline import summarise
 from kgclip_jax.data.streams.base import BAD_RECORD, Counts
 from kgclip_jax.errors import DataError, DivergedError
+from kgclip_jax.files import writing
 from kgclip_jax.models.flops import Work, peak_flops
 from kgclip_jax.training.hooks import Event
 from kgclip_jax.training.loss import Metrics
-from kgclip_jax.files import writing
 
 Numbers = dict[str, float]
 

@@ -1,6 +1,5 @@
 """From the settings of an experiment to its compiled parts, for any arrangement of devices."""
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -125,9 +124,7 @@ def set_up(
         groups=groups,
         abstract=abstract,
         initialise=jax.jit(initialise, out_shardings=shardings),
-        start_from=lambda params: start_from(
-            sharding.shard_params(params, model.abstract(), mesh)
-        ),
+        start_from=lambda params: start_from(sharding.shard_params(params, model.abstract(), mesh)),
         model_params=lambda params: merge_adapters(params["model"], params["adapters"], adapters),
         step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
         fixed=fixed,
@@ -156,15 +153,12 @@ def _fixed(
             for name, teacher in teachers.items()
         },
         constants={
-            name: jax.device_put(stream.constants(), everywhere)
-            for name, stream in streams.items()
+            name: jax.device_put(stream.constants(), everywhere) for name, stream in streams.items()
         },
     )
 
 
-def _check_read(
-    loss: LossFunction, batch: Batch, streams: Mapping[str, Stream]
-) -> tuple[str, ...]:
+def _check_read(loss: LossFunction, batch: Batch, streams: Mapping[str, Stream]) -> tuple[str, ...]:
     """Return the inputs that nobody reads; refuse those that cost much to make."""
     read = (loss.read or frozenset()).union(*(loss.taught or {}).values())
     unread = tuple(path for path in inputs_by_path(batch) if path not in read)

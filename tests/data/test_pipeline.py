@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.data.streams.made_up_sources import TWO_LENGTHS, Numbers, stream
 
 from kgclip_jax.data import pipeline
 from kgclip_jax.data.blocks import arrays_of, concat_blocks
@@ -15,6 +14,7 @@ from kgclip_jax.data.emoji.source import EmojiScenes
 from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.pipeline import check_shared_memory, element_bytes, host_batches, summarise
 from kgclip_jax.errors import DataError
+from tests.data.streams.made_up_sources import TWO_LENGTHS, Numbers, stream
 
 
 def take(count, streams, units=None, **settings):

@@ -18,10 +18,10 @@ from kgclip_jax import config, schema
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.structure_clip import StructureClip
+from kgclip_jax.store.workdir import Workdir
 from kgclip_jax.training.optimizer import Treatment
 from kgclip_jax.training.settings import Schedule
 from kgclip_jax.training.setup import set_up
-from kgclip_jax.store.workdir import Workdir
 
 REPOSITORY = Path(__file__).parents[2]
 CAPTIONS = (

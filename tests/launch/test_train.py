@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 import numpy as np
 import pytest
+from kgclip_jax.training.checkpoints import Checkpoints, describe
 from PIL import Image
 
 from kgclip_jax import config
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.training.checkpoints import Checkpoints, describe
-from kgclip_jax.training.setup import set_up
 from kgclip_jax.store.workdir import Workdir
+from kgclip_jax.training.setup import set_up
 
 STOPPED = 143
 

@@ -60,7 +60,9 @@ class Page(HTMLParser):
 def run():
     """What a short run leaves behind: results and examples of a set with hostile captions."""
     images = np.random.default_rng(0).integers(256, size=(8, 16, 16, 3), dtype=np.uint8)
-    data = RetrievalSet(HOSTILE, ArrayPictures(images), [f"{HOSTILE} {i}" for i in range(8)], np.arange(8))
+    data = RetrievalSet(
+        HOSTILE, ArrayPictures(images), [f"{HOSTILE} {i}" for i in range(8)], np.arange(8)
+    )
     found = [(2, 1), (0, 2), (1, 3), (4, 4), (5, 5), (7, 6)]  # candidates and their ranks
     examples = tuple((own, tuple(Found(c, r, 0.5, c == own) for c, r in found)) for own in (2, 7))
     text = Result("composition", "swaps", "text", 0.75, 0.5, 1.0, 8, 0.5)

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kgclip_jax.training.checkpoints import Checkpoints
 
 from kgclip_jax.data.pipeline import HostBatch
 from kgclip_jax.errors import CheckpointError
-from kgclip_jax.training.checkpoints import Checkpoints
 from kgclip_jax.training.hooks import Every, SaveCheckpoints
 from kgclip_jax.training.loop import Interruption, train
 from kgclip_jax.training.step import TrainState

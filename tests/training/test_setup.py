@@ -6,6 +6,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from kgclip_jax.training.checkpoints import Checkpoints, describe
 
 from kgclip_jax import config
 from kgclip_jax.data.emoji.world import EmojiWorld
@@ -14,7 +15,6 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.contrastive import Contrastive
-from kgclip_jax.training.checkpoints import Checkpoints, describe
 from kgclip_jax.training.settings import Group, Optimizer
 from kgclip_jax.training.setup import set_up
 from kgclip_jax.training.summary import parameter_rows

@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from kgclip_jax.training.paths import leaves_by_path
 
 from kgclip_jax import config
 from kgclip_jax.data.emoji.world import EmojiWorld
@@ -15,7 +16,6 @@ from kgclip_jax.models import spec
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.structure_clip import StructureClip
-from kgclip_jax.training.paths import leaves_by_path
 from kgclip_jax.training.settings import Optimizer, TowerTuning, Tuning
 from kgclip_jax.training.setup import set_up
 from kgclip_jax.training.summary import parameter_rows

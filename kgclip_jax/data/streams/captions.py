@@ -103,8 +103,7 @@ class CaptionsConfig:
             raise ConfigError(f"config.streams.{name}.sources names no source to train on")
         size = opening.preprocessing.image_size
         sources = {
-            key: open_source(settings, opening.data, size)
-            for key, settings in self.sources.items()
+            key: open_source(settings, opening.data, size) for key, settings in self.sources.items()
         }
         seed = opening.seed
         texts = TextMaker(
@@ -161,7 +160,9 @@ class CaptionsConfig:
         if self.rows % slots.unit:
             raise ConfigError(f"{where}.unit {slots.unit} does not divide rows {self.rows}")
         if slots.lengths[-1] > longest:
-            raise ConfigError(f"{where}.lengths: {slots.lengths[-1]} is above the context {longest}")
+            raise ConfigError(
+                f"{where}.lengths: {slots.lengths[-1]} is above the context {longest}"
+            )
         if slots.lengths != (longest,) and not (reading.causal and reading.tokenizer.end_id):
             raise ConfigError(f"{where}: this text tower reads texts of length {longest} alone")
         return slots

@@ -22,8 +22,8 @@ Source: Suhr et al., A Corpus of Natural Language for Visual Reasoning, ACL 2017
 from pathlib import Path
 
 from kgclip_jax.data.evaluation_sets import Question
-from kgclip_jax.data.readers.json_lists import check_object
 from kgclip_jax.data.questions import ask
+from kgclip_jax.data.readers.json_lists import check_object
 from kgclip_jax.data.suites.annotation_files import read_lines
 from kgclip_jax.data.suites.assembly import Assembly, Judged
 from kgclip_jax.errors import DataError

@@ -19,8 +19,8 @@ Source: Parcalabescu et al., VALSE, ACL 2022.
 from pathlib import Path
 
 from kgclip_jax.data.evaluation_sets import Question
-from kgclip_jax.data.readers.json_lists import check_object
 from kgclip_jax.data.questions import ask_by_group
+from kgclip_jax.data.readers.json_lists import check_object
 from kgclip_jax.data.suites.annotation_files import json_files, read_objects
 from kgclip_jax.data.suites.assembly import Assembly
 

@@ -7,15 +7,6 @@ from collections import Counter
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.data.streams.made_up_sources import (
-    TOKENIZER,
-    TWO_LENGTHS,
-    WORDS,
-    Coloured,
-    Numbers,
-    Photographed,
-    stream,
-)
 
 from kgclip_jax.data.blocks import arrays_of, map_blocks
 from kgclip_jax.data.streams.base import BAD_RECORD
@@ -27,6 +18,15 @@ from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.models.rows import concat_rows
+from tests.data.streams.made_up_sources import (
+    TOKENIZER,
+    TWO_LENGTHS,
+    WORDS,
+    Coloured,
+    Numbers,
+    Photographed,
+    stream,
+)
 
 
 def load(stream, step, units=None):
@@ -48,7 +48,9 @@ def whole_texts(texts, length=32):
     if len(wide) == 1:
         return wide[0]
     order = joined_order([4, 4])
-    joined = [np.concatenate([slot[4 * u : 4 * u + 4] for slot in wide])[order] for u in range(units)]
+    joined = [
+        np.concatenate([slot[4 * u : 4 * u + 4] for slot in wide])[order] for u in range(units)
+    ]
     return np.concatenate(joined)
 
 
@@ -254,7 +256,14 @@ def test_the_fingerprint_follows_what_sources_hold():
 
 
 def test_units_are_as_large_as_they_may_be():
-    assert [largest_unit(rows) for rows in (1, 64, 256, 300, 2048, 257)] == [1, 64, 256, 150, 256, 1]
+    assert [largest_unit(rows) for rows in (1, 64, 256, 300, 2048, 257)] == [
+        1,
+        64,
+        256,
+        150,
+        256,
+        1,
+    ]
 
 
 def test_text_makers_pickle_with_their_sources():
