@@ -23,7 +23,7 @@ from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.models import spec
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.contrastive import Contrastive
-from kgclip_jax.training.settings import Group, Optimizer
+from kgclip_jax.training.optimizer_config import Group, Optimizer
 from kgclip_jax.training.setup import Setup, set_up
 from kgclip_jax.types import Batch
 

@@ -25,11 +25,11 @@ from typing import Any
 
 import numpy as np
 import open_clip_reference
+from kgclip_jax.data.texts import TextMaker
 
 from kgclip_jax.data.photographs import Photographs
 from kgclip_jax.data.pipeline import training_batches
 from kgclip_jax.data.readers.folders import open_folder
-from kgclip_jax.data.texts import TextMaker
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.random import generator
 

@@ -25,13 +25,13 @@ from typing import NamedTuple
 
 import environment
 import jax
+from kgclip_jax.data.texts import TextMaker
 
 from kgclip_jax import config
 from kgclip_jax.data.emoji.source import EmojiScenes
 from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.pipeline import training_batches
 from kgclip_jax.data.sources import Data, EmojiSource
-from kgclip_jax.data.texts import TextMaker
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
 from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer
@@ -41,7 +41,7 @@ from kgclip_jax.models.flops import step_flops
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.structure_clip import StructureClip
-from kgclip_jax.training.settings import Optimizer
+from kgclip_jax.training.optimizer_config import Optimizer
 from kgclip_jax.training.setup import set_up
 from kgclip_jax.types import Batch
 

@@ -44,7 +44,7 @@ from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer, bucket
 from kgclip_jax.models import spec
 from kgclip_jax.models.presets import preset
 from kgclip_jax.random import generator
-from kgclip_jax.training.settings import Optimizer
+from kgclip_jax.training.optimizer_config import Optimizer
 
 EQUAL, CUT = "equal shapes", "caption lengths"
 CONTENDERS = ("open_clip", "kgclip_jax")

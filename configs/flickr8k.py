@@ -2,8 +2,10 @@
 
     python launch/train.py --config=configs/flickr8k.py --config.data.path=FOLDER
 
-FOLDER holds `captions.txt` (CSV: image,caption), `splits.json` and `images/`, as Flickr8k does; a
-folder in the COCO layout works with `--config.streams.captions.sources.photographs.split=train2017`.
+FOLDER holds `captions.txt` (CSV: image,caption), `splits.json` and `images/`, as Flickr8k does. A
+folder in the COCO layout works with
+
+    --config.streams.captions.sources.photographs.split=train2017
 
 With an argument more, `:small,clip`, it asks swap tests too, which need the parser (`pip install -r
 requirements-parse.txt`). `negclip` has negatives from scene graphs in its softmax, `structure` is

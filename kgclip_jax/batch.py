@@ -1,4 +1,4 @@
-"""What flows from the pipeline through the towers to the objectives, and the legend of axis letters.
+"""What flows from the pipeline to the objectives, and the legend of axis letters.
 
 A batch is a dict of named streams; a stream is any pytree of blocks of rows. The inputs of towers
 are marked nodes, `Images` and `Texts`; every other leaf is side data (ids, masks, labels). Each

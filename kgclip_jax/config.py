@@ -20,7 +20,7 @@ from kgclip_jax.models.teachers import TEACHERS, TeacherConfig
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.base import OBJECTIVES, Objective, check_objectives
 from kgclip_jax.schema import check, suggestion
-from kgclip_jax.training.settings import Optimizer, Tuning
+from kgclip_jax.training.optimizer_config import Optimizer, Tuning
 
 
 @dataclass(frozen=True)

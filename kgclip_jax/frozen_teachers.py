@@ -102,9 +102,7 @@ def _check_reading(where: str, trained: Trained, reading: Preprocessing) -> None
         raise ConfigError(f"{where} reads pictures of {size} pixels, not of {reading.image_size}")
     wanted = reading.tokenizer
     if trained.tokenizer is None:
-        raise ConfigError(
-            f"{where} has no tokenizer, so nobody knows whether it reads these tokens"
-        )
+        raise ConfigError(f"{where} has no tokenizer: nobody knows which tokens it reads")
     if make_tokenizer(trained.tokenizer, context).fingerprint != wanted.fingerprint:
         raise ConfigError(f"{where} reads the tokens of another tokenizer than config.tokenizer")
     if context < wanted.context_length:

@@ -1,4 +1,4 @@
-"""Leaves of trees by path: "model/vision/blocks/mlp/up/kernel". Rules about parameters are about paths."""
+"""Leaves of trees by path: "model/vision/blocks/mlp/up/kernel". Rules are about paths."""
 
 from collections.abc import Callable
 from typing import Any

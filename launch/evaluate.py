@@ -41,8 +41,8 @@ def main(argv: list[str]) -> int:
     from kgclip_jax import config
     from kgclip_jax.evaluation.result import render_table
     from kgclip_jax.library_logging import silence_libraries
+    from kgclip_jax.run_evaluation import evaluate_pretrained, evaluate_workdir
     from kgclip_jax.store.workdir import Workdir
-    from kgclip_jax.training.outcome import evaluate_pretrained, evaluate_workdir
 
     if (_WORKDIR.value is None) == (_CONFIG.value is None):
         return fail("give either --workdir or --config")

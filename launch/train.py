@@ -31,8 +31,8 @@ def main(argv: list[str]) -> int:
 
     from kgclip_jax import config
     from kgclip_jax.library_logging import silence_libraries
+    from kgclip_jax.run import Run
     from kgclip_jax.store.workdir import Workdir
-    from kgclip_jax.training.run import Run
 
     silence_libraries()
     console = Console()

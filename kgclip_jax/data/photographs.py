@@ -98,10 +98,10 @@ class Photographs:
         return known
 
     def fingerprint(self) -> str:
-        """Hash the number of records, and keys and captions of FINGERPRINTED of them, evenly spread.
+        """Hash the number of records, and keys and captions of FINGERPRINTED ones.
 
-        Another number of records, another order or other captions are seen; an exchange of a few
-        records among very many may not be.
+        These are evenly spread. Another number of records, another order or other captions are
+        seen; an exchange of a few records among very many may not be.
         """
         count = len(self.records)
         digest = hashlib.sha256(str(count).encode())

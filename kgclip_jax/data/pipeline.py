@@ -150,10 +150,11 @@ def check_shared_memory(element: int, workers: int) -> None:
         return
     needed, free = workers * (BUFFERED + 2) * element, shutil.disk_usage(SHARED_MEMORY).free
     if needed > free:
+        fitting = free * workers // needed
         raise DataError(
-            f"{workers} workers hold {needed / 2**20:,.0f} MiB of batches in {SHARED_MEMORY}, which "
-            f"has {free / 2**20:,.0f} MiB free: set config.data.workers to {free // (needed // workers)}"
-            ", or give the container more (docker run --shm-size)"
+            f"{workers} workers hold {needed / 2**20:,.0f} MiB of batches in {SHARED_MEMORY}, "
+            f"which has {free / 2**20:,.0f} MiB free: set config.data.workers to {fitting}, or "
+            "give the container more (docker run --shm-size)"
         )
 
 

@@ -70,9 +70,9 @@ def _encode_texts(towers: DualEncoder, texts: Sequence[Texts]) -> list[Features]
     plain = [normalise(concat_rows([slot.pooled for slot in slots])) for slots in by_text]
     pooled = _with_graphs(towers, plain, texts)
     features = []
-    for whole, alone, slots, node in zip(pooled, plain, by_text, texts, strict=True):
+    for whole, alone, of_slots, node in zip(pooled, plain, by_text, texts, strict=True):
         n = max(tokens.shape[-1] for tokens in node.tokens)
-        tokens = concat_rows([_filled_up(slot.tokens, n, axis=-2) for slot in slots])
+        tokens = concat_rows([_filled_up(slot.tokens, n, axis=-2) for slot in of_slots])
         seen = [towers.text.visible(jnp.asarray(tokens)) for tokens in node.tokens]
         visible = concat_rows([_filled_up(slot, n, axis=-1) for slot in seen])
         features.append(Features(whole, tokens, visible, alone))

@@ -38,7 +38,7 @@ def init_head(head: Head, name: str, model: spec.DualEncoder, seed: int) -> Para
     """
     key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
     module = _build(head, model, key)
-    _, params, rest = nnx.split(module, nnx.Param, ...)
+    params, rest = nnx.state(module, nnx.Param, ...)
     if others := jax.tree.leaves(rest):
         raise ValueError(
             f"head {name!r} holds {len(others)} arrays that are no parameters (random state?)"

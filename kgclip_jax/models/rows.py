@@ -1,4 +1,4 @@
-"""Rows of a batch on a mesh: put together, taken apart and dealt out without moving between devices.
+"""Rows of a batch on a mesh, joined and dealt out without moving between devices.
 
 A block's rows are cut over the mesh axes `data` and `fsdp`, each device holding as many. To join
 blocks plainly would interleave their devices; here blocks are cut into equally many groups of rows,

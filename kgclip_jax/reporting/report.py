@@ -94,7 +94,7 @@ def _examples(examples: Examples) -> list[Markup]:
         figures = [
             tag(
                 "figure",
-                _picture(data.images[one.candidate], _rank(one)),
+                _picture(data.pictures[one.candidate], _rank(one)),
                 tag("figcaption", _rank(one)),
                 class_=_class(one),
             )
@@ -108,7 +108,7 @@ def _examples(examples: Examples) -> list[Markup]:
             tag("li", f"{_rank(one)}. ", words_of(data.captions[one.candidate]), class_=_class(one))
             for one in found
         ]
-        picture = _picture(data.images[image], "the picture asked for")
+        picture = _picture(data.pictures[image], "the picture asked for")
         sections.append(tag("div", picture, tag("ol", *items), class_="card described"))
     return sections
 

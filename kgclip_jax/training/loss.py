@@ -78,7 +78,7 @@ class LossFunction:
         return total.loss, total.metrics | {"logit_scale": scale}
 
     def _taught(self, batch: Batch, fixed: Fixed) -> dict[str, Any]:
-        """What the teachers make of a batch: before the checkpoint of a microbatch, so only once."""
+        """What the teachers make of a batch: outside the checkpoint, so only once."""
         return {
             name: jax.lax.stop_gradient(
                 encode(

@@ -12,6 +12,8 @@ from kgclip_jax.data.pipeline import HostUnits
 from kgclip_jax.data.streams.base import Stream
 from kgclip_jax.training.sharding import batch_sharding
 
+Index = tuple[slice, ...]  # of an array's part on a device
+
 
 def host_units(streams: Mapping[str, Stream], mesh: jax.sharding.Mesh) -> HostUnits:
     """Return, for each stream, the units that hold the rows of this host's devices, ascending."""
@@ -19,8 +21,8 @@ def host_units(streams: Mapping[str, Stream], mesh: jax.sharding.Mesh) -> HostUn
     units: dict[str, Sequence[int]] = {}
     for name, stream in streams.items():
         mine: set[int] = set()
-        for (rows,) in sharding.addressable_devices_indices_map((stream.rows,)).values():
-            first, end, _ = rows.indices(stream.rows)
+        for index in sharding.addressable_devices_indices_map((stream.rows,)).values():
+            first, end = _bounds(index, stream.rows)
             mine.update(range(first // stream.unit, -(-end // stream.unit)))
         units[name] = sorted(mine)
     return units
@@ -51,8 +53,8 @@ class Placement:
             per_unit = sum(map(len, blocks)) // len(units)
             rows = per_unit * self._all_units[name]
 
-            def shard(index: tuple[slice, ...]) -> np.ndarray:
-                first, end, _ = index[0].indices(rows)
+            def shard(index: Index | None) -> np.ndarray:
+                first, end = _bounds(index, rows)
                 unit = first // per_unit
                 begin = place_of[unit] * per_unit + first - unit * per_unit
                 return _slice(blocks, begin, begin + end - first)
@@ -63,6 +65,12 @@ class Placement:
             return jax.make_array_from_single_device_arrays(shape, self._sharding, shards)
 
         return jax.tree.map(put, *parts)
+
+
+def _bounds(index: Index | None, rows: int) -> tuple[int, int]:
+    """Return the first of a device's rows and the one after its last; None is all of them."""
+    first, end, _ = (slice(None) if index is None else index[0]).indices(rows)
+    return first, end
 
 
 def _slice(blocks: Sequence[np.ndarray], begin: int, end: int) -> np.ndarray:

@@ -27,7 +27,7 @@ def promises(streams: Mapping[str, Stream], dtype: str) -> dict[str, Any]:
 
 
 def check_promises(saved: Promises, new: Promises) -> None:
-    """Raise CheckpointError, with a line for each difference, when a run would not go on as it was."""
+    """Raise CheckpointError, a line for each difference, when a run would not go on as it was."""
     lines = []
     for key, old, now in schema.differences(saved, new):
         if key == "dtype":

@@ -16,8 +16,8 @@ import kgclip_jax
 from kgclip_jax import config
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.data.evaluation_sets import RetrievalSet
+from kgclip_jax.held_out import evaluation_sets
 from kgclip_jax.loading import open_trained
-from kgclip_jax.sources import evaluation_sets
 from kgclip_jax.store.workdir import Workdir
 from kgclip_jax.types import words_of
 from tests.array_pictures import all_images

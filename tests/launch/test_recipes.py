@@ -20,7 +20,7 @@ from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.structure_clip import StructureClip
 from kgclip_jax.store.workdir import Workdir
 from kgclip_jax.training.optimizer import Treatment
-from kgclip_jax.training.settings import Schedule
+from kgclip_jax.training.optimizer_config import Schedule
 from kgclip_jax.training.setup import set_up
 
 REPOSITORY = Path(__file__).parents[2]

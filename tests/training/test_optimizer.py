@@ -12,7 +12,7 @@ from kgclip_jax.training.optimizer import (
     stop_frozen,
     treatments,
 )
-from kgclip_jax.training.settings import Group, Optimizer, Schedule, TowerTuning, Tuning
+from kgclip_jax.training.optimizer_config import Group, Optimizer, Schedule, TowerTuning, Tuning
 
 PARAMS = {
     "text": {"embedding": jnp.full((3, 2), 0.5), "blocks": {"norm": {"scale": jnp.ones((2, 4))}}},

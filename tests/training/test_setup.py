@@ -15,7 +15,7 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.contrastive import Contrastive
-from kgclip_jax.training.settings import Group, Optimizer
+from kgclip_jax.training.optimizer_config import Group, Optimizer
 from kgclip_jax.training.setup import set_up
 from kgclip_jax.training.summary import parameter_rows
 from kgclip_jax.types import Batch

@@ -16,7 +16,7 @@ from kgclip_jax.models import spec
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.structure_clip import StructureClip
-from kgclip_jax.training.settings import Optimizer, TowerTuning, Tuning
+from kgclip_jax.training.optimizer_config import Optimizer, TowerTuning, Tuning
 from kgclip_jax.training.setup import set_up
 from kgclip_jax.training.summary import parameter_rows
 from kgclip_jax.types import Batch, NegativeTexts, Triples

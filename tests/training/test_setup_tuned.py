@@ -13,7 +13,7 @@ from kgclip_jax.errors import ConversionError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.paths import leaves_by_path
-from kgclip_jax.training.settings import Optimizer, Schedule, TowerTuning, Tuning
+from kgclip_jax.training.optimizer_config import Optimizer, Schedule, TowerTuning, Tuning
 from kgclip_jax.training.setup import set_up
 from kgclip_jax.training.summary import parameter_rows, parameter_table
 from kgclip_jax.types import Batch

@@ -174,7 +174,7 @@ def largest_unit(rows: int) -> int:
 
 
 def sample_lengths(texts: TextMaker, mixture: Mixture) -> Int[np.ndarray, " rows"]:
-    """Return the longest text's tokens of the first rows of a run, SAMPLED_ROWS or somewhat more."""
+    """Return the longest text's tokens of the first SAMPLED_ROWS rows of a run, or some more."""
     lengths: list[np.ndarray] = []
     for step in range(-(-SAMPLED_ROWS // mixture.rows)):
         rows = np.arange(min(mixture.rows, SAMPLED_ROWS))
@@ -192,7 +192,7 @@ def draws_of(mixture: Mixture, step: int, rows: Int[np.ndarray, " rows"]) -> lis
 
 
 def joined_order(rows: Sequence[int]) -> Int[np.ndarray, " unit"]:
-    """Return where each row of a unit stands among its slots, as `models.rows.concat_rows` joins them.
+    """Return where each row of a unit stands among its slots, once `concat_rows` has joined them.
 
     Slots are joined in the greatest number of equal groups, so that no row leaves its device.
     """

@@ -20,6 +20,12 @@ from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.loading import Start, find_start
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.flops import step_work
+from kgclip_jax.run_evaluation import (
+    held_out_sets,
+    next_steps,
+    record_evaluation,
+    write_run_report,
+)
 from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
 from kgclip_jax.store.description import check_same, describe
 from kgclip_jax.store.workdir import Workdir
@@ -33,12 +39,7 @@ from kgclip_jax.training.metrics import (
     RecordCounts,
     TensorBoard,
     Throughput,
-)
-from kgclip_jax.training.outcome import (
-    held_out_sets,
-    next_steps,
-    record_evaluation,
-    write_run_report,
+    Writer,
 )
 from kgclip_jax.training.placement import Placement
 from kgclip_jax.training.promises import check_promises, promises
@@ -268,7 +269,7 @@ class Run:
             step_work(settings.model, batch, setup.read),
             list(setup.mesh.devices.flat),
         )
-        writers = [json_lines, tensorboard, display]
+        writers: list[Writer] = [json_lines, tensorboard, display]
         saved = partial(saved_steps, self.workdir.checkpoints)
         return [display, LogMetrics(writers, throughput, settings.log_every, saved)]
 
@@ -278,7 +279,7 @@ class Run:
 
     def _evaluate(self, step: int, state: TrainState) -> None:
         if self.sets:
-            results = evaluate(self._encoder(step, state), self.sets)
+            results = evaluate(self._encoder(step, state), self.sets, weights="raw")
             record_evaluation(self.workdir, step, results)
             self.console.print(render_table(results))
 

@@ -7,11 +7,11 @@ from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.sources import Data, EmojiSource
 from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.held_out import evaluation_sets, training_sources
 from kgclip_jax.knowledge.graph_store import Contents, complete, pack, pack_picture, part_file
 from kgclip_jax.knowledge.scene_graph import SceneGraph, SceneObject
 from kgclip_jax.models.presets import preset
 from kgclip_jax.random import generator
-from kgclip_jax.sources import evaluation_sets, training_sources
 from tests.array_pictures import all_images
 from tests.data.readers.layouts import LAYOUTS, drawn
 
@@ -102,7 +102,7 @@ UNNAMED = "graphs names no parser that its graphs come from; held-out texts are 
 def test_captions_come_with_the_graphs_of_their_folder(
     tmp_path, monkeypatch, caplog, settings, installed, warning
 ):
-    monkeypatch.setattr("kgclip_jax.sources.installed_version", {"en_other": installed}.get)
+    monkeypatch.setattr("kgclip_jax.held_out.installed_version", {"en_other": installed}.get)
     stored_pictures = stored(tmp_path / "x", "flickr")
     (plain,) = training_sources(Data({"x": stored_pictures}, path=str(tmp_path)), 16)
     parsed(tmp_path / "graphs", plain.records, settings)

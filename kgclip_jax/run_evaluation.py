@@ -18,13 +18,13 @@ from kgclip_jax.evaluation.outcomes import save_outcomes
 from kgclip_jax.evaluation.result import Result, from_json, to_json
 from kgclip_jax.evaluation.tasks import evaluate
 from kgclip_jax.files import write_json
+from kgclip_jax.held_out import evaluation_sets
 from kgclip_jax.inference import ClipEncoder, load
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.loading import starting_point
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.reporting.report import NextStep, write_report
-from kgclip_jax.sources import evaluation_sets
 from kgclip_jax.store.workdir import Workdir
 
 EXAMPLES = 6
