@@ -236,8 +236,9 @@ def begin(output: Path, plan: object) -> None:
         elif output.exists() and any(path.name != REPORTS for path in output.iterdir()):
             raise ConfigError(f"{output} holds other files; choose a new or an empty folder")
         file.parent.mkdir(parents=True, exist_ok=True)
-        for path in abandoned_paths(output):
-            path.unlink(missing_ok=True)
+        for folder in (output, file.parent):
+            for path in abandoned_paths(folder):
+                path.unlink(missing_ok=True)
     write_json(file, to_dict(plan))
 
 

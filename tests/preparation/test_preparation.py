@@ -100,8 +100,10 @@ def test_after_a_stop_only_what_is_missing_is_written(prepared, make_album, tmp_
     with pytest.raises(KeyboardInterrupt):
         run(make_album(), output, stop_after=3)
     assert not (output / "manifest.json").exists()
-    dead = f".shard-00003-of-00004.arrayrecord.{socket.gethostname()}-99999999-0123abcd-0.partial"
-    (output / dead).write_bytes(b"as if killed")
+    owner = f"{socket.gethostname()}-99999999-0123abcd-0"
+    for name in ("shard-00003-of-00004.arrayrecord", "reports/shard-00003.json"):
+        path = output / name
+        path.with_name(f".{path.name}.{owner}.partial").write_bytes(b"as if killed")
     (output / "reports" / "shard-00001.json").unlink()  # as if killed between the two
     _, written, printed = run(make_album(), output)
     assert written == [1, 3]
