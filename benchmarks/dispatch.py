@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from kgclip_jax import config
-from kgclip_jax.data.sources import Data
+from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.models import spec
 from kgclip_jax.models.transformer import Execution

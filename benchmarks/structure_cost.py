@@ -31,7 +31,8 @@ from kgclip_jax import config
 from kgclip_jax.data.emoji.source import EmojiScenes
 from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.pipeline import training_batches
-from kgclip_jax.data.sources import Data, EmojiSource
+from kgclip_jax.data.sources import EmojiSource
+from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
 from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer

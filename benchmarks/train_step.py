@@ -39,7 +39,7 @@ import environment
 import numpy as np
 import open_clip_reference
 
-from kgclip_jax.data.sources import Data
+from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer, bucket
 from kgclip_jax.models import spec
 from kgclip_jax.models.presets import preset

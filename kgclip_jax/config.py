@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from kgclip_jax import schema
-from kgclip_jax.data.evaluation_config import HeldOut
-from kgclip_jax.data.sources import Data
+from kgclip_jax.data.evaluation_config import EVALUATIONS, EvaluationConfig
+from kgclip_jax.data.sources import SourceConfig
+from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.streams.base import STREAMS, StreamConfig
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson
 from kgclip_jax.errors import ConfigError
@@ -106,10 +107,10 @@ class Experiment:
     resize_positions: bool = False
     knowledge_init_from: str | None = None
     tuning: Tuning = field(default_factory=Tuning)
-    evaluation: dict[str, HeldOut] = field(default_factory=dict)
+    evaluation: dict[str, Annotated[EvaluationConfig, EVALUATIONS]] = field(default_factory=dict)
 
     @property
-    def sources(self) -> list[Any]:
+    def sources(self) -> list[SourceConfig]:
         """The settings of the sources of all streams that have some."""
         return [
             source

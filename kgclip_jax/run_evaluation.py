@@ -125,9 +125,7 @@ def held_out_sets(experiment: config.Experiment, graphs: Graphs = "own") -> list
     Raises:
         UserError: a set is missing or malformed, or texts must be parsed and spaCy is not there.
     """
-    sets = evaluation_sets(
-        experiment.sources, experiment.data, experiment.model.vision, experiment.evaluation
-    )
+    sets = evaluation_sets(experiment)
     if experiment.model.knowledge is None:
         return sets
     if graphs != "own":

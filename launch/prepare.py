@@ -62,11 +62,10 @@ def define_workers() -> None:
 
 def open_source() -> tuple[dict[str, Any], "Callable[[], Records]"]:
     """Return what identifies the source that the flags name, and what opens its records."""
-    from kgclip_jax.data.readers.open_records import open_records
     from kgclip_jax.preparation.source_names import identity, named_source
 
     source = named_source(FLAGS.source, FLAGS.set)
-    return identity(source), partial(open_records, source, Path.cwd(), bad_share=FLAGS.bad_share)
+    return identity(source), partial(source.records, Path.cwd(), bad_share=FLAGS.bad_share)
 
 
 def define_shards() -> None:

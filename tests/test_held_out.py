@@ -5,7 +5,8 @@ import pytest
 
 from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld
 from kgclip_jax.data.images import evaluation_transform
-from kgclip_jax.data.sources import Data, EmojiSource
+from kgclip_jax.data.sources import EmojiSource
+from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.held_out import evaluation_sets, training_sources
 from kgclip_jax.knowledge.graph_store import Contents, complete, pack, pack_picture, part_file

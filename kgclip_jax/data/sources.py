@@ -1,11 +1,24 @@
 """The sources of captioned pictures, as a config names them."""
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
 
+from kgclip_jax.data.emoji.evaluation import evaluation_sets
+from kgclip_jax.data.emoji.source import EmojiScenes
 from kgclip_jax.data.emoji.world import EmojiWorld
-from kgclip_jax.knowledge.parsing.parser import MODEL
+from kgclip_jax.data.evaluation_sets import EvaluationSet
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
+from kgclip_jax.data.readers.array_records import ArrayRecords
+from kgclip_jax.data.readers.folders import open_folder
+from kgclip_jax.data.readers.karpathy import open_karpathy
+from kgclip_jax.data.readers.tfds import TfdsPictures
+from kgclip_jax.data.readers.visual_genome import open_regions
+from kgclip_jax.data.readers.webdataset import TarPictures
+from kgclip_jax.data.records import Records
+from kgclip_jax.data.stored_pictures import Data, StoredPictures
 from kgclip_jax.schema import Registry, check
+from kgclip_jax.types import Source
 
 
 @dataclass(frozen=True)
@@ -33,40 +46,14 @@ class EmojiSource:
         """Whether the scene graphs of captions are known: those of drawn scenes always are."""
         return True
 
+    def open(self, data: Data, image_size: int) -> EmojiScenes:
+        """Open the scenes; they lie nowhere."""
+        return EmojiScenes(self.world, image_size)
 
-@dataclass(frozen=True, kw_only=True)
-class StoredPictures:
-    """What all sources of pictures on disk have in common.
-
-    Attributes:
-        kind: tells this source apart from the others.
-        folder: where the pictures lie, absolute or relative to `data.path`.
-        crop_scale: least and largest share of the picture that a random crop covers.
-        weight: share of the training pairs, relative to the other sources.
-        graphs: folder of the captions' scene graphs, written by `launch/prepare.py parse` or
-            `graphs`, absolute or relative to `data.path`; None where neither the model nor the
-            negatives need them.
-        scene_graphs: folder of Visual Genome's graphs of whole pictures, which `graphs` writes too,
-            for records whose keys have the ids of its pictures; a negative that they say is
-            refused.
-    """
-
-    kind: str
-    folder: str = "."
-    crop_scale: tuple[float, float] = (0.9, 1.0)
-    weight: float = 1.0
-    graphs: str | None = None
-    scene_graphs: str | None = None
-
-    def __post_init__(self) -> None:
-        low, high = self.crop_scale
-        check(0 < low <= high <= 1, "crop_scale must be two shares between 0 and 1")
-        check(self.weight > 0, "weight must be positive")
-
-    @property
-    def knows_graphs(self) -> bool:
-        """Whether the scene graphs of captions are known."""
-        return self.graphs is not None
+    def held_out_sets(self, data: Data, transform: EvaluationTransform) -> list[EvaluationSet]:
+        """Return all sets that the world allows."""
+        items = self.evaluation_items
+        return evaluation_sets(self.world, transform.size, items) if items else []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +74,10 @@ class PhotographSource(StoredPictures):
         """Return the settings of the part to evaluate on, or None."""
         split = self.evaluation_split
         return None if split is None else replace(self, split=split)
+
+    def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
+        """Open the part to train on, see `StoredPictures.records`."""
+        return open_folder(root / self.folder, self.split, bad_share=bad_share)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +101,11 @@ class KarpathySource(StoredPictures):
         split = self.evaluation_split
         return None if split is None else replace(self, split=split)
 
+    def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
+        """Open the part to train on, see `StoredPictures.records`."""
+        file, folder = root / self.file, root / self.folder
+        return open_karpathy(file, folder, self.split, bad_share=bad_share)
+
 
 @dataclass(frozen=True, kw_only=True)
 class VisualGenomeSource(StoredPictures):
@@ -117,8 +113,9 @@ class VisualGenomeSource(StoredPictures):
 
     kind: Literal["visual_genome"]
 
-    def held_out(self) -> None:
-        """Return None: the regions have no splits."""
+    def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
+        """Open the part to train on, see `StoredPictures.records`."""
+        return open_regions(root / self.folder, bad_share=bad_share)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +138,15 @@ class WebdatasetSource(StoredPictures):
         """Return the settings of the part to evaluate on, or None."""
         shards = self.evaluation_shards
         return None if shards is None else replace(self, shards=shards)
+
+    def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
+        """Open the part to train on, see `StoredPictures.records`."""
+        return TarPictures(
+            root / self.folder,
+            self.shards,
+            caption_field=self.caption_field,
+            bad_share=bad_share,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +173,16 @@ class TfdsSource(StoredPictures):
         split = self.evaluation_split
         return None if split is None else replace(self, split=split)
 
+    def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
+        """Open the part to train on, see `StoredPictures.records`."""
+        return TfdsPictures(
+            root / self.folder,
+            self.dataset,
+            self.split,
+            image=self.image,
+            captions=self.captions,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayRecordSource(StoredPictures):
@@ -184,15 +200,9 @@ class ArrayRecordSource(StoredPictures):
         folder = self.evaluation_folder
         return None if folder is None else replace(self, folder=folder)
 
-
-StoredSource: TypeAlias = (
-    PhotographSource
-    | KarpathySource
-    | VisualGenomeSource
-    | WebdatasetSource
-    | TfdsSource
-    | ArrayRecordSource
-)
+    def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
+        """Open the part to train on, see `StoredPictures.records`."""
+        return ArrayRecords(root / self.folder)
 
 
 SOURCES = Registry(
@@ -208,26 +218,28 @@ SOURCES = Registry(
     },
 )
 
-SourceConfig: TypeAlias = EmojiSource | StoredSource
 
-
-@dataclass(frozen=True)
-class Data:
-    """Where files lie, and how batches are prepared from them.
+@runtime_checkable
+class SourceConfig(Protocol):
+    """A frozen dataclass that is a source's entry in a config.
 
     Attributes:
-        path: folder that relative folders of sources start from.
-        bad_share: give up when a larger share of the records cannot be used.
-        workers: processes that prepare batches; 0 prepares them in threads of the main process.
-        parser: the spaCy pipeline that the scene graphs of training captions come from; it parses
-            held-out texts for a knowledge encoder.
+        kind: its name in `SOURCES`.
+        weight: share of the training pairs, relative to the other sources.
     """
 
-    path: str = "."
-    bad_share: float = 0.05
-    workers: int = 1
-    parser: str = MODEL
+    kind: str
+    weight: float
 
-    def __post_init__(self) -> None:
-        check(self.workers >= 0, "workers must not be negative")
-        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
+    @property
+    def knows_graphs(self) -> bool:
+        """Whether the scene graphs of captions are known."""
+        ...
+
+    def open(self, data: Data, image_size: int) -> Source:
+        """Open the records to train on. Raises UserError where it cannot."""
+        ...
+
+    def held_out_sets(self, data: Data, transform: EvaluationTransform) -> list[EvaluationSet]:
+        """Return what models are evaluated on; no picture is read yet."""
+        ...

@@ -5,17 +5,19 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from kgclip_jax.data.sources import StoredSource
+from kgclip_jax.data.sources import SOURCES
+from kgclip_jax.data.stored_pictures import StoredPictures
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.schema import parse, suggestion, to_dict
 
-KINDS: dict[str, type] = {
-    typing.get_args(typing.get_type_hints(settings)["kind"])[0]: settings
-    for settings in typing.get_args(StoredSource)
+KINDS: dict[str, type[StoredPictures]] = {
+    kind: settings
+    for kind in SOURCES.places
+    if issubclass(settings := SOURCES.find(kind, "source"), StoredPictures)
 }
 
 
-def named_source(name: str, assignments: Sequence[str] = ()) -> StoredSource:
+def named_source(name: str, assignments: Sequence[str] = ()) -> StoredPictures:
     """Return the settings of a source of stored pictures.
 
     Args:
@@ -42,11 +44,11 @@ def named_source(name: str, assignments: Sequence[str] = ()) -> StoredSource:
         if key in values:
             raise ConfigError(f"{kind}.{key} is given twice")
         values[key] = _value(text, annotations[key])
-    source: StoredSource = parse(KINDS[kind], values, kind)
+    source: StoredPictures = parse(KINDS[kind], values, kind)
     return source
 
 
-def identity(source: StoredSource) -> dict[str, Any]:
+def identity(source: StoredPictures) -> dict[str, Any]:
     """Return the settings of a source that decide on what is stored, as plain values."""
     return {key: value for key, value in to_dict(source).items() if _identifies(key)}
 

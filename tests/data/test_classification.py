@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from kgclip_jax.data.classification import (
+    ClassificationFolder,
     classification_set,
     list_pictures,
     read_class_names,
     read_templates,
 )
-from kgclip_jax.data.evaluation_config import ClassificationFolder
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.evaluation.zero_shot import check_zero_shot_set

@@ -1,7 +1,7 @@
 """Sources as they are named on a command line."""
 
 import pytest
-from kgclip_jax.data.settings import (
+from kgclip_jax.data.sources import (
     KarpathySource,
     PhotographSource,
     VisualGenomeSource,

@@ -10,7 +10,8 @@ from kgclip_jax.training.checkpoints import Checkpoints, describe
 
 from kgclip_jax import config
 from kgclip_jax.data.emoji.world import EmojiWorld
-from kgclip_jax.data.sources import Data, EmojiSource
+from kgclip_jax.data.sources import EmojiSource
+from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.transformer import Execution

@@ -9,7 +9,8 @@ from kgclip_jax.training.paths import leaves_by_path
 
 from kgclip_jax import config
 from kgclip_jax.data.emoji.world import EmojiWorld
-from kgclip_jax.data.sources import Data, EmojiSource
+from kgclip_jax.data.sources import EmojiSource
+from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.models import spec

@@ -8,7 +8,8 @@ import pytest
 
 from kgclip_jax import config
 from kgclip_jax.data.emoji.world import EmojiWorld
-from kgclip_jax.data.sources import Data, EmojiSource
+from kgclip_jax.data.sources import EmojiSource
+from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from kgclip_jax.data.preprocessing import Preprocessing
-from kgclip_jax.data.sources import Data
+from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.schema import Registry
 
 STREAMS = Registry("stream", {"captions": "kgclip_jax.data.streams.captions:CaptionsConfig"})

@@ -21,7 +21,6 @@ from jaxtyping import Int, Int32, UInt8
 from kgclip_jax import schema
 from kgclip_jax.batch import Images, Pairs, Texts, Triples
 from kgclip_jax.data.blocks import abstract_array, concat_blocks
-from kgclip_jax.data.open_sources import open_source
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.sources import SOURCES, SourceConfig
@@ -102,9 +101,7 @@ class CaptionsConfig:
         if not self.sources:
             raise ConfigError(f"config.streams.{name}.sources names no source to train on")
         size = opening.preprocessing.image_size
-        sources = {
-            key: open_source(settings, opening.data, size) for key, settings in self.sources.items()
-        }
+        sources = {key: settings.open(opening.data, size) for key, settings in self.sources.items()}
         seed = opening.seed
         texts = TextMaker(
             sources,

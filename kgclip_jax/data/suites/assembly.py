@@ -1,15 +1,21 @@
 """Putting a suite together: pictures and texts by number, and the decisions between them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from kgclip_jax.data.evaluation_sets import ChoiceSet, Question
 from kgclip_jax.data.images import Box
-from kgclip_jax.data.lazy_pictures import EncodedPicture
+from kgclip_jax.data.lazy_pictures import (
+    EncodedPicture,
+    EvaluationTransform,
+    encoded_pictures,
+)
 from kgclip_jax.data.questions import Decision
 from kgclip_jax.data.records import Records, readable_records
+from kgclip_jax.errors import DataError
 
 
 class Judged(NamedTuple):
@@ -72,6 +78,20 @@ class Assembly:
         if number == len(self.texts):
             self.texts.append(text)
         return number
+
+    def choice_set(
+        self,
+        name: str,
+        questions: Sequence[Question],
+        transform: EvaluationTransform,
+        bad_share: float,
+        where: str,
+    ) -> ChoiceSet:
+        """Return the set of these questions. Raises DataError, naming `where`, without any."""
+        if not questions:
+            raise DataError(f"{where}: no cases to ask about")
+        pictures = encoded_pictures(self.pictures, transform, name=name, bad_share=bad_share)
+        return ChoiceSet(name, pictures, self.texts, questions)
 
     def caption_choice(
         self, picture: int, right: str, wrong: Iterable[str], group: str = ""

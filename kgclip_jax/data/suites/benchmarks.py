@@ -1,28 +1,23 @@
-"""The table of benchmarks, and how the settings of one become a set."""
+"""Benchmarks of composition in the files of their authors: their table, and their settings."""
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from kgclip_jax.data.evaluation_config import CompositionSuite, OrderSuite, SwapSuite
 from kgclip_jax.data.evaluation_sets import ChoiceSet, Question
-from kgclip_jax.data.lazy_pictures import EvaluationTransform, encoded_pictures
-from kgclip_jax.data.readers.open_records import open_records
-from kgclip_jax.data.records import Records
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.skips import MISSING_IMAGE, Skips
 from kgclip_jax.data.suites.aro import attribution, relation
 from kgclip_jax.data.suites.assembly import Assembly
-from kgclip_jax.data.suites.caption_swaps import swaps
 from kgclip_jax.data.suites.nlvr import nlvr
-from kgclip_jax.data.suites.order import order, spacy_tagger
 from kgclip_jax.data.suites.sugarcrepe import sugarcrepe, sugarcrepe_pp
 from kgclip_jax.data.suites.valse import valse
 from kgclip_jax.data.suites.vl_checklist import vl_checklist
 from kgclip_jax.data.suites.vsr import vsr
 from kgclip_jax.data.suites.winoground import winoground
-from kgclip_jax.errors import DataError
-from kgclip_jax.knowledge.parsing import Parser
+from kgclip_jax.schema import check
 
 _COCO_2017 = "COCO val2017, http://images.cocodataset.org/zips/val2017.zip"
 _VISUAL_GENOME = "Visual Genome, https://homes.cs.washington.edu/~ranjay/visualgenome"
@@ -49,53 +44,64 @@ _SUITES = {
 }
 
 
-def composition_set(
-    settings: CompositionSuite | OrderSuite | SwapSuite,
-    path: str | Path,
-    *,
-    name: str,
-    transform: EvaluationTransform,
-) -> ChoiceSet:
-    """Read a suite's annotations and find its pictures, which are not opened yet.
+@dataclass(frozen=True, kw_only=True)
+class CompositionSuite:
+    """A benchmark of composition, in the files that its authors have released.
 
-    Args:
-        settings: which suite, and where it lies.
-        path: what relative paths start from.
-        name: of the set, for logs and tables.
-        transform: what the model wants the pictures to be; some suites squash them in any case.
+    Attributes:
+        kind: which one. `kgclip_jax/data/suites/` has a file for each, with its protocol, and says
+            where to get it:
 
-    Raises:
-        DataError: a file is missing or malformed, too many pictures are missing, or there is
-            nothing to ask; the message names the file and where to get it.
+            aro_relation       visual_genome_relation.json; pictures `<image>.jpg`
+            aro_attribution    visual_genome_attribution.json; pictures `<image>.jpg`
+            sugarcrepe         the folder of its seven files; pictures of COCO val2017
+            sugarcrepe_pp      the folder of its five files; pictures of COCO val2017
+            winoground         examples.jsonl; pictures `ex_<id>_img_<0|1>.png`
+            valse              the folder of its files; pictures in a folder a data set
+            vsr                a split such as test.jsonl; pictures of COCO 2017
+            vl_checklist       a folder of its files with one picture root; that root
+            nlvr               dev.json or the like; the folder `images`
+        annotations: the file or folder of captions, absolute or relative to `data.path`.
+        images: folder that the paths of the pictures start from, likewise.
+        bad_share: largest share of pictures that may be missing or unreadable; what is asked about
+            them is left out.
     """
-    root = Path(path)
-    if isinstance(settings, OrderSuite | SwapSuite):
-        suite = Assembly(root)
-        records = open_records(settings.source, root, bad_share=settings.bad_share)
-        where = records.name
-        questions = _made_of_captions(settings, suite, records)
-    else:
-        suite, kind = Assembly(root / settings.images), _SUITES[settings.kind]
-        where = str(root / settings.annotations)
-        questions = kind.read(suite, root / settings.annotations)
+
+    kind: Literal[
+        "aro_relation",
+        "aro_attribution",
+        "sugarcrepe",
+        "sugarcrepe_pp",
+        "winoground",
+        "valse",
+        "vsr",
+        "vl_checklist",
+        "nlvr",
+    ]
+    annotations: str
+    images: str
+    bad_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
+
+    def open(self, name: str, root: Path, transform: EvaluationTransform) -> ChoiceSet:
+        """Read the annotations and find the pictures, which are not opened yet.
+
+        Some suites squash their pictures, whatever the model wants.
+
+        Raises:
+            DataError: a file is missing or malformed, too many pictures are missing, or there is
+                nothing to ask; the message names the file and where to get it.
+        """
+        suite, kind = Assembly(root / self.images), _SUITES[self.kind]
+        annotations = root / self.annotations
+        questions = kind.read(suite, annotations)
         files = [picture.name for picture in suite.pictures]
-        _check_present(name, suite.images, files, kind.pictures, settings.bad_share)
+        _check_present(name, suite.images, files, kind.pictures, self.bad_share)
         if kind.squash:
             transform = transform._replace(resize="squash")
-    if not questions:
-        raise DataError(f"{where}: no cases to ask about")
-    pictures = encoded_pictures(suite.pictures, transform, name=name, bad_share=settings.bad_share)
-    return ChoiceSet(name, pictures, suite.texts, questions)
-
-
-def _made_of_captions(
-    settings: OrderSuite | SwapSuite, suite: Assembly, records: Records
-) -> list[Question]:
-    seed, bad_share = settings.seed, settings.bad_share
-    if isinstance(settings, OrderSuite):
-        return order(suite, records, spacy_tagger(settings.tagger), seed, bad_share=bad_share)
-    parse = Parser(settings.parser).parse
-    return swaps(suite, records, parse, settings.negatives, seed, bad_share=bad_share)
+        return suite.choice_set(name, questions, transform, self.bad_share, str(annotations))
 
 
 def _check_present(

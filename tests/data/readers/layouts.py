@@ -12,7 +12,7 @@ import pytest
 from array_record.python.array_record_module import ArrayRecordWriter
 from PIL import Image
 
-from kgclip_jax.data import settings
+from kgclip_jax.data import sources as settings
 from kgclip_jax.data.readers.array_records import pack_record
 from kgclip_jax.data.readers.shard_manifest import Manifest, Shard, write_manifest
 

@@ -9,7 +9,6 @@ import pytest
 
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.photographs import Photographs, retrieval_set
-from kgclip_jax.data.readers.open_records import open_records
 from kgclip_jax.data.records import Records
 from kgclip_jax.errors import BadRecord
 from kgclip_jax.random import generator
@@ -38,7 +37,7 @@ def written(request, tmp_path_factory):
 @pytest.fixture
 def records(written):
     settings, root, _ = written
-    return open_records(settings, root)
+    return settings.records(root)
 
 
 @pytest.fixture
@@ -61,7 +60,7 @@ def test_captions_and_pictures_belong_together(records, pictures):
 def test_keys_tell_records_apart_and_stay(records, written):
     keys = [records.record(index).key for index in range(len(records))]
     assert len(set(keys)) == 7
-    again = open_records(*written[:2])
+    again = written[0].records(written[1])
     assert keys == [again.record(index).key for index in range(7)]
 
 
@@ -104,7 +103,7 @@ def test_they_can_be_evaluated_on(records, pictures):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_an_image_of_huge_dimensions_is_a_bad_record(layout, tmp_path):
-    records = open_records(LAYOUTS[layout](tmp_path, [*drawn(3), bomb()]), tmp_path)
+    records = LAYOUTS[layout](tmp_path, [*drawn(3), bomb()]).records(tmp_path)
     (index,) = (i for i in range(4) if records.encoded(i) == bomb().content)
     with pytest.raises(BadRecord, match="20000 x 4000 pixels, more than"):
         Photographs(records, size=16).image(index, generator(0, "x"))
@@ -114,7 +113,7 @@ def test_an_image_of_huge_dimensions_is_a_bad_record(layout, tmp_path):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_real_photographs(layout, shared_data, tmp_path):
     originals = photographs(shared_data / "coco_mini", 12)
-    records = open_records(LAYOUTS[layout](tmp_path, originals), tmp_path)
+    records = LAYOUTS[layout](tmp_path, originals).records(tmp_path)
     result = retrieval_set(records, 64)
     by_caption = {picture.captions[0]: picture for picture in originals}
     assert len(by_caption) == len(result.images) == 12

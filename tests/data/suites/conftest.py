@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kgclip_jax.data.evaluation_config import CompositionSuite
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
-from kgclip_jax.data.suites import composition_set
+from kgclip_jax.data.suites.benchmarks import CompositionSuite
 from kgclip_jax.evaluation.choice import evaluate_choices
 from kgclip_jax.evaluation.result import Result
 
@@ -66,7 +65,7 @@ class World:
         settings = CompositionSuite(
             kind=kind, annotations=annotations, images="images", bad_share=bad_share
         )
-        return composition_set(settings, self.root, name=kind, transform=EvaluationTransform(SIZE))
+        return settings.open(kind, self.root, EvaluationTransform(SIZE))
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ import logging
 
 import pytest
 
-from kgclip_jax.data.evaluation_config import CompositionSuite, OrderSuite
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
-from kgclip_jax.data.suites import composition_set
+from kgclip_jax.data.suites.benchmarks import CompositionSuite
+from kgclip_jax.data.suites.of_captions import OrderSuite
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.evaluation.choice import evaluate_choices
 from kgclip_jax.schema import parse
@@ -52,13 +52,13 @@ def test_a_file_that_holds_no_records(world):
     world.write("data.json", 3)
     settings = CompositionSuite(kind="aro_relation", annotations="data.json", images="images")
     with pytest.raises(DataError, match=r"data\.json: expected a list of records"):
-        composition_set(settings, world.root, name="x", transform=EvaluationTransform(4))
+        settings.open("x", world.root, EvaluationTransform(4))
     world.write("data.json", [])
     with pytest.raises(DataError, match=r"data\.json: no cases to ask about"):
-        composition_set(settings, world.root, name="x", transform=EvaluationTransform(4))
+        settings.open("x", world.root, EvaluationTransform(4))
     world.write("data.json", [3])
     with pytest.raises(DataError, match=r"data\.json: \[0\] is not an object"):
-        composition_set(settings, world.root, name="x", transform=EvaluationTransform(4))
+        settings.open("x", world.root, EvaluationTransform(4))
 
 
 def test_settings_come_from_a_config():

@@ -2,11 +2,11 @@ import re
 
 import pytest
 
-from kgclip_jax.data.evaluation_config import SwapSuite
 from kgclip_jax.data.readers.karpathy import open_karpathy
 from kgclip_jax.data.sources import KarpathySource
 from kgclip_jax.data.suites.assembly import Assembly
 from kgclip_jax.data.suites.caption_swaps import swaps
+from kgclip_jax.data.suites.of_captions import SwapSuite
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.triples import from_triples
 from kgclip_jax.schema import parse

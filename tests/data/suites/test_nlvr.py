@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from kgclip_jax.data.evaluation_config import CompositionSuite
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
-from kgclip_jax.data.suites import composition_set
+from kgclip_jax.data.suites.benchmarks import CompositionSuite
 from kgclip_jax.errors import DataError
 
 
@@ -62,7 +61,7 @@ def test_malformed_lines_are_named(world, broken, message):
 def test_the_real_sentences_and_scenes(shared_data):
     folder = shared_data / "nlvr" / "dev"
     settings = CompositionSuite(kind="nlvr", annotations="dev.json", images="images")
-    data = composition_set(settings, folder, name="NLVR", transform=EvaluationTransform(8))
+    data = settings.open("NLVR", folder, EvaluationTransform(8))
     (question,) = data.questions
     # 161 sentences with 2 true and 2 false scenes, 29 with 3 and 1, 47 with 2 and 1, 9 with 1 and 1
     assert len(question.right) == 161 * 4 + 29 * 3 + 47 * 2 + 9

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgclip_jax.data.evaluation_config import OrderSuite
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.readers.karpathy import open_karpathy
 from kgclip_jax.data.sources import KarpathySource
-from kgclip_jax.data.suites import benchmarks, composition_set
+from kgclip_jax.data.suites import of_captions
 from kgclip_jax.data.suites.assembly import Assembly
+from kgclip_jax.data.suites.of_captions import OrderSuite
 from kgclip_jax.data.suites.order import order, plain, shuffles, spacy_tagger
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.random import generator
@@ -79,12 +79,12 @@ def records_of(world):
 
 
 def test_precision_at_one(files, monkeypatch, answers):
-    monkeypatch.setattr(benchmarks, "spacy_tagger", lambda model: by_table)
+    monkeypatch.setattr(of_captions, "spacy_tagger", lambda model: by_table)
     file = "coco_karpathy_{split}.json"
     source = KarpathySource(kind="karpathy", folder="images", file=file, split="test")
     settings = OrderSuite(kind="order", source=source)
     transform = EvaluationTransform(4)
-    data = composition_set(settings, files.root, name="COCO-order", transform=transform)
+    data = settings.open("COCO-order", files.root, transform)
     scores = {text: [0, 0] for text in data.texts} | {"big dog sits red cat": [1, 0]}
     rows = answers(data, scores)
     row, blind = rows["precision@1"], rows["precision@1, blind"]
