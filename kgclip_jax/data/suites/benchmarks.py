@@ -9,7 +9,6 @@ from kgclip_jax.data.evaluation_config import CompositionSuite, OrderSuite, Swap
 from kgclip_jax.data.evaluation_sets import ChoiceSet, Question
 from kgclip_jax.data.lazy_pictures import EvaluationTransform, encoded_pictures
 from kgclip_jax.data.readers import open_records
-from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import MISSING_IMAGE, Skips
 from kgclip_jax.data.suites.aro import attribution, relation
 from kgclip_jax.data.suites.assembly import Assembly
@@ -72,8 +71,12 @@ def composition_set(
     if isinstance(settings, OrderSuite | SwapSuite):
         suite = Assembly(root)
         records = open_records(settings.source, root, bad_share=settings.bad_share)
-        where = records.name
-        questions = _made_of_captions(settings, suite, records)
+        where, captions = records.name, suite.captions_of(records, settings.bad_share)
+        if isinstance(settings, OrderSuite):
+            questions = order(suite, captions, spacy_tagger(settings.tagger), settings.seed)
+        else:
+            parse = Parser(settings.parser).parse
+            questions = swaps(suite, captions, parse, settings.negatives, settings.seed)
     else:
         suite, kind = Assembly(root / settings.images), _SUITES[settings.kind]
         where = str(root / settings.annotations)
@@ -86,16 +89,6 @@ def composition_set(
         raise DataError(f"{where}: no cases to ask about")
     pictures = encoded_pictures(suite.pictures, transform, name=name, bad_share=settings.bad_share)
     return ChoiceSet(name, pictures, suite.texts, questions)
-
-
-def _made_of_captions(
-    settings: OrderSuite | SwapSuite, suite: Assembly, records: Records
-) -> list[Question]:
-    seed, bad_share = settings.seed, settings.bad_share
-    if isinstance(settings, OrderSuite):
-        return order(suite, records, spacy_tagger(settings.tagger), seed, bad_share=bad_share)
-    parse = Parser(settings.parser).parse
-    return swaps(suite, records, parse, settings.negatives, seed, bad_share=bad_share)
 
 
 def _check_present(
