@@ -20,11 +20,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from kgclip_jax.data.evaluation_config import PictureSet
 from kgclip_jax.data.evaluation_sets import ZeroShotSet
 from kgclip_jax.data.lazy_pictures import EncodedPicture, EvaluationTransform, encoded_pictures
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_json, read_text
-from kgclip_jax.schema import check
 
 PLACE_OF_NAME = "{}"
 DEFAULT_TEMPLATES = ("a photo of a {}.",)
@@ -34,7 +34,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ClassificationFolder:
+class ClassificationFolder(PictureSet):
     """Zero-shot classification of pictures that lie in a folder a class.
 
     With ImageNet's validation pictures in folders n01440764, n01443537 and so on, the names and
@@ -55,17 +55,12 @@ class ClassificationFolder:
             folders with spaces for underscores. Format: see `kgclip_jax.data.classification`.
         templates: file of templates, looked for in the same way, or None for CLIP's own "a photo of
             a {}.".
-        bad_share: largest share of pictures that may be left out because they cannot be read.
     """
 
     kind: Literal["classification"]
     folder: str
     classes: str | None = None
     templates: str | None = None
-    bad_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
 
     def open(self, name: str, root: Path, transform: EvaluationTransform) -> ZeroShotSet:
         """Read class names and templates, see `classification_set`."""

@@ -1,11 +1,12 @@
 """Held-out sets that belong to no training source, as a config names them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
-from kgclip_jax.schema import Registry
+from kgclip_jax.schema import Registry, check
 
 _SUITE = "kgclip_jax.data.suites.benchmarks:CompositionSuite"
 
@@ -26,6 +27,21 @@ EVALUATIONS = Registry(
         "nlvr": _SUITE,
     },
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureSet:
+    """What all kinds have in common.
+
+    Attributes:
+        bad_share: largest share of pictures (or of the records that they come from) that may be
+            missing or unreadable; what is asked about them is left out.
+    """
+
+    bad_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
 
 
 @runtime_checkable

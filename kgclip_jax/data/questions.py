@@ -9,6 +9,7 @@ import numpy as np
 from kgclip_jax.data.evaluation_sets import Question
 
 Pair: TypeAlias = tuple[int, int]
+Side: TypeAlias = Literal["pictures", "texts"]
 
 
 class Decision(NamedTuple):
@@ -33,8 +34,8 @@ def ask(
     *,
     chance: float,
     macro: bool = False,
-    anchors: Literal["pictures", "texts"] = "pictures",
-    blind_to: Literal["pictures", "texts"] | None = "pictures",
+    anchors: Side = "pictures",
+    blind_to: Side | None = "pictures",
 ) -> Question:
     """Make a question of decisions; see `Question` for the arguments.
 
@@ -71,8 +72,7 @@ def ask_by_group(
     chance: float,
     suffix: str = "",
     mean: str = "mean",
-    anchors: Literal["pictures", "texts"] = "pictures",
-    blind_to: Literal["pictures", "texts"] | None = "pictures",
+    anchors: Side = "pictures",
 ) -> list[Question]:
     """Ask a question for each group, and if there are several one for the mean of their means.
 
@@ -81,9 +81,9 @@ def ask_by_group(
         chance: see `ask`.
         suffix: added to the names of all questions.
         mean: what the mean is called.
-        anchors: see `ask`.
-        blind_to: see `ask`.
+        anchors: see `ask`; without pictures there is nothing to be blind to.
     """
+    blind_to: Side | None = "pictures" if anchors == "pictures" else None
     groups: dict[str, list[Decision]] = {}
     for decision in decisions:
         groups.setdefault(decision.group, []).append(decision)

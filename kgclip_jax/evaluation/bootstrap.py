@@ -4,6 +4,7 @@ Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13;
 Hinkley, Bootstrap Methods and their Application (1997), section 3.8 (strategy 1).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -55,25 +56,37 @@ def bootstrap_mean(
     sums = np.bincount(labels, weights=values.astype(np.float64))
     sizes = np.bincount(labels)
     kinds, multiplicity = np.unique(np.stack([sums, sizes], axis=1), axis=0, return_counts=True)
-    means = _resampled_means(kinds, multiplicity, resamples, generator(seed, "bootstrap"))
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(float(sums.sum() / sizes.sum()), float(low), float(high))
+
+    def means(counts: Int[np.ndarray, "resamples kinds"]) -> Float[np.ndarray, " resamples"]:
+        totals = counts @ kinds
+        return totals[:, 0] / totals[:, 1]
+
+    rng = generator(seed, "bootstrap")
+    return resampled_interval(means, multiplicity, len(kinds), resamples, rng)
 
 
-def _resampled_means(
-    kinds: Float[np.ndarray, "kinds 2"],
+def resampled_interval(
+    means: Callable[[Int[np.ndarray, "resamples kinds"]], Float[np.ndarray, " resamples"]],
     multiplicity: Int[np.ndarray, " kinds"],
+    width: int,
     resamples: int,
     rng: np.random.Generator,
-) -> Float[np.ndarray, " resamples"]:
-    """Draw as many clusters as there are, `resamples` times; `kinds` holds (sum, size)."""
+) -> Interval:
+    """Return a mean and its interval, drawing as many clusters as there are, many times.
+
+    Args:
+        means: of resamples, given how often each kind of cluster was drawn.
+        multiplicity: how many clusters of each kind there are.
+        width: numbers that `means` holds for a resample, so that memory is bounded.
+        resamples: number of bootstrap samples.
+        rng: draws them.
+    """
     clusters = multiplicity.sum()
-    rows = max(1, _COUNTS_IN_MEMORY // len(kinds))
-    means = []
+    rows = max(1, _COUNTS_IN_MEMORY // width)
+    drawn = []
     for start in range(0, resamples, rows):
         size = min(rows, resamples - start)
-        counts = rng.multinomial(clusters, multiplicity / clusters, size=size)
-        totals = counts @ kinds
-        means.append(totals[:, 0] / totals[:, 1])
-    return np.concatenate(means)
+        drawn.append(means(rng.multinomial(clusters, multiplicity / clusters, size=size)))
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(np.concatenate(drawn), [tail, 1 - tail])
+    return Interval(float(means(multiplicity[None])[0]), float(low), float(high))

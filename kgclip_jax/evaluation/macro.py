@@ -1,14 +1,13 @@
 """Macro means: every group counts the same, however many cases it has."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from kgclip_jax.evaluation.bootstrap import LEVEL, Interval
+from kgclip_jax.evaluation.bootstrap import Interval, resampled_interval
 from kgclip_jax.random import generator
-
-_COUNTS_IN_MEMORY = 2**22  # resampled counts held at once: 32 MiB
 
 
 class _Cells(NamedTuple):
@@ -48,16 +47,7 @@ def macro_mean(
         raise ValueError("cannot average no values")
     cells, multiplicity = _cells(values, groups, clusters)
     rng = generator(seed, "macro bootstrap")
-    total = multiplicity.sum()
-    rows = max(1, _COUNTS_IN_MEMORY // len(cells.kind))
-    means = []
-    for start in range(0, resamples, rows):
-        size = min(rows, resamples - start)
-        means.append(_means(cells, rng.multinomial(total, multiplicity / total, size=size)))
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
-    value = _means(cells, multiplicity[None])[0]
-    return Interval(float(value), float(low), float(high))
+    return resampled_interval(partial(_means, cells), multiplicity, len(cells.kind), resamples, rng)
 
 
 def _means(

@@ -1,13 +1,13 @@
 """Sources as they are named on a command line."""
 
 import pytest
+
 from kgclip_jax.data.sources import (
     KarpathySource,
     PhotographSource,
     VisualGenomeSource,
     WebdatasetSource,
 )
-
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.preparation.source_names import KINDS, identity, named_source
 

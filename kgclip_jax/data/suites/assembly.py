@@ -49,21 +49,17 @@ class Assembly:
         """Return the number of a picture file, or of the part of it in a box."""
         return self._number(file, (self.images / file).read_bytes, box)
 
-    def captions_of(self, records: Records, bad_share: float) -> tuple[list[int], list[str]]:
-        """Return the number of each stored caption's picture, and the captions.
-
-        Captions of one record follow each other.
+    def captions_of(self, records: Records, bad_share: float) -> list[tuple[int, str]]:
+        """Return the stored captions, each with the number of its picture, record by record.
 
         Raises:
             DataError: a larger share of the records than `bad_share` cannot be read.
         """
-        pictures: list[int] = []
-        captions: list[str] = []
-        for index, record in readable_records(records, bad_share):
-            picture = self._number(record.key, partial(records.encoded, index), record.box)
-            pictures.extend([picture] * len(record.captions))
-            captions.extend(record.captions)
-        return pictures, captions
+        return [
+            (self._number(record.key, partial(records.encoded, index), record.box), caption)
+            for index, record in readable_records(records, bad_share)
+            for caption in record.captions
+        ]
 
     def _number(self, name: str, read: Callable[[], bytes], box: Box | None) -> int:
         number = self._pictures.setdefault((name, box), len(self.pictures))

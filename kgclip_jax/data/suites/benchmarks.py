@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from kgclip_jax.data.evaluation_config import PictureSet
 from kgclip_jax.data.evaluation_sets import ChoiceSet, Question
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.skips import MISSING_IMAGE, Skips
@@ -17,7 +18,6 @@ from kgclip_jax.data.suites.valse import valse
 from kgclip_jax.data.suites.vl_checklist import vl_checklist
 from kgclip_jax.data.suites.vsr import vsr
 from kgclip_jax.data.suites.winoground import winoground
-from kgclip_jax.schema import check
 
 _COCO_2017 = "COCO val2017, http://images.cocodataset.org/zips/val2017.zip"
 _VISUAL_GENOME = "Visual Genome, https://homes.cs.washington.edu/~ranjay/visualgenome"
@@ -45,7 +45,7 @@ _SUITES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompositionSuite:
+class CompositionSuite(PictureSet):
     """A benchmark of composition, in the files that its authors have released.
 
     Attributes:
@@ -63,8 +63,6 @@ class CompositionSuite:
             nlvr               dev.json or the like; the folder `images`
         annotations: the file or folder of captions, absolute or relative to `data.path`.
         images: folder that the paths of the pictures start from, likewise.
-        bad_share: largest share of pictures that may be missing or unreadable; what is asked about
-            them is left out.
     """
 
     kind: Literal[
@@ -80,10 +78,6 @@ class CompositionSuite:
     ]
     annotations: str
     images: str
-    bad_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
 
     def open(self, name: str, root: Path, transform: EvaluationTransform) -> ChoiceSet:
         """Read the annotations and find the pictures, which are not opened yet.

@@ -17,7 +17,6 @@ from operator import itemgetter
 
 from kgclip_jax.data.evaluation_sets import Question
 from kgclip_jax.data.questions import Decision, ask
-from kgclip_jax.data.records import Records
 from kgclip_jax.data.suites.assembly import Assembly
 from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
 from kgclip_jax.knowledge.scene_graph import SceneGraph, together
@@ -31,34 +30,31 @@ Parse = Callable[[Iterable[str]], Iterator[SceneGraph]]
 
 def swaps(
     suite: Assembly,
-    records: Records,
+    captions: Sequence[tuple[int, str]],
     parse: Parse,
     kinds: Iterable[str],
     seed: int,
-    *,
-    bad_share: float = 0.0,
 ) -> list[Question]:
     """Ask for each kind of negative which of two texts is the caption, for all captions.
 
     Args:
         suite: where pictures and texts go.
-        records: the pictures and their captions.
+        captions: the texts, each with the number of its picture.
         parse: turns captions into scene graphs.
         kinds: of negatives that need no vocabulary.
         seed: of the choice among several negatives of a caption.
-        bad_share: largest share of the records that may be unreadable.
-
-    Raises:
-        DataError: more of them are.
     """
-    pictures, texts = suite.captions_of(records, bad_share)
-    captions = [Caption(*pair) for pair in zip(texts, parse(texts), strict=True)]
-    known = _known(pictures, captions)
+    graphs = parse(text for _, text in captions)
+    parsed = [
+        (picture, Caption(text, graph))
+        for (picture, text), graph in zip(captions, graphs, strict=True)
+    ]
+    known = _known(parsed)
     questions = []
     for kind in kinds:
         settings = NegativeSettings({kind: 1.0})
         decisions: list[Decision] = []
-        for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        for number, (picture, caption) in enumerate(parsed):
             rng = generator(seed, f"swaps {kind}", number)
             negative = make_negatives(caption, rng, settings, known=known[picture])[0]
             if negative.valid:
@@ -70,16 +66,9 @@ def swaps(
     return questions
 
 
-def _known(
-    pictures: Iterable[int], captions: Iterable[Caption]
-) -> Mapping[int, Sequence[SceneGraph]]:
+def _known(captions: Iterable[tuple[int, Caption]]) -> Mapping[int, Sequence[SceneGraph]]:
     """Return what all captions of each picture say, alone or together."""
-    pairs = [
-        (picture, caption.graph)
-        for picture, caption in zip(pictures, captions, strict=True)
-        if caption.graph is not None
-    ]
     return {
-        picture: together([graph for _, graph in group])
-        for picture, group in groupby(pairs, key=itemgetter(0))
+        picture: together([caption.graph for _, caption in group if caption.graph is not None])
+        for picture, group in groupby(captions, key=itemgetter(0))
     }

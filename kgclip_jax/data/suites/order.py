@@ -28,7 +28,6 @@ import numpy as np
 
 from kgclip_jax.data.evaluation_sets import Question
 from kgclip_jax.data.questions import ask
-from kgclip_jax.data.records import Records
 from kgclip_jax.data.suites.assembly import Assembly
 from kgclip_jax.errors import DataError
 from kgclip_jax.random import generator
@@ -45,22 +44,17 @@ _TO_SPACE = re.compile(r'[.!"()*#:;~\s]+')
 
 
 def order(
-    suite: Assembly, records: Records, tagger: Tagger, seed: int, *, bad_share: float = 0.0
+    suite: Assembly, captions: Sequence[tuple[int, str]], tagger: Tagger, seed: int
 ) -> list[Question]:
-    """Ask which of five texts is the caption, for all captions of stored pictures.
-
-    Raises:
-        DataError: a larger share of the records than `bad_share` cannot be read.
-    """
-    pictures, captions = suite.captions_of(records, bad_share)
+    """Ask which of five texts is the caption; captions come with the numbers of their pictures."""
     decisions = []
-    for number, tagged in enumerate(tagger(captions)):
-        right = plain(captions[number])
+    for number, tagged in enumerate(tagger(text for _, text in captions)):
+        picture, right = captions[number][0], plain(captions[number][1])
         texts = (
             plain(" ".join(words)) for words in shuffles(tagged, generator(seed, "order", number))
         )
         if wrong := [text for text in dict.fromkeys(texts) if text != right]:
-            decisions.append(suite.caption_choice(pictures[number], right, wrong))
+            decisions.append(suite.caption_choice(picture, right, wrong))
     if not decisions:
         return []
     chance = float(np.mean([1 / (1 + len(decision.wrong)) for decision in decisions]))

@@ -63,5 +63,5 @@ def sugarcrepe_pp(suite: Assembly, path: Path) -> list[Question]:
             tot.append(Decision([(first, second)] * 2, wrong, picture, file.stem))
     return [
         *ask_by_group(itt, chance=1 / 3, suffix=" ITT"),
-        *ask_by_group(tot, chance=1 / 3, suffix=" TOT", anchors="texts", blind_to=None),
+        *ask_by_group(tot, chance=1 / 3, suffix=" TOT", anchors="texts"),
     ]

@@ -39,7 +39,7 @@ def records(world):
 
 def asked(world, records, kind):
     suite = Assembly(world.images)
-    questions = swaps(suite, records, by_pattern, [kind], seed=0)
+    questions = swaps(suite, suite.captions_of(records, 0.0), by_pattern, [kind], seed=0)
     return {
         suite.texts[right[1]]: suite.texts[wrong[1]]
         for question in questions
@@ -65,7 +65,9 @@ def test_kinds_without_any_case_are_not_asked(world, records, caplog):
     def nothing(texts):
         return (from_triples(text, []) for text in texts)
 
-    assert swaps(Assembly(world.images), records, nothing, ["swap_objects"], 0) == []
+    suite = Assembly(world.images)
+    captions = suite.captions_of(records, 0.0)
+    assert swaps(suite, captions, nothing, ["swap_objects"], 0) == []
     assert "no caption allows swap_objects; the row is left out" in caplog.text
 
 

@@ -94,7 +94,7 @@ def test_precision_at_one(files, monkeypatch, answers):
 
 def test_shuffles_that_give_the_caption_back_do_not_count(files):
     suite = Assembly(files.images)
-    (question,) = order(suite, records_of(files), by_table, seed=3)
+    (question,) = order(suite, suite.captions_of(records_of(files), 0.0), by_table, seed=3)
     texts = np.array(suite.texts)
     right, wrong = texts[question.right[..., 1]], texts[question.wrong[..., 1]]
     assert np.all(right != wrong)
@@ -107,7 +107,7 @@ def test_shuffles_that_give_the_caption_back_do_not_count(files):
 def test_shuffles_depend_on_the_seed_alone(files):
     def texts(seed):
         suite = Assembly(files.images)
-        order(suite, records_of(files), by_table, seed)
+        order(suite, suite.captions_of(records_of(files), 0.0), by_table, seed)
         return suite.texts
 
     assert texts(1) == texts(1)
@@ -125,9 +125,8 @@ def test_records_that_cannot_be_read_are_counted(files):
 
     records.record = record
     with pytest.raises(DataError, match=r"unreadable record: 1 of 2.*shard 3 is cut off"):
-        order(Assembly(files.images), records, by_table, seed=0)
-    (question,) = order(Assembly(files.images), records, by_table, seed=0, bad_share=0.5)
-    assert len(question.right) == 1
+        Assembly(files.images).captions_of(records, bad_share=0.1)
+    assert Assembly(files.images).captions_of(records, bad_share=0.5) == [(0, "a cat sits")]
 
 
 def test_a_missing_tagger_says_how_to_install_it():
