@@ -34,7 +34,7 @@ def sigmoid(inputs, chunk_size=None):
 
 
 def logits_beside(inputs, i):
-    """In float64: of image i with its caption, with each other text, and of other images with it."""
+    """Of image i with its caption, of it with each other text, and of other images with it."""
     image, text = np.float64(inputs["image"]), np.float64(inputs["text"])
     scale, others = np.float64(inputs["logit_scale"]), captions_beside(inputs, i)
     texts = [text[j] for j in others]
@@ -284,3 +284,8 @@ def test_any_batch_gives_the_oracles_value(form, seed, chunk_size, share, noise,
 def test_facts_about_negatives_without_negatives_are_an_error(form, facts):
     with pytest.raises(ValueError, match="without negatives"):
         form.loss(form().make_inputs(2) | facts)
+
+
+def test_a_config_with_a_chunk_size_below_one_is_an_error():
+    with pytest.raises(ValueError, match="chunk_size must be at least 1, got 0"):
+        Contrastive(chunk_size=0)
