@@ -21,6 +21,43 @@ def unit_rows(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
 
 
+def random_ids(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Ids of which some recur, and some are unknown."""
+    return rng.integers(-1, 12, shape).astype(np.int32)
+
+
+def may_differ(inputs: Inputs, i: int, ids: np.ndarray) -> bool:
+    """Whether nothing tells that image i and a text with these ids belong together."""
+    mine = inputs["ids"][i] if "ids" in inputs else (-1, -1)
+    return all(a != b or a == -1 for a, b in zip(mine, ids, strict=True))
+
+
+def captions_beside(inputs: Inputs, i: int) -> list[int]:
+    """Captions that image i is compared with, or images that caption i is: all but its own."""
+    ids = inputs.get("ids", np.full((len(inputs["text"]), 2), -1))
+    return [j for j in range(len(ids)) if j != i and may_differ(inputs, i, ids[j])]
+
+
+def negatives_beside(inputs: Inputs, i: int) -> list[tuple[int, int]]:
+    """The same for negatives."""
+    if "negatives" not in inputs:
+        return []
+    mask = inputs.get("negative_mask", np.ones(inputs["negatives"].shape[:2], bool))
+    ids = inputs.get("negative_ids", np.full(mask.shape, -1))
+    return [p for p in np.ndindex(mask.shape) if mask[p] and may_differ(inputs, i, (ids[p], -1))]
+
+
+def equal_pairs_oracle(inputs: Inputs) -> float:
+    """Share of what is not compared although it is there."""
+    batch = range(len(inputs["text"]))
+    unmarked = {k: v for k, v in inputs.items() if k not in ("ids", "negative_ids")}
+    compared, there = (
+        sum(len(captions_beside(x, i)) + len(negatives_beside(x, i)) for i in batch)
+        for x in (inputs, unmarked)
+    )
+    return 1 - compared / max(there, 1)
+
+
 def split_floats(inputs: Inputs) -> tuple[Inputs, Inputs]:
     """What a loss has gradients for, and the rest."""
     floats = {k: v for k, v in inputs.items() if jnp.issubdtype(v.dtype, jnp.floating)}
@@ -119,7 +156,7 @@ class LossContract:
 
 
 class ChunkedLossContract(LossContract):
-    """For losses over all pairs, `loss(inputs, chunk_size=None)`.
+    """For losses over all pairs, `loss(inputs, chunk_size=None)`, with the input `ids`.
 
     `logits_per_pair` is how many logits there are for each image and each caption.
     """
@@ -138,6 +175,26 @@ class ChunkedLossContract(LossContract):
         inputs = self.make_inputs(16)
         sharded = self.value_and_gradient(shard(inputs, (2, 2, 2)), 8)
         self.assert_same(sharded, self.value_and_gradient(inputs))
+
+    @pytest.mark.parametrize("chunk_size", [None, 6])
+    def test_equal_pairs_are_counted(self, chunk_size):
+        inputs = self.make_inputs(16)
+        (_, metrics), _ = self.value_and_gradient(inputs, chunk_size)
+        np.testing.assert_allclose(metrics["equal_pairs"], equal_pairs_oracle(inputs), rtol=1e-6)
+
+    def test_ids_that_are_unknown_or_all_different_change_nothing(self):
+        inputs = self.make_inputs(16)
+        plain = {k: v for k, v in inputs.items() if k not in ("ids", "negative_ids")}
+        count = sum(inputs[name].size for name in inputs.keys() - plain.keys())
+        different = iter(np.random.default_rng(1).permutation(count).astype(np.int32))
+        for make in (lambda _: -1, lambda _: next(different)):
+            ids = {
+                name: np.vectorize(make, otypes=[np.int32])(inputs[name])
+                for name in inputs.keys() - plain.keys()
+            }
+            actual = self.value_and_gradient(plain | ids)
+            self.assert_same(actual, self.value_and_gradient(plain))
+            assert actual[0][1]["equal_pairs"] == 0
 
     def test_chunk_size_below_one_is_an_error(self):
         with pytest.raises(ValueError, match="chunk_size must be at least 1, got 0"):

@@ -1,56 +1,68 @@
-"""Adding up objectives."""
+"""Adding up objectives, and checking them against the model and each other."""
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from kgclip_jax.errors import ConfigError
-from kgclip_jax.objectives.base import weighted_sum
+from kgclip_jax.models.presets import preset
+from kgclip_jax.objectives.base import Losses, check_objectives, weighted_sum
+from kgclip_jax.objectives.ce_clip import CeClip
 from kgclip_jax.objectives.contrastive import Contrastive
-from kgclip_jax.types import Embeddings, Losses
+from kgclip_jax.objectives.structure_clip import StructureClip
+from kgclip_jax.objectives.structure_clip_code import StructureClipCode
+
+CLIP = replace(preset("tiny"), logit_bias=None)
+SIGLIP = replace(CLIP, logit_bias=-10.0)
 
 
-@dataclass(frozen=True)
-class Alignment:
-    """Mean distance of the pairs: a second objective, made up for these tests."""
-
-    weight: float
-    name: str = "alignment"
-    reads_negatives: bool = False
-
-    def __call__(self, embeddings: Embeddings) -> Losses:
-        distance = jnp.mean(jnp.linalg.norm(embeddings.image - embeddings.text, axis=1))
-        return Losses(distance, {"squared": distance**2})
-
-
-@pytest.fixture
-def embeddings():
-    return Embeddings(jnp.eye(2), jnp.eye(2)[::-1], jnp.asarray(1.0), jnp.asarray(0.0))
-
-
-def test_losses_are_weighted_and_metrics_are_not(embeddings):
-    contrastive = Contrastive("softmax", weight=0.5)
-    loss, metrics = jax.jit(partial(weighted_sum, [contrastive, Alignment(3.0)]))(embeddings)
-    cross_entropy = np.log(1 + np.e)  # own logit 0, the other one 1, in both directions
-    np.testing.assert_allclose(loss, 0.5 * cross_entropy + 3 * np.sqrt(2), rtol=1e-6)
-    assert metrics.keys() == {
-        "contrastive/loss",
-        "contrastive/image_to_text_loss",
-        "contrastive/text_to_image_loss",
-        "contrastive/image_to_text_accuracy",
-        "contrastive/text_to_image_accuracy",
-        "alignment/loss",
-        "alignment/squared",
+def test_losses_are_weighted_and_metrics_are_not():
+    objectives = {"clip": Contrastive(weight=0.5), "twins": Contrastive(weight=3.0)}
+    losses = {
+        "clip": Losses(jnp.asarray(2.0), {"accuracy": jnp.asarray(0.25)}),
+        "twins": Losses(jnp.asarray(7.0), {"accuracy": jnp.asarray(1.0), "margin": jnp.asarray(4)}),
     }
-    np.testing.assert_allclose(metrics["contrastive/loss"], cross_entropy, rtol=1e-6)
-    np.testing.assert_allclose(metrics["alignment/loss"], np.sqrt(2), rtol=1e-6)
-    np.testing.assert_allclose(metrics["alignment/squared"], 2, rtol=1e-6)
+    loss, metrics = weighted_sum(objectives, losses)
+    np.testing.assert_allclose(loss, 0.5 * 2 + 3 * 7)
+    assert {name: float(value) for name, value in metrics.items()} == {
+        "clip/loss": 2,
+        "clip/accuracy": 0.25,
+        "twins/loss": 7,
+        "twins/accuracy": 1,
+        "twins/margin": 4,
+    }
 
 
-def test_two_objectives_of_one_name_are_an_error(embeddings):
-    with pytest.raises(ConfigError, match="'alignment' is listed twice"):
-        weighted_sum([Alignment(1.0), Alignment(2.0)], embeddings)
+@pytest.mark.parametrize(
+    ("model", "objectives"),
+    [
+        (CLIP, {"clip": Contrastive()}),
+        (SIGLIP, {"clip": Contrastive(form="sigmoid")}),
+        (CLIP, {"paper": StructureClip(), "code": StructureClipCode()}),
+        (CLIP, {"ce": CeClip(), "clip": Contrastive(negatives=True)}),
+        (CLIP, {"ce": CeClip(stream="a"), "clip": Contrastive(stream="a", negatives=True)}),
+    ],
+)
+def test_runs_that_make_sense(model, objectives):
+    check_objectives(objectives, model)
+
+
+ALONE = r"objectives\.ce: alone it may collapse; .*negatives=True on stream 'captions'"
+
+
+@pytest.mark.parametrize(
+    ("model", "objectives", "message"),
+    [
+        (CLIP, {"clip": Contrastive(form="sigmoid")}, r"config\.objectives\.clip: .*logit_bias"),
+        (SIGLIP, {"clip": Contrastive()}, r"does not use model\.logit_bias; set it to None"),
+        (CLIP, {"ce": CeClip()}, ALONE),
+        (CLIP, {"ce": CeClip(), "clip": Contrastive()}, ALONE),
+        (CLIP, {"ce": CeClip(), "clip": Contrastive(stream="a", negatives=True)}, ALONE),
+        (CLIP, {"ce": CeClip(), "paper": StructureClip()}, ALONE),
+    ],
+)
+def test_runs_that_make_none_are_refused_by_key(model, objectives, message):
+    with pytest.raises(ConfigError, match=message):
+        check_objectives(objectives, model)

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kgclip_jax.batch import Pairs
 from kgclip_jax.objectives.ce_clip import CeClip, intra_modal_contrast, ranked_hinge
-from kgclip_jax.types import Embeddings, PlainTexts
 from tests.objectives.loss_contract import LossContract, unit_rows
+from tests.objectives.pairs_of_rows import CONTEXT, features, run
 
 UPPER_BOUND = 0.8
 
@@ -118,17 +119,18 @@ def test_texts_are_compared_without_what_their_graphs_add_and_ranked_with_it():
         array + 0.2 * rng.standard_normal(array.shape).astype(np.float32)
         for array in (inputs["text"], inputs["negatives"])
     )
-    embeddings = Embeddings(
-        image=inputs["image"],
-        text=text,
-        logit_scale=inputs["logit_scale"],
-        logit_bias=np.float32(0),
-        negatives=negatives,
-        negative_mask=inputs["negative_mask"],
-        plain=PlainTexts(inputs["text"], inputs["negatives"]),
+    rows = Pairs(
+        image=features(inputs["image"]),
+        text=features(text, plain=inputs["text"]),
+        ids=np.full((8, 2), -1, np.int32),
+        negatives=features(negatives, plain=inputs["negatives"]),
+        negative_mask=jnp.asarray(inputs["negative_mask"]),
+        negative_ids=np.full((8, 3), -1, np.int32),
     )
-    embeddings = jax.tree.map(jnp.asarray, embeddings)
-    _, metrics = CeClip(upper_bound=UPPER_BOUND)(embeddings)
-    np.testing.assert_allclose(metrics["intra_modal_loss"], intra_modal_oracle(inputs), rtol=1e-5)
-    fused = inputs | {"text": text, "negatives": negatives}
-    np.testing.assert_allclose(metrics["ranking_loss"], ranked_oracle(fused), rtol=1e-5)
+    context = CONTEXT._replace(logit_scale=jnp.asarray(inputs["logit_scale"]))
+    loss, metrics = run(CeClip(upper_bound=UPPER_BOUND), rows, context)
+    intra = intra_modal_oracle(inputs)
+    ranking = ranked_oracle(inputs | {"text": text, "negatives": negatives})
+    np.testing.assert_allclose(metrics["intra_modal_loss"], intra, rtol=1e-5)
+    np.testing.assert_allclose(metrics["ranking_loss"], ranking, rtol=1e-5)
+    np.testing.assert_allclose(loss, 0.3 * intra + 0.2 * ranking, rtol=1e-5)

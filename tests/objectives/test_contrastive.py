@@ -13,8 +13,13 @@ from kgclip_jax.objectives.contrastive import (
     sigmoid_contrastive,
     softmax_contrastive,
 )
-from kgclip_jax.types import Embeddings
-from tests.objectives.loss_contract import ChunkedLossContract, unit_rows
+from tests.objectives.loss_contract import (
+    ChunkedLossContract,
+    captions_beside,
+    negatives_beside,
+    random_ids,
+    unit_rows,
+)
 
 
 @partial(jax.jit, static_argnames="chunk_size")
@@ -28,39 +33,35 @@ def sigmoid(inputs, chunk_size=None):
     return sigmoid_contrastive(**inputs, chunk_size=chunk_size)
 
 
-def all_logits(inputs):
-    """Scores of the images with the captions, and with each negative that exists (columns)."""
-    image, scale = inputs["image"].astype(np.float64), np.float64(inputs["logit_scale"])
-    captions = scale * image @ inputs["text"].astype(np.float64).T
-    negatives = inputs.get("negatives", np.zeros((len(image), 0, 1)))
-    mask = inputs.get("negative_mask", np.ones(negatives.shape[:2], bool))
-    columns = [
-        scale * image @ negatives[i, j].astype(np.float64)
-        for i, j in np.ndindex(mask.shape)
-        if mask[i, j]
-    ]
-    return captions, columns
+def logits_beside(inputs, i):
+    """Of image i with its caption, of it with each other text, and of other images with it."""
+    image, text = np.float64(inputs["image"]), np.float64(inputs["text"])
+    scale, others = np.float64(inputs["logit_scale"]), captions_beside(inputs, i)
+    texts = [text[j] for j in others]
+    texts += [np.float64(inputs["negatives"][place]) for place in negatives_beside(inputs, i)]
+    return (
+        scale * image[i] @ text[i],
+        np.array([scale * image[i] @ t for t in texts]),
+        np.array([scale * image[j] @ text[i] for j in others]),
+    )
 
 
 def softmax_oracle(inputs):
-    captions, columns = all_logits(inputs)
     total = 0.0
-    for i in range(len(captions)):
-        texts = np.array([*captions[i], *(column[i] for column in columns)])
-        total += np.log(np.sum(np.exp(texts - captions[i, i])))
-        total += np.log(np.sum(np.exp(captions[:, i] - captions[i, i])))
-    return total / (2 * len(captions))
+    for i in range(len(inputs["image"])):
+        own, texts, images = logits_beside(inputs, i)
+        total += np.log(1 + np.sum(np.exp(texts - own)))
+        total += np.log(1 + np.sum(np.exp(images - own)))
+    return total / (2 * len(inputs["image"]))
 
 
 def sigmoid_oracle(inputs):
-    captions, columns = all_logits(inputs)
     total = 0.0
-    for i in range(len(captions)):
-        for j in range(len(captions)):
-            label = 1 if i == j else -1
-            total += np.log1p(np.exp(-label * (captions[i, j] + inputs["logit_bias"])))
-        total += sum(np.log1p(np.exp(column[i] + inputs["logit_bias"])) for column in columns)
-    return total / len(captions)
+    for i in range(len(inputs["image"])):
+        own, texts, _ = logits_beside(inputs, i)
+        total += np.log1p(np.exp(-(own + inputs["logit_bias"])))
+        total += np.sum(np.log1p(np.exp(texts + inputs["logit_bias"])))
+    return total / len(inputs["image"])
 
 
 class ContrastiveContract(ChunkedLossContract):
@@ -71,11 +72,13 @@ class ContrastiveContract(ChunkedLossContract):
             "text": unit_rows(rng, batch, features),
             "logit_scale": np.float32(1 / 0.07),
             "logit_bias": np.float32(-10.0),
+            "ids": random_ids(rng, batch, 2),
         }
         negatives = self.logits_per_pair - 1
         if negatives:
             inputs["negatives"] = unit_rows(rng, batch, negatives, features)
             inputs["negative_mask"] = rng.random((batch, negatives)) < 0.7
+            inputs["negative_ids"] = random_ids(rng, batch, negatives)
         return inputs
 
 
@@ -159,16 +162,16 @@ class TestGoldenValues:
         assert metrics["image_to_text_accuracy"] == metrics["text_to_image_accuracy"] == 0.0
 
 
-FORM_NAMES = {"softmax": softmax_oracle, "sigmoid": sigmoid_oracle}
 FORMS = pytest.mark.parametrize("form", [SoftmaxCases, SigmoidCases])
 CHUNKS = pytest.mark.parametrize("chunk_size", [None, 6])
 
 
 def with_negatives(form):
-    """A case of the form, and inputs of 16 pairs with two negatives each, all there."""
+    """A case of the form, and 16 pairs with two negatives each, all there and all different."""
     case = form()
     case.logits_per_pair = 3
-    return case, case.make_inputs(16) | {"negative_mask": np.ones((16, 2), bool)}
+    inputs = case.make_inputs(16) | {"negative_mask": np.ones((16, 2), bool)}
+    return case, {k: v for k, v in inputs.items() if k not in ("ids", "negative_ids")}
 
 
 @FORMS
@@ -253,7 +256,9 @@ def test_common_rotation_does_not_matter(form):
     bias=st.floats(-20, 20),
 )
 def test_any_batch_gives_the_oracles_value(form, seed, chunk_size, share, noise, scale, bias):
-    """From random to perfectly aligned embeddings, with any share of the negatives there."""
+    """From random to perfectly aligned embeddings, with any share of the negatives there, and
+    texts and pictures that recur.
+    """
     case, inputs = with_negatives(form)
     rng = np.random.default_rng(seed)
     text = inputs["image"] + noise * rng.normal(size=inputs["image"].shape)
@@ -262,6 +267,8 @@ def test_any_batch_gives_the_oracles_value(form, seed, chunk_size, share, noise,
         "logit_scale": np.float32(scale),
         "logit_bias": np.float32(bias),
         "negative_mask": rng.random((16, 2)) < share,
+        "ids": random_ids(rng, 16, 2),
+        "negative_ids": random_ids(rng, 16, 2),
     }
     (loss, metrics), gradients = case.value_and_gradient(inputs, chunk_size)
     np.testing.assert_allclose(loss, form.oracle(inputs), rtol=5e-5, atol=1e-5)
@@ -271,26 +278,14 @@ def test_any_batch_gives_the_oracles_value(form, seed, chunk_size, share, noise,
 
 
 @FORMS
-def test_mask_without_negatives_is_an_error(form):
-    inputs = form().make_inputs(2) | {"negative_mask": np.ones((2, 1), bool)}
+@pytest.mark.parametrize(
+    "facts", [{"negative_mask": np.ones((2, 1), bool)}, {"negative_ids": np.ones((2, 1), np.int32)}]
+)
+def test_facts_about_negatives_without_negatives_are_an_error(form, facts):
     with pytest.raises(ValueError, match="without negatives"):
-        form.loss(inputs)
+        form.loss(form().make_inputs(2) | facts)
 
 
-class TestContrastive:
-    @pytest.mark.parametrize(("form", "oracle"), FORM_NAMES.items())
-    def test_is_the_loss_of_its_form(self, form, oracle):
-        inputs = SigmoidCases().make_inputs(4)
-        loss, _ = jax.jit(Contrastive(form))(Embeddings(**inputs))
-        np.testing.assert_allclose(loss, oracle(inputs), rtol=1e-5)
-
-    @pytest.mark.parametrize("form", FORM_NAMES)
-    @pytest.mark.parametrize(("chunk_size", "loops"), [(None, False), (2, True), (4, False)])
-    def test_loops_over_chunks_if_told_to(self, form, chunk_size, loops):
-        embeddings = Embeddings(**SigmoidCases().make_inputs(4))
-        program = jax.make_jaxpr(Contrastive(form, chunk_size=chunk_size))(embeddings)
-        assert ("scan[" in str(program)) == loops
-
-    def test_chunk_size_below_one_is_an_error(self):
-        with pytest.raises(ValueError, match="chunk_size must be at least 1, got 0"):
-            Contrastive("softmax", chunk_size=0)
+def test_a_config_with_a_chunk_size_below_one_is_an_error():
+    with pytest.raises(ValueError, match="chunk_size must be at least 1, got 0"):
+        Contrastive(chunk_size=0)

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from kgclip_jax.objectives.hinge import hardest_negative_hinge, negative_hinge
-from tests.objectives.loss_contract import ChunkedLossContract, LossContract, unit_rows
+from tests.objectives.loss_contract import (
+    ChunkedLossContract,
+    LossContract,
+    captions_beside,
+    random_ids,
+    unit_rows,
+)
 
 # Cosines of three images (rows) with three captions, and with the wrong twin of each caption.
 GOLDEN = np.array([[0.30, 0.25, 0.10], [0.05, 0.20, 0.28], [0.15, 0.12, 0.35]], np.float32)
@@ -31,11 +37,12 @@ def hardest_oracle(inputs, mild=False):
     similarities = inputs["image"].astype(np.float64) @ inputs["text"].astype(np.float64).T
     total = 0.0
     for i in range(len(similarities)):
-        others = [j for j in range(len(similarities)) if j != i]
+        others = captions_beside(inputs, i)
         texts, images = similarities[i, others], similarities[others, i]
-        far_image = similarities[:, i].mean() if mild else max([-np.inf, *images])
-        total += max(0, MARGIN + max([-np.inf, *texts]) - similarities[i, i])
-        total += max(0, MARGIN + far_image - similarities[i, i])
+        own = similarities[i, i]
+        far_image = np.mean([own, *images]) if mild else max([-np.inf, *images])
+        total += max(0, MARGIN + max([-np.inf, *texts]) - own)
+        total += max(0, MARGIN + far_image - own)
     return total / len(similarities)
 
 
@@ -55,7 +62,8 @@ class TestHardestNegativeHinge(ChunkedLossContract):
 
     def make_inputs(self, batch, features=12):
         rng = np.random.default_rng(0)
-        return {name: unit_rows(rng, batch, features) for name in ("image", "text")}
+        rows = {name: unit_rows(rng, batch, features) for name in ("image", "text")}
+        return rows | {"ids": random_ids(rng, batch, 2)}
 
 
 class TestMildHardestNegativeHinge(TestHardestNegativeHinge):
