@@ -11,6 +11,7 @@ from kgclip_jax.evaluation.result import Result, grouped
 from kgclip_jax.reporting.columns import Column, check_same_sets, columns_of
 from kgclip_jax.reporting.differences import (
     Difference,
+    asked_alike,
     independent_difference,
     paired_difference,
     student_mean,
@@ -92,7 +93,7 @@ def _over_questions(measure: Result, columns: Sequence[Column]) -> Row:
     outcomes = [run.outcomes_of(key) for run in runs]
     first, changes = outcomes[0], []
     for value, own in zip(values[1:], outcomes[1:], strict=True):
-        if first and own and np.array_equal(first.clusters, own.clusters):
+        if first and own and asked_alike(first, own):
             changes.append(paired_difference(first, own))
         else:
             changes.append(independent_difference(values[0], value))

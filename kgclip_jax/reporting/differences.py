@@ -9,6 +9,7 @@ from jaxtyping import Float
 from scipy.special import stdtrit
 
 from kgclip_jax.evaluation.bootstrap import LEVEL, Interval, bootstrap_mean
+from kgclip_jax.evaluation.macro import macro_mean
 from kgclip_jax.evaluation.outcomes import Outcomes
 
 
@@ -29,10 +30,22 @@ class Difference(NamedTuple):
 def paired_difference(first: Outcomes, second: Outcomes) -> Difference:
     """Return second - first, question by question; both have the same questions in the same order.
 
-    The interval is the percentile bootstrap's, of the mean of the questions' differences, with
-    whole clusters resampled: see `bootstrap_mean`.
+    The interval is the percentile bootstrap's, of the mean of the questions' differences, or of
+    their groups' means, with whole clusters resampled: see `bootstrap_mean` and `macro_mean`.
     """
-    return Difference(*bootstrap_mean(second.values - first.values, second.clusters), "paired")
+    changes = second.values - first.values
+    if second.groups is None:
+        return Difference(*bootstrap_mean(changes, second.clusters), "paired")
+    return Difference(*macro_mean(changes, second.groups, second.clusters), "paired")
+
+
+def asked_alike(first: Outcomes, second: Outcomes) -> bool:
+    """Whether two runs' decisions are of the same clusters and groups, one by one."""
+    if first.groups is None or second.groups is None:
+        same_groups = first.groups is second.groups
+    else:
+        same_groups = np.array_equal(first.groups, second.groups)
+    return same_groups and np.array_equal(first.clusters, second.clusters)
 
 
 def independent_difference(first: Interval, second: Interval) -> Difference:

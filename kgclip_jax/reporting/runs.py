@@ -1,15 +1,17 @@
 """Finished runs as a comparison sees them: settings, results, and what their training took."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.evaluation.outcomes import Outcomes, read_outcomes
 from kgclip_jax.evaluation.result import Result, from_json
+from kgclip_jax.files import read_json
 from kgclip_jax.store.workdir import Workdir
 
 Measure: TypeAlias = tuple[str, str, str, bool]
@@ -61,13 +63,15 @@ class Run:
     def outcomes_of(self, measure: Measure) -> Outcomes | None:
         """Return the decisions that a row of the results is the mean of, or None.
 
-        None may be there, or those of another evaluation; or the row is another mean (of classes).
+        There may be none, or those of an evaluation with other weights or at another time.
         """
         row, found = self.rows[measure], self.outcomes.get(measure)
         if found is None or len(found.values) != row.n:
             return None
-        mean = float(found.values.mean(dtype=float))
-        return found if math.isclose(mean, row.value, abs_tol=1e-6) else None
+        groups = np.zeros_like(found.clusters) if found.groups is None else found.groups
+        _, group = np.unique(groups, return_inverse=True)
+        means = np.bincount(group, weights=found.values) / np.bincount(group)
+        return found if math.isclose(means.mean(), row.value, abs_tol=1e-6) else None
 
     def training_time(self) -> tuple[float, int]:
         """Return the seconds of training as the log tells them, and how many steps that is.
@@ -103,14 +107,14 @@ def read_runs(root: str) -> list[Run]:
     workdir = Workdir(Path(root))
     config = _checked(workdir.read_config(), workdir.config)
     again = f"python launch/evaluate.py --workdir={root}"
+    if not workdir.evaluation.exists():
+        raise DataError(f"{workdir.evaluation} is missing; {again} makes it")
     try:
-        record = json.loads(workdir.evaluation.read_text())
+        record = read_json(workdir.evaluation)
         step, results = record["step"], from_json(record["results"])
         if type(step) is not int:
             raise TypeError(f"step {step!r}")
-    except FileNotFoundError as error:
-        raise DataError(f"{workdir.evaluation} is missing; {again} makes it") from error
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (DataError, KeyError, TypeError) as error:
         raise DataError(
             f"{workdir.evaluation} is damaged ({error}); {again} makes it anew"
         ) from error
@@ -118,7 +122,7 @@ def read_runs(root: str) -> list[Run]:
         raise DataError(f"{root} was evaluated on nothing: it has no held-out set")
     try:
         metrics = [line for line in workdir.read_metrics() if line["step"] <= step]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise DataError(f"{workdir.metrics} is damaged: {error}") from error
     outcomes = read_outcomes(workdir.evaluation.with_suffix(".npz"))
     return [

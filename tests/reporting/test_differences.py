@@ -9,6 +9,7 @@ from scipy import stats
 from kgclip_jax.evaluation.bootstrap import Interval
 from kgclip_jax.evaluation.outcomes import Outcomes
 from kgclip_jax.reporting.differences import (
+    asked_alike,
     independent_difference,
     paired_difference,
     student_mean,
@@ -75,6 +76,17 @@ def test_paired_intervals_have_their_coverage_and_are_narrower_than_unpaired_one
 def test_runs_that_answer_alike_differ_by_nothing():
     first, _ = draw_pair(np.random.default_rng(0))
     assert paired_difference(first, first)[:3] == (0.0, 0.0, 0.0)
+
+
+def test_means_of_groups_are_compared_by_groups():
+    values = np.array([[1, 0, 0, 0], [1, 1, 0, 0]], np.float32)
+    groups = np.array([0, 0, 0, 1])
+    first, second = (Outcomes(v, np.arange(4), groups) for v in values)
+    assert paired_difference(first, second).value == pytest.approx((1 / 3 + 0) / 2)
+    assert asked_alike(first, second)
+    assert not asked_alike(first, second._replace(groups=None))
+    assert not asked_alike(first, second._replace(groups=groups[::-1]))
+    assert not asked_alike(first, second._replace(clusters=np.zeros(4, np.int64)))
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=12))

@@ -30,7 +30,7 @@ def workdir(tmp_path):
         ("config.json", {"data": {"sources": [1]}}, ConfigError, "must be an object of objects"),
         ("config.json", {"data": {"sources": {"a": 1}}}, ConfigError, "an object of objects"),
         ("config.json", {"seed": "one"}, ConfigError, "'seed' must be a whole number, not 'one'"),
-        ("config.json", None, ConfigError, "holds no object, so no config of a run"),
+        ("config.json", None, ConfigError, "expected a JSON object"),
         ("evaluation.json", {"step": "ten"}, DataError, r"damaged \(step 'ten'\)"),
         ("evaluation.json", {"step": None}, DataError, r"damaged \(step None"),
         ("evaluation.json", None, DataError, "damaged"),
