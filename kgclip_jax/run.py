@@ -171,6 +171,9 @@ class Run:
         write_json(self.workdir.config, schema.to_dict(self.experiment))
         self.workdir.forget_metrics_after(start)
         self.console.print(parameter_table(self.setup))
+        for name, stream in self.streams.items():
+            for note in stream.notes:
+                self.console.out(f"{name}: {note}")
         for path in self.setup.unread:
             self.console.out(f"batch: no objective reads {path}, so no tower sees it")
         if start < stop:

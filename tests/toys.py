@@ -52,7 +52,7 @@ class OpenToyStream:
     def __init__(self, name, settings, seed, size):
         self.name, self.rows, self.settings = name, settings.rows, settings
         self.seed, self.size = seed, size
-        self.refusals = {}
+        self.refusals, self.notes = {}, ()
 
     def load(self, step, units):
         return Rows(concat_blocks([self._unit(step, unit) for unit in units]), Counter())

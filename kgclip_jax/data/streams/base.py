@@ -37,12 +37,14 @@ class Stream(Protocol):
         rows: of a step over all hosts, in the block that the stream is about.
         unit: rows that are made together; it divides `rows`.
         refusals: what to say when no objective reads an input that costs much to make, by path.
+        notes: lines about the data, which a run prints at its start.
     """
 
     name: str
     rows: int
     unit: int
     refusals: Mapping[str, str]
+    notes: Sequence[str]
 
     def load(self, step: int, units: Sequence[int]) -> Rows:
         """Make some units of rows of a step; others cost nothing."""

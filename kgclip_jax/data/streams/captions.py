@@ -198,6 +198,18 @@ def joined_order(rows: Sequence[int]) -> Int[np.ndarray, " unit"]:
     return np.concatenate([slot.reshape(groups, -1) for slot in slots], axis=1).ravel()
 
 
+def _notes(texts: TextMaker, slots: TextSlots) -> list[str]:
+    parts = zip(slots.rows, slots.lengths, strict=True)
+    cut = ", ".join(f"{rows} of {length} tokens" for rows, length in parts)
+    notes = [f"texts: of {slots.unit} rows, {cut}"]
+    if texts.vocabulary is not None:
+        notes.append(
+            f"negatives: {len(texts.vocabulary):,} words to put in the place of others, "
+            f"{texts.vocabulary.with_siblings:,} names with siblings"
+        )
+    return notes
+
+
 class CaptionStream:
     """The rows of `CaptionsConfig`; implements `kgclip_jax.data.streams.base.Stream`."""
 
@@ -216,6 +228,7 @@ class CaptionStream:
         self.refusals = {
             "negatives": f"config.streams.{name}.negatives is read by none of the objectives"
         }
+        self.notes = _notes(texts, slots)
         self.texts = texts
         self.slots = slots
         self._mixture = mixture
