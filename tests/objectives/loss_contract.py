@@ -200,9 +200,10 @@ class ChunkedLossContract(LossContract):
         with pytest.raises(ValueError, match="chunk_size must be at least 1, got 0"):
             self.value_and_gradient(self.make_inputs(2), 0)
 
-    def temporary_bytes(self, batch: int, chunk_size: int | None, sharded: bool = False) -> int:
-        """What the compiler sets aside on each device for loss and gradients; nothing is run."""
+    def compiled(self, batch, chunk_size, sharded=False, without=()):
+        """Loss and gradients, compiled for so many pairs of 512 features; nothing is run."""
         small = self.make_inputs(8, features=512)
+        small = {name: value for name, value in small.items() if name not in without}
         if sharded:
             small = shard(small, (8, 1, 1))
         shapes = {
@@ -213,8 +214,11 @@ class ChunkedLossContract(LossContract):
             )
             for name, value in small.items()
         }
-        step = _value_and_gradient.lower(self.loss, *split_floats(shapes), chunk_size)
-        return step.compile().memory_analysis().temp_size_in_bytes
+        return _value_and_gradient.lower(self.loss, *split_floats(shapes), chunk_size).compile()
+
+    def temporary_bytes(self, *args, **kwargs) -> int:
+        """What the compiler sets aside on each device."""
+        return self.compiled(*args, **kwargs).memory_analysis().temp_size_in_bytes
 
     def test_chunks_bound_the_memory(self):
         """At most eight chunks of logits and three copies of the embeddings at a time.
@@ -226,3 +230,11 @@ class ChunkedLossContract(LossContract):
         assert chunked <= 4 * batch * texts * (8 * chunk + 3 * features)
         assert chunked <= self.temporary_bytes(batch, None) / 8
         assert self.temporary_bytes(batch, chunk, sharded=True) <= chunked / 5
+
+    def test_ids_travel_with_all_else_that_is_known_of_a_text(self):
+        """In one collective a chunk, forward and backward."""
+        gathers = [
+            self.compiled(1024, 128, sharded=True, without=names).as_text().count(" all-gather(")
+            for names in ((), ("ids", "negative_ids"))
+        ]
+        assert 0 < gathers[0] <= gathers[1] + 2
