@@ -56,11 +56,6 @@ class Candidates(NamedTuple):
         """False: padding, or a caption without this negative."""
         return self.facts[..., 0] == 1
 
-    @property
-    def owner(self) -> Int32[Array, "c t"]:
-        """Index of the image whose caption a text is; -1 for negatives and padding."""
-        return self.facts[..., 1]
-
 
 def candidates_of(
     text: Float[Array, "b d"],
