@@ -65,11 +65,12 @@ def hardest_negative_hinge(
     def add(sums: _Hardest, chunk: Candidates) -> _Hardest:
         comparison = compare(image, ids, chunk, jnp.ones(()))
         similarities, present = comparison.logits[..., 0], comparison.present[..., 0]
-        others = jnp.where(comparison.own[..., 0], ABSENT, similarities)
+        own = comparison.own[..., 0]
+        others = jnp.where(own, ABSENT, similarities)
         count = jnp.maximum(jnp.sum(present, axis=0), 1)  # padding has no images at all
         mean = jnp.sum(similarities, axis=0, where=present) / count
         rival = jnp.where(mild, mean, jnp.max(others, axis=0))
-        losses = jax.nn.relu(margin + rival - pairs[chunk.owner[:, 0]])
+        losses = jax.nn.relu(margin + rival - jnp.sum(similarities, axis=0, where=own))
         return _Hardest(
             jnp.maximum(sums.rival, jnp.max(others, axis=1)),
             sums.text_loss + jnp.sum(losses, where=chunk.present[:, 0]),

@@ -39,7 +39,7 @@ def require_negatives(rows: Pairs, stream: str) -> None:
 
 
 class Candidates(NamedTuple):
-    """Captions with their negatives: two arrays, so that to pass them on takes two collectives.
+    """Captions with their negatives, in two arrays, so that passing them on takes two collectives.
 
     Attributes:
         features: the embeddings.
@@ -55,16 +55,6 @@ class Candidates(NamedTuple):
     def present(self) -> Bool[Array, "c t"]:
         """False: padding, or a caption without this negative."""
         return self.facts[..., 0] == 1
-
-    @property
-    def owner(self) -> Int32[Array, "c t"]:
-        """Index of the image whose caption a text is; -1 for negatives and padding."""
-        return self.facts[..., 1]
-
-    @property
-    def ids(self) -> Int32[Array, "c t 2"]:
-        """Of the text and of its picture."""
-        return self.facts[..., 2:]
 
 
 def candidates_of(
@@ -82,10 +72,7 @@ def candidates_of(
     Raises:
         ValueError: a mask or ids of negatives are given without negatives.
     """
-    if ids is None:
-        ids = jnp.full((len(text), 2), UNKNOWN, jnp.int32)
-    index = jnp.arange(len(text), dtype=jnp.int32)
-    facts = jnp.stack([jnp.ones_like(index), index, *ids.T], axis=-1)[:, None]
+    facts = _facts(ids, len(text))[:, None]
     if negatives is None:
         if negative_mask is not None or negative_ids is not None:
             raise ValueError("negative_mask or negative_ids is given without negatives")
@@ -132,15 +119,21 @@ def compare(
         logit_scale * candidates.features.astype(jnp.float32),
         precision=jax.lax.Precision.HIGHEST,
     )
-    own = candidates.owner == jnp.arange(len(image))[:, None, None]
-    equal = jnp.zeros_like(own)
-    if ids is not None:
-        for mine, other in zip(ids.T, jnp.moveaxis(candidates.ids, -1, 0), strict=True):
-            mine = mine[:, None, None]
-            equal |= (mine == other) & (mine != UNKNOWN)
-    equal &= candidates.present & ~own
-    present = candidates.present & ~equal
+    # The facts are compared before they are told apart, so that devices gather them in one piece.
+    mine = _facts(ids, len(image))[:, None, None]
+    same = (candidates.facts == mine) & (mine != UNKNOWN)
+    there, own, same_text, same_picture = (same[..., fact] for fact in range(4))
+    equal = (same_text | same_picture) & there & ~own
+    present = there & ~equal
     return Comparison(jnp.where(present, logits, ABSENT), own, present, jnp.sum(equal, axis=(1, 2)))
+
+
+def _facts(ids: Int32[Array, "b 2"] | None, batch: int) -> Int32[Array, "b 4"]:
+    """The facts of each image's own caption."""
+    if ids is None:
+        ids = jnp.full((batch, 2), UNKNOWN, jnp.int32)
+    index = jnp.arange(batch, dtype=jnp.int32)
+    return jnp.stack([jnp.ones_like(index), index, *ids.T], axis=-1)
 
 
 def equal_pairs(equal: Int[Array, " b"], candidates: Candidates) -> dict[str, Float[Array, ""]]:

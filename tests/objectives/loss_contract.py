@@ -2,6 +2,7 @@
 the loss is, what it takes, and, in plain NumPy and float64, what it should be.
 """
 
+import re
 from functools import partial
 
 import jax
@@ -200,8 +201,8 @@ class ChunkedLossContract(LossContract):
         with pytest.raises(ValueError, match="chunk_size must be at least 1, got 0"):
             self.value_and_gradient(self.make_inputs(2), 0)
 
-    def temporary_bytes(self, batch: int, chunk_size: int | None, sharded: bool = False) -> int:
-        """What the compiler sets aside on each device for loss and gradients; nothing is run."""
+    def compiled(self, batch, chunk_size, sharded=False):
+        """Loss and gradients, compiled for so many pairs of 512 features; nothing is run."""
         small = self.make_inputs(8, features=512)
         if sharded:
             small = shard(small, (8, 1, 1))
@@ -213,8 +214,11 @@ class ChunkedLossContract(LossContract):
             )
             for name, value in small.items()
         }
-        step = _value_and_gradient.lower(self.loss, *split_floats(shapes), chunk_size)
-        return step.compile().memory_analysis().temp_size_in_bytes
+        return _value_and_gradient.lower(self.loss, *split_floats(shapes), chunk_size).compile()
+
+    def temporary_bytes(self, *args, **kwargs) -> int:
+        """What the compiler sets aside on each device."""
+        return self.compiled(*args, **kwargs).memory_analysis().temp_size_in_bytes
 
     def test_chunks_bound_the_memory(self):
         """At most eight chunks of logits and three copies of the embeddings at a time.
@@ -226,3 +230,10 @@ class ChunkedLossContract(LossContract):
         assert chunked <= 4 * batch * texts * (8 * chunk + 3 * features)
         assert chunked <= self.temporary_bytes(batch, None) / 8
         assert self.temporary_bytes(batch, chunk, sharded=True) <= chunked / 5
+
+    def test_facts_of_texts_are_gathered_in_one_piece(self):
+        """Each chunk: forward, and again backward."""
+        program = self.compiled(1024, 128, sharded=True).as_text()
+        gathered = re.findall(r"= (\w+)\[\S+ all-gather\(", program)
+        assert {*gathered} == {"f32", "s32"}
+        assert gathered.count("s32") == 2
