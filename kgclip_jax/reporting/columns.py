@@ -19,9 +19,9 @@ SAME_QUESTIONS = (
     "*.crop_scale",
     "*.graphs",
     "*.scene_graphs",
-    "data.sources.*.split",  # that of a set in `evaluation` is what is asked about
-    "data.sources.*.shards",
-    "data.sources.*.world.scenes",
+    "streams.*.sources.*.split",  # that of a set in `evaluation` is what is asked about
+    "streams.*.sources.*.shards",
+    "streams.*.sources.*.world.scenes",
     "evaluation.*.bad_share",
 )
 """Settings of sources and held-out sets that do not decide what is asked; all others do."""
@@ -138,11 +138,12 @@ def _other_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[
 def _held_out(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of held-out sets, and of the sources that have some."""
     sources = {
-        name: source
-        for name, source in config["data"].get("sources", {}).items()
+        f"{stream}.sources.{name}": source
+        for stream, settings in config["streams"].items()
+        for name, source in settings.get("sources", {}).items()
         if any(value for key, value in source.items() if key.startswith("evaluation_"))
     }
-    return {"data": {"sources": sources}, "evaluation": config.get("evaluation", {})}
+    return {"streams": sources, "evaluation": config.get("evaluation", {})}
 
 
 def _other_rows(old: Run, new: Run) -> Iterator[str]:

@@ -70,13 +70,14 @@ class Card:
     @property
     def sources(self) -> Mapping[str, Mapping[str, Any]]:
         """Settings of the sources of training pairs, by name."""
-        return self.config.get("data", {}).get("sources", {})
+        streams = self.config.get("streams", {}).values()
+        return {k: v for stream in streams for k, v in stream.get("sources", {}).items()}
 
     @property
     def parser(self) -> str | None:
         """The pipeline that parsed captions of training; None where all graphs were exact."""
         parsed = any(source["kind"] != "emoji" for source in self.sources.values())
-        return self.config["data"].get("parser", MODEL) if parsed else None
+        return self.config.get("data", {}).get("parser", MODEL) if parsed else None
 
     @property
     def starting_models(self) -> Sequence[str]:
@@ -196,7 +197,7 @@ def _source_line(name: str, source: Mapping[str, Any], card: Card) -> str:
     """Which data set, as far as the config tells; where it lay is nobody's business."""
     told = public({k: source.get(k) for k in ("folder", "file", "dataset", "split", "shards")})
     if told["folder"] == ".":
-        told["folder"] = public(card.config["data"].get("path", "."))
+        told["folder"] = public(card.config.get("data", {}).get("path", "."))
     facts = [f"{key} `{value}`" for key, value in told.items() if value not in (None, "", ".")]
     credit = f"; {_CREDITS[source['kind']]}" if source["kind"] in _CREDITS else ""
     return f"- {name} ({', '.join([source['kind'], *facts])}){credit}"

@@ -46,9 +46,15 @@ class Run:
         return int(self.config["seed"])
 
     @property
+    def rows_of_a_step(self) -> int:
+        """Rows of all streams in a step: image-text pairs, where there are but captions."""
+        rows = [stream["rows"] for stream in self.config["streams"].values()]
+        return sum(sum(r.values()) if isinstance(r, Mapping) else r for r in rows)
+
+    @property
     def pairs(self) -> int:
-        """Image-text pairs seen up to `step`."""
-        return self.step * int(self.config["batch_size"])
+        """Rows seen up to `step`."""
+        return self.step * self.rows_of_a_step
 
     @property
     def folder(self) -> Path:
@@ -86,7 +92,7 @@ class Run:
         for step in sorted(lines):
             speed = lines[step]
             if speed is not None and math.isfinite(speed) and speed > 0:
-                seconds += (step - before) * int(self.config["batch_size"]) / speed
+                seconds += (step - before) * self.rows_of_a_step / speed
                 steps += step - before
             before = step
         return seconds, steps
@@ -136,13 +142,17 @@ def _checked(config: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
     """Return a config if it has what is read of it here, in the right form."""
     for key, kind, words in (
         ("seed", int, "a whole number"),
-        ("batch_size", int, "a whole number"),
-        ("data", Mapping, "an object"),
-        ("objectives", Mapping, "an object"),
+        ("streams", dict, "an object"),
+        ("objectives", dict, "an object"),
     ):
         if not isinstance(config.get(key), kind):
             raise ConfigError(f"{file}: {key!r} must be {words}, not {config.get(key)!r}")
-    sources = config["data"].get("sources", {})
-    if not isinstance(sources, Mapping) or any(type(s) is not dict for s in sources.values()):
-        raise ConfigError(f"{file}: 'data.sources' must be an object of objects, not {sources!r}")
+    for name, stream in config["streams"].items():
+        sources = stream.get("sources", {}) if isinstance(stream, dict) else None
+        if not isinstance(sources, dict) or any(type(s) is not dict for s in sources.values()):
+            raise ConfigError(f"{file}: streams.{name}.sources must be an object of objects")
+        blocks = stream.get("rows")
+        counts = [*blocks.values()] if isinstance(blocks, dict) else [blocks]
+        if any(type(count) is not int for count in counts):
+            raise ConfigError(f"{file}: streams.{name}.rows must be whole numbers, not {blocks!r}")
     return config

@@ -32,7 +32,7 @@ from tests.convert.small_models import SIDE, make_params, siglip, word_tokenizer
 READER = Path(__file__).with_name("torch_reader.py")
 QUICKSTART = preset("quickstart")
 SMALL = replace(QUICKSTART, text=replace(QUICKSTART.text, vocabulary=50, eos_id=1))
-CARD = Card("mine", 7, {"data": {"sources": {"emoji": {"kind": "emoji"}}}})
+CARD = Card("mine", 7, {"streams": {"captions": {"sources": {"emoji": {"kind": "emoji"}}}}})
 TEXTS = ["a dog", "two cats to the left of an enormous red house", "", "x " * 90, "ein Löwe 🦁"]
 
 

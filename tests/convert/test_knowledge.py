@@ -36,7 +36,7 @@ from tests.convert.small_models import make_params, piece_tokenizer, siglip, wor
 from tests.convert.twins import open_clip_siglip
 
 READER = Path(__file__).with_name("torch_knowledge_reader.py")
-CARD = Card("mine", 7, {"data": {"sources": {}}})
+CARD = Card("mine", 7, {})
 QUICKSTART = preset("quickstart")
 BLOCKS = spec.Transformer(128, 2, 4, 96, activation="gelu_erf", norm_eps=1e-5)
 
@@ -216,9 +216,10 @@ def test_the_example_of_open_clip_s_siglip_finds_its_table():
 )
 def test_where_the_graphs_of_training_came_from_is_told(tmp_path, kinds, parser, graphs, told):
     sources = {kind: {"kind": kind} for kind in kinds}
-    data = {"sources": sources, "parser": parser or "en_unused"}
+    streams = {"captions": {"sources": sources}}
+    config = {"data": {"parser": parser or "en_unused"}, "streams": streams}
     shape = with_knowledge(QUICKSTART)
-    folder, card = tmp_path / "mine", replace(CARD, config={"data": data})
+    folder, card = tmp_path / "mine", replace(CARD, config=config)
     write(folder, shape, card=card)
     assert json.loads((folder / FILE).read_text())["graphs"] == graphs
     assert open_pretrained(folder).parser == parser

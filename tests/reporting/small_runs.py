@@ -20,8 +20,7 @@ def make_run(root, *, seed=0, value=0.6, rows=None, form="softmax", settings=Non
     """A run whose first row has a value; `form` tells methods apart, `settings` join its config."""
     config = {
         "seed": seed,
-        "batch_size": 10,
-        "data": {"sources": {"emoji": SOURCE}},
+        "streams": {"captions": {"rows": 10, "sources": {"emoji": SOURCE}}},
         "objectives": {"contrastive": {"form": form}},
         "evaluation": {},
     }
@@ -34,5 +33,5 @@ def make_run(root, *, seed=0, value=0.6, rows=None, form="softmax", settings=Non
 
 def with_source(**changes):
     """A run of another method, with changed settings of its source."""
-    data = {"sources": {"emoji": SOURCE | changes}}
-    return make_run("b", form="sigmoid", settings={"data": data})
+    streams = {"captions": {"rows": 10, "sources": {"emoji": SOURCE | changes}}}
+    return make_run("b", form="sigmoid", settings={"streams": streams})

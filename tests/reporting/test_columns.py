@@ -93,9 +93,9 @@ def test_runs_that_make_no_columns_are_refused(runs, message):
         ),
         (
             with_source(world={"concepts": 64, "scenes": 100}),
-            r"\n  config\.data\.sources\.emoji\.world\.concepts: 32 -> 64$",
+            r"\n  config\.streams\.captions\.sources\.emoji\.world\.concepts: 32 -> 64$",
         ),
-        (with_source(folder="other"), r"\n  config\.data\.sources\.emoji\.folder: "),
+        (with_source(folder="other"), r"\n  config\.streams\.captions\.sources\.emoji\.folder: "),
         (
             make_run("b", settings={"evaluation": {"order": {"source": {"split": "test"}}}}),
             r"\n  config\.evaluation\.order: '\(absent\)' -> ",
@@ -122,8 +122,9 @@ def test_other_training_data_ask_the_same(change):
 
 def test_another_place_and_more_sources_to_train_on_ask_the_same():
     plain = {"kind": "photographs", "evaluation_split": None}
-    data = {"sources": {"emoji": SOURCE, "more": plain}, "path": "/elsewhere"}
-    check_same_sets([make_run("a"), make_run("b", settings={"data": data})])
+    streams = {"captions": {"rows": 10, "sources": {"emoji": SOURCE, "more": plain}}}
+    settings = {"streams": streams, "data": {"path": "/elsewhere"}}
+    check_same_sets([make_run("a"), make_run("b", settings=settings)])
 
 
 def test_training_settings_of_a_held_out_set_ask_the_same_and_its_split_does_not():

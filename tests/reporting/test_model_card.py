@@ -22,15 +22,18 @@ CARD = Card(
     name="löwe 🦁",
     step=1200,
     config={
-        "data": {
-            "sources": {
-                "a": {"kind": "emoji"},
-                "b": {"kind": "photographs", "folder": ".", "split": "train"},
-                "c": {"kind": "webdataset", "folder": "../cc3m/", "shards": "{00..09}.tar"},
-                "d": {"kind": "karpathy", "folder": "/data/coco", "file": "/me/dataset_coco.json"},
-                "e": {"kind": "photographs", "folder": "all", "split": None},
+        "data": {"path": "/home/me/x"},
+        "streams": {
+            "first": {
+                "sources": {
+                    "a": {"kind": "emoji"},
+                    "b": {"kind": "photographs", "folder": ".", "split": "train"},
+                    "c": {"kind": "webdataset", "folder": "../cc3m/", "shards": "{00..09}.tar"},
+                    "d": {"kind": "karpathy", "folder": "/data/x/coco", "file": "/me/coco.json"},
+                }
             },
-            "path": "/home/me/x",
+            "second": {"sources": {"e": {"kind": "photographs", "folder": "all", "split": None}}},
+            "third": {},
         },
         "total_steps": 1200,
         "init_from": "/scratch/me/base",
@@ -80,7 +83,7 @@ def test_machines_read_the_results_that_the_hub_has_a_place_for():
 def test_machines_are_told_nothing_that_is_not_known():
     bare = front(Card("---", 0, {})).to_dict()
     assert set(bare) == {"license", "tags", "pipeline_tag", "library_name"}
-    graphs = {"data": {"sources": {"vg": {"kind": "visual_genome"}}}}
+    graphs = {"streams": {"captions": {"sources": {"vg": {"kind": "visual_genome"}}}}}
     assert front(Card("vg", 0, graphs)).datasets == ["ranjaykrishna/visual_genome"]
 
 
@@ -160,7 +163,7 @@ def test_recipe_and_sources_are_told_without_the_machine_s_folders():
     assert data[1:5] == [
         "- b (photographs, folder `x`, split `train`)",
         "- c (webdataset, folder `cc3m`, shards `{00..09}.tar`)",
-        "- d (karpathy, folder `coco`, file `dataset_coco.json`)",
+        "- d (karpathy, folder `coco`, file `coco.json`)",
         "- e (photographs, folder `all`)",
     ]
     assert data[-1] == "What `base` was trained on before is not known here."

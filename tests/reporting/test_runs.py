@@ -11,7 +11,7 @@ from kgclip_jax.reporting.runs import read_runs
 from tests.reporting.small_runs import RECALL, SEEING, make_run
 
 GOOD = {
-    "config.json": {"seed": 0, "batch_size": 8, "data": {"sources": {}}, "objectives": {}},
+    "config.json": {"seed": 0, "streams": {"a": {"rows": {"x": 6, "y": 2}}}, "objectives": {}},
     "evaluation.json": {"step": 10, "results": to_json([SEEING])},
 }
 
@@ -26,9 +26,11 @@ def workdir(tmp_path):
 @pytest.mark.parametrize(
     ("file", "change", "error", "message"),
     [
-        ("config.json", {"data": []}, ConfigError, r"'data' must be an object, not \[\]"),
-        ("config.json", {"data": {"sources": [1]}}, ConfigError, "must be an object of objects"),
-        ("config.json", {"data": {"sources": {"a": 1}}}, ConfigError, "an object of objects"),
+        ("config.json", {"streams": []}, ConfigError, r"'streams' must be an object, not \[\]"),
+        ("config.json", {"streams": {"a": 1}}, ConfigError, r"streams\.a\.sources must be"),
+        ("config.json", {"streams": {"a": {"sources": [1]}}}, ConfigError, "object of objects"),
+        ("config.json", {"streams": {"a": {"sources": {"b": 1}}}}, ConfigError, "of objects"),
+        ("config.json", {"streams": {"a": {}}}, ConfigError, r"a\.rows must be whole .* None"),
         ("config.json", {"seed": "one"}, ConfigError, "'seed' must be a whole number, not 'one'"),
         ("config.json", None, ConfigError, "expected a JSON object"),
         ("evaluation.json", {"step": "ten"}, DataError, r"damaged \(step 'ten'\)"),
