@@ -48,7 +48,10 @@ class PictureSet:
 class EvaluationConfig(Protocol):
     """A frozen dataclass that is a held-out set's entry in a config."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """Its name in `EVALUATIONS`."""
+        ...
 
     def open(self, name: str, root: Path, transform: EvaluationTransform) -> EvaluationSet:
         """Read what is asked; no picture is read yet.

@@ -221,15 +221,17 @@ SOURCES = Registry(
 
 @runtime_checkable
 class SourceConfig(Protocol):
-    """A frozen dataclass that is a source's entry in a config.
+    """A frozen dataclass that is a source's entry in a config."""
 
-    Attributes:
-        kind: its name in `SOURCES`.
-        weight: share of the training pairs, relative to the other sources.
-    """
+    @property
+    def kind(self) -> str:
+        """Its name in `SOURCES`."""
+        ...
 
-    kind: str
-    weight: float
+    @property
+    def weight(self) -> float:
+        """Share of the training pairs, relative to the other sources."""
+        ...
 
     @property
     def knows_graphs(self) -> bool:

@@ -22,7 +22,10 @@ HEADS = Registry("head", {})
 class Head(Protocol):
     """A frozen dataclass that is its own entry in a config."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """Its name in `HEADS`."""
+        ...
 
     def build(self, model: spec.DualEncoder, *, rngs: nnx.Rngs) -> nnx.Module:
         """Make the module beside a model of this shape. It holds parameters and nothing else."""

@@ -12,7 +12,10 @@ TEACHERS = Registry("teacher", {"dual_encoder": "kgclip_jax.frozen_teachers:Dual
 class TeacherConfig(Protocol):
     """A frozen dataclass that is a teacher's entry in a config."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """Its name in `TEACHERS`."""
+        ...
 
     def open(self) -> Any:
         """Find the trained model, a `Trained`. Raises UserError when there is none."""

@@ -52,17 +52,17 @@ class Losses(NamedTuple):
 
 @runtime_checkable
 class Objective(Protocol):
-    """A frozen dataclass that is its own entry in a config.
+    """A frozen dataclass that is its own entry in a config."""
 
-    Attributes:
-        kind: its name in `OBJECTIVES`.
-        weight: factor of the loss in the total.
-        stream: name of the stream that it reads.
-        heads: names of the heads that it uses, of `config.heads`.
-    """
+    @property
+    def kind(self) -> str:
+        """Its name in `OBJECTIVES`."""
+        ...
 
-    kind: str
-    weight: float
+    @property
+    def weight(self) -> float:
+        """Factor of the loss in the total."""
+        ...
 
     @property
     def stream(self) -> str:

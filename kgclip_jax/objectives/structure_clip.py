@@ -47,7 +47,11 @@ class StructureClip:
         check(self.negative_weight >= 0, "negative_weight must not be negative")
 
     def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
-        """Any model will do, and it needs no company."""
+        """Refuse a model with a bias, which its softmax would ignore."""
+        check(
+            model.logit_bias is None,
+            "its softmax does not use model.logit_bias; set it to None",
+        )
 
     def embed(
         self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context

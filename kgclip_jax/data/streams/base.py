@@ -71,7 +71,10 @@ class Stream(Protocol):
 class StreamConfig(Protocol):
     """A frozen dataclass that is a stream's entry in a config."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """Its name in `STREAMS`."""
+        ...
 
     def check(self, *, reads_graphs: bool) -> None:
         """Raise ValueError where a model that does (not) read scene graphs cannot be trained."""
