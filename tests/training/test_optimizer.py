@@ -9,39 +9,40 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.training.optimizer import (
     learning_rate_schedule,
     make_optimizer,
+    param_groups,
     stop_frozen,
-    treatments,
 )
 from kgclip_jax.training.optimizer_config import Group, Optimizer, Schedule, TowerTuning, Tuning
 
-PARAMS = {
+MODEL = {
     "text": {"embedding": jnp.full((3, 2), 0.5), "blocks": {"norm": {"scale": jnp.ones((2, 4))}}},
     "vision": {"blocks": {"kernel": jnp.full((2, 3, 4), -1.0), "bias": jnp.ones((2, 4))}},
     "logit_scale": jnp.array(2.0),
 }
+PARAMS = {"model": MODEL}
 EVERYTHING = Tuning()
 GRADIENTS = jax.tree.map(
     lambda leaf: 0.1 * jnp.arange(1.0, leaf.size + 1).reshape(leaf.shape), PARAMS
 )
 
 
-def gradients_of(plan, params):
+def gradients_of(groups, params):
     """GRADIENTS, as far as they pass through what is not frozen."""
 
     def loss(params):
-        products = jax.tree.map(jnp.multiply, stop_frozen(plan, params), GRADIENTS)
+        products = jax.tree.map(jnp.multiply, stop_frozen(groups, params), GRADIENTS)
         return sum(product.sum() for product in jax.tree.leaves(products))
 
     return jax.grad(loss)(params)
 
 
 def take_steps(settings, count, params=PARAMS, tuning=EVERYTHING):
-    plan = treatments(settings, tuning, params)
+    groups = param_groups(settings, tuning, params)
     rate = learning_rate_schedule(settings.schedule, settings.learning_rate, 10)
-    optimizer = make_optimizer(settings, plan, rate)
+    optimizer = make_optimizer(settings, groups, rate)
     state = optimizer.init(params)
     for _ in range(count):
-        updates, state = optimizer.update(gradients_of(plan, params), state, params)
+        updates, state = optimizer.update(gradients_of(groups, params), state, params)
         params = jax.tree.map(jnp.add, params, updates)
     return params, state
 
@@ -76,14 +77,15 @@ def test_three_steps_are_those_of_adamw_with_decay_by_name():
 
 def test_groups_scale_freeze_and_decay_by_path_and_the_first_match_decides():
     groups = (
-        Group("^text/", frozen=True),
+        Group("^model/text/", frozen=True),
         Group("kernel$", learning_rate=0.5, weight_decay=0.0),
         Group(".*", learning_rate=2.0),
     )
     settings = Optimizer(1e-2, schedule=Schedule("constant"), clip_norm=None, groups=groups)
     params, state = take_steps(settings, 1)
-    np.testing.assert_array_equal(params["text"]["embedding"], PARAMS["text"]["embedding"])
-    blocks = params["vision"]["blocks"]
+    model = params["model"]
+    np.testing.assert_array_equal(model["text"]["embedding"], MODEL["text"]["embedding"])
+    blocks = model["vision"]["blocks"]
     np.testing.assert_allclose(blocks["kernel"], -1 - 0.5e-2, rtol=1e-5)
     np.testing.assert_allclose(blocks["bias"], 1 - 2e-2, rtol=1e-5)
     moments = [leaf.shape for leaf in jax.tree.leaves(state) if leaf.ndim]
@@ -91,39 +93,40 @@ def test_groups_scale_freeze_and_decay_by_path_and_the_first_match_decides():
 
 
 def test_frozen_parameters_have_no_gradient():
-    plan = treatments(Optimizer(1.0, groups=(Group("^text/", frozen=True),)), EVERYTHING, PARAMS)
-    gradients = gradients_of(plan, PARAMS)
+    settings = Optimizer(1.0, groups=(Group("^model/text/", frozen=True),))
+    gradients = gradients_of(param_groups(settings, EVERYTHING, PARAMS), PARAMS)["model"]
     assert not np.any(gradients["text"]["embedding"])
     np.testing.assert_array_equal(
-        gradients["vision"]["blocks"]["kernel"], GRADIENTS["vision"]["blocks"]["kernel"]
+        gradients["vision"]["blocks"]["kernel"], GRADIENTS["model"]["vision"]["blocks"]["kernel"]
     )
 
 
 def test_frozen_blocks_of_a_stack_stay_and_are_no_part_of_the_clipped_norm():
     settings = Optimizer(1e-2, schedule=Schedule("constant"), weight_decay=0.3)
     tuning = Tuning(TowerTuning("last", blocks=1), TowerTuning("frozen"))
-    after = jax.device_get(take_steps(settings, 3, tuning=tuning)[0])
-    kernel, bias = (GRADIENTS["vision"]["blocks"][name][1] for name in ("kernel", "bias"))
-    parts = [np.float64(leaf) for leaf in (kernel, bias, GRADIENTS["logit_scale"])]
+    after = jax.device_get(take_steps(settings, 3, tuning=tuning)[0])["model"]
+    gradients = GRADIENTS["model"]
+    kernel, bias = (gradients["vision"]["blocks"][name][1] for name in ("kernel", "bias"))
+    parts = [np.float64(leaf) for leaf in (kernel, bias, gradients["logit_scale"])]
     scale = 1 / np.sqrt(sum((part**2).sum() for part in parts))
     for name, gradient, decay in [("kernel", kernel, 0.3), ("bias", bias, 0.0)]:
-        start, moved = PARAMS["vision"]["blocks"][name], after["vision"]["blocks"][name]
+        start, moved = MODEL["vision"]["blocks"][name], after["vision"]["blocks"][name]
         assert start[0].tobytes() == moved[0].tobytes()
         expected = numpy_adamw(start[1], gradient, 3, 1e-2, decay, settings, scale)
         np.testing.assert_allclose(moved[1], expected, rtol=2e-5)
-    np.testing.assert_array_equal(after["text"]["embedding"], PARAMS["text"]["embedding"])
+    np.testing.assert_array_equal(after["text"]["embedding"], MODEL["text"]["embedding"])
 
 
 def test_the_backward_pass_of_unrolled_frozen_blocks_is_not_computed():
-    params = PARAMS | {"vision": {"blocks": {"kernel": jnp.ones((4, 16, 16))}}}
+    params = {"model": MODEL | {"vision": {"blocks": {"kernel": jnp.ones((4, 16, 16))}}}}
     rows = jnp.ones((64, 16))
 
     def products(tuning):
         """Matrix products of forward and backward pass, by count."""
-        plan = treatments(Optimizer(1.0), tuning, params)
+        groups = param_groups(Optimizer(1.0), tuning, params)
 
         def loss(params):
-            kernels = stop_frozen(plan, params)["vision"]["blocks"]["kernel"]
+            kernels = stop_frozen(groups, params)["model"]["vision"]["blocks"]["kernel"]
             return jax.lax.scan(lambda x, k: (jnp.tanh(x @ k), None), rows, kernels, unroll=4)[0]
 
         step = jax.jit(jax.grad(lambda params: loss(params).sum())).lower(params).compile()
@@ -140,7 +143,8 @@ def test_each_block_of_a_stack_has_its_own_learning_rate():
     for name, decay in [("kernel", 0.1), ("bias", 0.0)]:
         for block, factor in enumerate([0.25, 0.5]):
             start, gradient, moved = (
-                tree["vision"]["blocks"][name][block] for tree in (PARAMS, GRADIENTS, params)
+                tree["model"]["vision"]["blocks"][name][block]
+                for tree in (PARAMS, GRADIENTS, params)
             )
             expected = numpy_adamw(start, gradient, 3, factor * 1e-2, decay, settings, 1)
             np.testing.assert_allclose(moved, expected, rtol=2e-5)
@@ -159,22 +163,24 @@ def test_each_block_of_a_stack_has_its_own_learning_rate():
 )
 def test_groups_scale_what_the_tuning_trains_or_overrule_it(group, expected):
     tuning = Tuning(TowerTuning("last", blocks=1, layer_decay=0.5))
-    plan = treatments(Optimizer(1.0, groups=(group,)), tuning, PARAMS)
-    assert plan["vision/blocks/kernel"].learning_rate == pytest.approx(expected)
-    assert plan["vision/blocks/kernel"].frozen == (expected == 0.0)
+    groups = param_groups(Optimizer(1.0, groups=(group,)), tuning, PARAMS)
+    assert groups["model/vision/blocks/kernel"].learning_rate == pytest.approx(expected)
+    assert groups["model/vision/blocks/kernel"].frozen == (expected == 0.0)
 
 
 def test_lora_factors_are_decayed_like_kernels():
-    factors = {"lora": {"vision": {"blocks": {"a": jnp.ones((2, 4, 1)), "b": jnp.ones((2, 1, 4))}}}}
-    plan = treatments(Optimizer(1.0, weight_decay=0.3), EVERYTHING, PARAMS | factors)
-    assert plan["lora/vision/blocks/b"] == plan["lora/vision/blocks/a"] == (1.0, 0.3)
+    factors = {"vision": {"blocks": {"a": jnp.ones((2, 4, 1)), "b": jnp.ones((2, 1, 4))}}}
+    params = PARAMS | {"adapters": factors}
+    groups = param_groups(Optimizer(1.0, weight_decay=0.3), EVERYTHING, params)
+    paths = ("adapters/vision/blocks/a", "adapters/vision/blocks/b")
+    assert [groups[path] for path in paths] == [(1.0, 0.3)] * 2
 
 
 @pytest.mark.parametrize(("pattern", "message"), [("visoin", "matches no"), ("(", "unterminated")])
 def test_a_group_that_means_nothing_is_refused(pattern, message):
     settings = Optimizer(1.0, groups=(Group(pattern),))
     with pytest.raises(ConfigError, match=message):
-        treatments(settings, EVERYTHING, PARAMS)
+        param_groups(settings, EVERYTHING, PARAMS)
 
 
 def test_schedules_rise_and_fall_as_described():

@@ -1,4 +1,4 @@
-"""A pretrained model trained further: adopted, tuned in parts, and merged, on any devices."""
+"""A pretrained model trained further: taken over, tuned in parts, and merged, on any devices."""
 
 from dataclasses import replace
 
@@ -7,17 +7,14 @@ import numpy as np
 import pytest
 
 from kgclip_jax import config
-from kgclip_jax.data.emoji.world import EmojiWorld
-from kgclip_jax.data.sources import EmojiSource
-from kgclip_jax.data.stored_pictures import Data
+from kgclip_jax.data.streams.captions import CaptionsConfig
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.training.optimizer_config import Optimizer, Schedule, TowerTuning, Tuning
-from kgclip_jax.training.setup import set_up
 from kgclip_jax.training.summary import parameter_rows, parameter_table
-from kgclip_jax.types import Batch
+from tests.training.made_up_streams import MadeUpStream, Trainer, made_up_pairs
 
 TUNING = Tuning(
     vision=TowerTuning("lora", rank=2, alpha=4.0, targets=("attention/qkv", "mlp/down")),
@@ -25,26 +22,23 @@ TUNING = Tuning(
 )
 EXPERIMENT = config.Experiment(
     model=preset("tiny"),
-    data=Data({"emoji": EmojiSource("emoji", EmojiWorld())}),
-    objectives=config.Objectives(Contrastive("softmax")),
     optimizer=Optimizer(1e-2, schedule=Schedule("constant"), ema_decay=0.9),
-    tuning=TUNING,
     total_steps=10,
-    batch_size=8,
+    objectives={"contrastive": Contrastive()},
+    streams={"captions": CaptionsConfig(sources={}, rows=8)},
+    tuning=TUNING,
 )
 STEPS = 3
+STREAM = MadeUpStream(made_up_pairs, units=1)
 
 
-def make_batch(step):
-    rng = np.random.default_rng(step)
-    tokens = rng.integers(1, 49406, (8, 8)).astype(np.int32)
-    tokens[:, -1] = 49407
-    return Batch(rng.integers(0, 256, (8, 16, 16, 3), dtype=np.uint8), tokens)
+def trainer(settings=EXPERIMENT, devices=None):
+    return Trainer(settings, [STREAM], devices)
 
 
 def make_pretrained():
     """Parameters as a converter gives them: NumPy arrays, here with zeros of both signs."""
-    setup = set_up(replace(EXPERIMENT, tuning=Tuning()), jax.devices()[:1])
+    setup = trainer(replace(EXPERIMENT, tuning=Tuning()), jax.devices()[:1]).setup
     rng = np.random.default_rng(7)
 
     def disturb(leaf):
@@ -52,7 +46,7 @@ def make_pretrained():
         disturbed.flat[:2] = [0.0, -0.0][: leaf.ndim * 2]
         return disturbed.astype(np.float32)
 
-    return jax.tree.map(disturb, setup.initialise().params)
+    return jax.tree.map(disturb, setup.initialise().params["model"])
 
 
 @pytest.fixture(scope="module")
@@ -60,33 +54,24 @@ def pretrained():
     return make_pretrained()
 
 
-def train(setup, pretrained):
-    state = setup.adopt(pretrained)
-    history = []
-    for step in range(STEPS):
-        state, metrics = setup.step(state, setup.place(make_batch(step)))
-        history.append(jax.device_get(metrics))
-    return state, history
-
-
 @pytest.fixture(scope="module")
 def one_device(pretrained):
-    setup = set_up(EXPERIMENT, jax.devices()[:1])
-    return setup, *train(setup, pretrained)
+    one = trainer(EXPERIMENT, jax.devices()[:1])
+    return one.setup, *one.train(STEPS, one.setup.start_from(pretrained))
 
 
-def test_a_run_starts_from_the_parameters_that_it_adopts(one_device, pretrained):
+def test_a_run_starts_from_the_parameters_that_it_is_given(one_device, pretrained):
     setup, _, history = one_device
-    state = setup.adopt(pretrained)
+    state = setup.start_from(pretrained)
     assert int(state.step) == 0
-    for path, leaf in leaves_by_path(setup.merge(state.params)).items():
+    for path, leaf in leaves_by_path(setup.model_params(state.params)).items():
         np.testing.assert_array_equal(leaf, leaves_by_path(pretrained)[path], strict=True)
-    embeddings = jax.jit(setup.model.embed)(pretrained, make_batch(0))
-    expected = EXPERIMENT.objectives.contrastive(embeddings).loss
-    assert history[0]["loss"] == pytest.approx(float(expected), rel=1e-6)
+    plain = trainer(replace(EXPERIMENT, tuning=Tuning()), jax.devices()[:1])
+    _, (first,) = plain.train(1, plain.setup.start_from(pretrained))
+    assert history[0]["loss"] == pytest.approx(float(first["loss"]), rel=1e-6)
 
 
-def test_steps_do_not_reuse_the_memory_of_adopted_arrays(one_device, pretrained):
+def test_steps_do_not_reuse_the_memory_of_given_arrays(one_device, pretrained):
     assert one_device[2]  # the steps have been taken
     for kept, fresh in zip(*map(jax.tree.leaves, (pretrained, make_pretrained())), strict=True):
         np.testing.assert_array_equal(kept, fresh)
@@ -97,16 +82,17 @@ def test_what_is_frozen_keeps_every_bit_and_the_rest_moves(one_device, pretraine
     before = leaves_by_path(pretrained)
     for tree in (state.params, state.average):
         for path, leaf in leaves_by_path(jax.device_get(tree)).items():
-            if path.startswith("lora/"):
+            namespace, _, name = path.partition("/")
+            if namespace == "adapters":
                 assert np.any(leaf), path
-            elif path.startswith("text/blocks/"):
-                assert leaf[:-1].tobytes() == before[path][:-1].tobytes(), path
-                assert np.all(np.any(leaf[-1] != before[path][-1])), path
-            elif path.startswith("vision/") or path in ("text/embedding", "text/positions"):
-                assert leaf.tobytes() == before[path].tobytes(), path
+            elif name.startswith("text/blocks/"):
+                assert leaf[:-1].tobytes() == before[name][:-1].tobytes(), path
+                assert np.all(np.any(leaf[-1] != before[name][-1])), path
+            elif name.startswith("vision/") or name in ("text/embedding", "text/positions"):
+                assert leaf.tobytes() == before[name].tobytes(), path
             else:
-                assert np.any(leaf != before[path]), path
-    merged = leaves_by_path(setup.merge(state.params))
+                assert np.any(leaf != before[name]), path
+    merged = leaves_by_path(setup.model_params(state.params))
     changed = {path for path in merged if np.any(merged[path] != before[path])}
     assert {path for path in changed if path.startswith("vision")} == {
         "vision/blocks/attention/qkv/kernel",
@@ -116,31 +102,32 @@ def test_what_is_frozen_keeps_every_bit_and_the_rest_moves(one_device, pretraine
 
 def test_frozen_parameters_have_no_moments(one_device):
     state = leaves_by_path(one_device[1].optimizer)
-    assert not [path for path in state if "/vision/" in path and "lora/" not in path]
-    assert any(path.endswith("mu/lora/vision/blocks/mlp/down/a") for path in state)
+    assert not [path for path in state if "/vision/" in path and "adapters/" not in path]
+    assert any(path.endswith("mu/adapters/vision/blocks/mlp/down/a") for path in state)
 
 
 def test_eight_devices_tune_as_one(one_device, pretrained):
     _, expected, expected_history = one_device
-    setup = set_up(replace(EXPERIMENT, mesh=config.Mesh(2, 2, 2)))
-    state, history = train(setup, pretrained)
+    many = trainer(replace(EXPERIMENT, mesh=config.Mesh(2, 2, 2)))
+    setup = many.setup
+    state, history = many.train(STEPS, setup.start_from(pretrained))
     for metrics, reference in zip(history, expected_history, strict=True):
         assert metrics["loss"] == pytest.approx(reference["loss"], rel=1e-5)
         assert metrics["gradient_norm"] == pytest.approx(reference["gradient_norm"], rel=1e-4)
     for mine, reference in zip(*map(jax.tree.leaves, (state, expected)), strict=True):
         mine, reference = np.asarray(mine, np.float64), np.asarray(reference, np.float64)
         assert np.abs(mine - reference).mean() <= 1e-5 * max(1, np.abs(reference).max())
-    kernel = state.params["vision"]["blocks"]["mlp"]["down"]["kernel"]
-    factor = state.params["lora"]["vision"]["blocks"]["mlp"]["down"]["a"]
+    kernel = state.params["model"]["vision"]["blocks"]["mlp"]["down"]["kernel"]
+    factor = state.params["adapters"]["vision"]["blocks"]["mlp"]["down"]["a"]
     assert (kernel.sharding.spec[1], factor.sharding.spec[1]) == ("tensor", "tensor")
-    merged = setup.merge(state.params)["vision"]["blocks"]["mlp"]["down"]["kernel"]
+    merged = setup.model_params(state.params)["vision"]["blocks"]["mlp"]["down"]["kernel"]
     assert merged.sharding.is_equivalent_to(kernel.sharding, kernel.ndim)
 
 
 def test_parameters_of_another_model_are_refused(one_device, pretrained):
     vision = pretrained["vision"] | {"norm_post": {"scale": np.zeros(9, np.float32)}}
     with pytest.raises(ConversionError, match="another model's parameters") as refusal:
-        one_device[0].adopt(pretrained | {"vision": vision, "audio": np.zeros(3, np.float32)})
+        one_device[0].start_from(pretrained | {"vision": vision, "audio": np.zeros(3, np.float32)})
     assert str(refusal.value).splitlines()[1:] == [
         "  audio: (3,), not absent",
         "  vision/norm_post/bias: absent, not (32,)",
@@ -151,10 +138,10 @@ def test_parameters_of_another_model_are_refused(one_device, pretrained):
 def test_the_table_says_what_is_trained(one_device):
     setup = one_device[0]
     rows = {row[0]: row[2:4] for row in parameter_rows(setup)}
-    assert rows["vision/blocks/mlp/down/kernel"] == ("frozen", "-")
-    assert rows["lora/vision/blocks/mlp/down/a"] == ("1", "0.1")
-    assert rows["text/blocks/mlp/down/kernel"] == ("1 frozen, then 0.5", "0.1")
-    assert rows["text/projection/kernel"] == ("1", "0.1")
+    assert rows["model/vision/blocks/mlp/down/kernel"] == ("frozen", "-")
+    assert rows["adapters/vision/blocks/mlp/down/a"] == ("1", "0.1")
+    assert rows["model/text/blocks/mlp/down/kernel"] == ("1 frozen, then 0.5", "0.1")
+    assert rows["model/text/projection/kernel"] == ("1", "0.1")
     text = preset("tiny").text.transformer
     block = 4 * text.width**2 + 2 * text.width * text.mlp_width + 9 * text.width + text.mlp_width
     head = 2 * text.width + text.width * preset("tiny").embedding
@@ -165,8 +152,8 @@ def test_the_table_says_what_is_trained(one_device):
 
 def test_the_table_shows_the_span_of_learning_rates():
     decayed = Tuning(text=TowerTuning(layer_decay=0.5))
-    setup = set_up(replace(EXPERIMENT, tuning=decayed), jax.devices()[:1])
+    setup = trainer(replace(EXPERIMENT, tuning=decayed), jax.devices()[:1]).setup
     rows = {row[0]: row[2] for row in parameter_rows(setup)}
-    assert rows["text/blocks/mlp/down/kernel"] == "0.25 .. 0.5"
-    assert rows["text/embedding"] == "0.125"
+    assert rows["model/text/blocks/mlp/down/kernel"] == "0.25 .. 0.5"
+    assert rows["model/text/embedding"] == "0.125"
     assert "trained" not in str(parameter_table(setup).title)

@@ -29,6 +29,13 @@ PARAMS = {
     "text": tower(embedding=np.zeros((9, 2))),
     "logit_scale": np.zeros(()),
 }
+
+
+def factors_of(tuning, params=PARAMS):
+    factors = learning_rate_factors(tuning, {"model": params})
+    return {path.removeprefix("model/"): factor for path, factor in factors.items()}
+
+
 BELOW = ["patch/kernel", "class_token", "positions", "norm_pre/scale"]
 BLOCKS = ["blocks/mlp/up/kernel", "blocks/mlp/up/bias"]
 ABOVE = ["norm_post/scale", "pool/probe", "projection/kernel"]
@@ -49,7 +56,7 @@ ABOVE = ["norm_post/scale", "pool/probe", "projection/kernel"]
     ids=str,
 )
 def test_layers_learn_as_their_tower_is_tuned(settings, below, blocks, above):
-    factors = learning_rate_factors(Tuning(vision=settings), PARAMS)
+    factors = factors_of(Tuning(vision=settings))
     expected = dict.fromkeys(BELOW, below) | dict.fromkeys(BLOCKS, blocks)
     expected |= dict.fromkeys(ABOVE, above)
     assert {path: factors.pop(f"vision/{path}") for path in expected} == expected
@@ -61,14 +68,14 @@ def test_a_knowledge_encoder_is_trained_whatever_becomes_of_the_towers(kind):
     settings = {"last": {"blocks": 0}, "lora": {"rank": 1}, "full": {"layer_decay": 0.5}}
     tuned = TowerTuning(kind, **settings.get(kind, {}))
     params = PARAMS | {"knowledge": tower(pieces={"embedding": np.zeros((9, 2))})}
-    factors = learning_rate_factors(Tuning(tuned, tuned), params)
+    factors = factors_of(Tuning(tuned, tuned), params)
     paths = {path for path in factors if path.startswith("knowledge/")}
     assert len(paths) == 5
     assert {factors[path] for path in paths} == {1.0}
 
 
 def test_towers_are_tuned_apart():
-    factors = learning_rate_factors(Tuning(text=TowerTuning("frozen")), PARAMS)
+    factors = factors_of(Tuning(text=TowerTuning("frozen")))
     assert {path for path, factor in factors.items() if factor == 0} == {
         path for path in factors if path.startswith("text/")
     }
@@ -76,19 +83,17 @@ def test_towers_are_tuned_apart():
 
 @pytest.mark.parametrize(("decay", "expected"), [(1.0, 1), (0.5, (0.125, 0.25, 0.5))])
 def test_lora_factors_learn_as_fast_as_their_block_would(decay, expected):
-    params = PARAMS | {
-        "lora": {"text": {"blocks": {"mlp": {"up": {"a": np.zeros((DEPTH, 2, 1))}}}}}
-    }
+    adapters = {"text": {"blocks": {"mlp": {"up": {"a": np.zeros((DEPTH, 2, 1))}}}}}
     tuning = Tuning(text=TowerTuning("lora", rank=1, layer_decay=decay))
-    factors = learning_rate_factors(tuning, params)
-    assert factors["lora/text/blocks/mlp/up/a"] == expected
-    assert factors["text/blocks/mlp/up/kernel"] == 0
+    factors = learning_rate_factors(tuning, {"model": PARAMS, "adapters": adapters})
+    assert factors["adapters/text/blocks/mlp/up/a"] == expected
+    assert factors["model/text/blocks/mlp/up/kernel"] == 0
 
 
 def test_more_blocks_than_there_are_is_an_error_that_says_how_many_there_are():
     tuning = Tuning(text=TowerTuning("last", blocks=4))
     with pytest.raises(ConfigError, match=r"config\.tuning\.text\.blocks: 4, but the tower has 3"):
-        learning_rate_factors(tuning, PARAMS)
+        factors_of(tuning)
 
 
 @pytest.mark.parametrize(
