@@ -96,18 +96,7 @@ def test_a_bidirectional_text_tower_refuses_cut_texts():
     shape = shrunk("SigLIP-B-16")
     model, batch = Model(shape), make_batch(shape)
     with pytest.raises(ValueError, match="bidirectional tower of context length 12"):
-        model.encode_text(initialise(model), batch.tokens[:, :8])
-
-
-def test_microbatches_keep_rows_in_their_order():
-    parts = Model(TINY, Execution("float32", unroll=1, microbatches=2))
-    params, batch = initialise(parts), make_batch(TINY)
-    expected, found = (jax.jit(model.embed)(params, batch) for model in (Model(TINY), parts))
-    np.testing.assert_allclose(found.image, expected.image, atol=1e-6)
-    np.testing.assert_allclose(found.text, expected.text, atol=1e-6)
-    assert found.logit_scale == expected.logit_scale
-    with pytest.raises(ValueError, match="microbatches must be at least 1"):
-        Execution(microbatches=0)
+        embed(model, initialise(model), Texts((batch["text"].tokens[0][:, :8],)))
 
 
 @pytest.mark.parametrize(
