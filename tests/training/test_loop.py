@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 from contextlib import closing
 from itertools import count
 
@@ -9,36 +10,40 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from kgclip_jax.training.checkpoints import Checkpoints
 
 from kgclip_jax.data.pipeline import HostBatch
 from kgclip_jax.errors import CheckpointError
+from kgclip_jax.store.checkpoints import Checkpoints
 from kgclip_jax.training.hooks import Every, SaveCheckpoints
 from kgclip_jax.training.loop import Interruption, train
 from kgclip_jax.training.step import TrainState
-from kgclip_jax.types import Batch
+
+TORN = ("bad record", "torn")
 
 
 def make_batches(start=0):
-    """Batches whose tokens say which step they are for; every third one had a bad record."""
+    """Batches that say which step they are for, in two parts; every third one had a bad record."""
     for number in count(start + 1):
-        images = np.zeros((2, 4, 4, 3), np.uint8)
-        tokens = np.full((2, 5), number, np.int32)
-        yield HostBatch(Batch(images, tokens), ("torn",) if number % 3 == 0 else (), {})
+        parts = [{"captions": np.full(2, number, np.int32)} for _ in range(2)]
+        yield HostBatch(parts, Counter({TORN: 1} if number % 3 == 0 else {}))
 
 
 def make_state():
-    return TrainState(jnp.zeros((), jnp.int32), {"w": jnp.zeros(())}, {}, None)
+    return TrainState(jnp.zeros((), jnp.int32), {"model": {"w": jnp.zeros(())}}, {}, None)
+
+
+def weight(state):
+    return float(state.params["model"]["w"])
 
 
 @jax.jit
 def step(state, batch):
-    w = state.params["w"] + batch.tokens[0, 0]
-    return TrainState(state.step + 1, {"w": w}, {}, None), {"loss": w}
+    w = state.params["model"]["w"] + batch["captions"][0]
+    return TrainState(state.step + 1, {"model": {"w": w}}, {}, None), {"loss": w}
 
 
-def place(batch):
-    return Batch(*map(jax.device_put, batch))
+def place(parts):
+    return {"captions": jax.device_put(np.concatenate([part["captions"] for part in parts]))}
 
 
 class Recorder:
@@ -59,8 +64,11 @@ class Store(Checkpoints):
     def __init__(self):
         self.saved, self.broken, self.closed = [], False, False
 
-    def save(self, step, state, progress):
-        self.saved.append((step, float(state.params["w"]), progress))
+    def save(self, step, items, *, progress, description):
+        self.saved.append((step, float(items["model"]["w"]), progress))
+
+    def steps(self):
+        return [step for step, _, _ in self.saved]
 
     def check(self):
         if self.broken:
@@ -81,23 +89,23 @@ def test_hooks_are_called_in_order_after_each_step():
     state = run([Recorder("a", log), Recorder("b", log)], stop=3)
     assert log == [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("a", 3), ("b", 3)]
     assert int(state.step) == 3
-    assert float(state.params["w"]) == 1 + 2 + 3
+    assert weight(state) == 1 + 2 + 3
 
 
 def test_a_resumed_loop_counts_on():
     log = []
     state = run([Recorder("a", log)], start=5, stop=7)
     assert log == [("a", 6), ("a", 7)]
-    assert float(state.params["w"]) == 6 + 7
-    assert float(run(start=7, stop=7).params["w"]) == 0
+    assert weight(state) == 6 + 7
+    assert weight(run(start=7, stop=7)) == 0
 
 
 def test_an_event_tells_of_its_step():
     recorder = Recorder("a", [])
     run([recorder], stop=3)
     event = recorder.event
-    assert (event.step, event.tokens, event.bad_records) == (3, 5, ("torn",))
-    assert float(event.metrics["loss"]) == float(event.state.params["w"]) == 6
+    assert (event.step, event.counts) == (3, {TORN: 1})
+    assert float(event.metrics["loss"]) == weight(event.state) == 6
     assert 0 <= event.input_seconds < 10
 
 
@@ -122,7 +130,7 @@ def test_a_signal_asks_for_a_stop_and_a_second_one_insists(number):
 
 def test_a_signal_during_a_step_saves_that_step():
     store = Store()
-    saver = SaveCheckpoints(store, {}, every=100)
+    saver = SaveCheckpoints(store, {}, dict, every=100)
     with closing(saver), Interruption() as interruption:
         kill = Every(3, lambda step, state: os.kill(os.getpid(), signal.SIGTERM))
         state = run([kill, saver], stop=10, interrupted=lambda: interruption.requested)
@@ -133,17 +141,17 @@ def test_a_signal_during_a_step_saves_that_step():
 
 def test_checkpoints_come_every_so_many_steps_with_position_and_counts():
     store, counts = Store(), {}
-    saver = SaveCheckpoints(store, counts, every=2)
+    saver = SaveCheckpoints(store, {}, lambda: {"records": dict(counts)}, every=2)
     run([Every(1, lambda step, state: counts.update(torn=step)), saver], stop=5)
     assert store.saved == [
-        (2, 3.0, {"data_position": 2, "bad_records": {"torn": 2}}),
-        (4, 10.0, {"data_position": 4, "bad_records": {"torn": 4}}),
+        (2, 3.0, {"data_position": 2, "records": {"torn": 2}}),
+        (4, 10.0, {"data_position": 4, "records": {"torn": 4}}),
     ]
 
 
 def test_a_save_that_failed_ends_the_loop_at_the_next_step():
     store, log = Store(), []
-    saver = SaveCheckpoints(store, {}, every=100)
+    saver = SaveCheckpoints(store, {}, dict, every=100)
     breaks = Every(2, lambda step, state: setattr(store, "broken", True))
     with pytest.raises(CheckpointError, match="full"):
         run([Recorder("a", log), saver, breaks])
@@ -152,7 +160,7 @@ def test_a_save_that_failed_ends_the_loop_at_the_next_step():
 
 def test_an_implicit_transfer_is_an_error():
     with pytest.raises(Exception, match="Disallowed host-to-device transfer"):
-        train(make_state(), step, make_batches(), lambda batch: batch, [], start=0, stop=1)
+        train(make_state(), step, make_batches(), lambda parts: parts[0], [], start=0, stop=1)
     with pytest.raises(Exception, match="Disallowed host-to-device transfer"):
         run([Every(1, lambda step, state: jnp.add(state.step, np.ones(1)))])
 

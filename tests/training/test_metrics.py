@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import struct
+from collections import Counter
 
 import jax
 import jax.numpy as jnp
@@ -11,23 +12,35 @@ from rich.console import Console
 from tensorboardX.proto.event_pb2 import Event as TensorBoardEvent
 from tensorboardX.proto.event_pb2 import SessionLog
 
-from kgclip_jax.errors import DataError, UserError
+from kgclip_jax.batch import Images, Pairs, Texts
+from kgclip_jax.errors import DataError, DivergedError, UserError
 from kgclip_jax.models import spec
-from kgclip_jax.models.flops import image_flops, knowledge_flops, text_flops
+from kgclip_jax.models.flops import Work, image_flops, knowledge_flops, step_work, text_flops
 from kgclip_jax.models.presets import preset
 from kgclip_jax.training import metrics
 from kgclip_jax.training.display import Display
 from kgclip_jax.training.hooks import Event
-from kgclip_jax.training.metrics import BadRecords, JsonLines, LogMetrics, TensorBoard, Throughput
+from kgclip_jax.training.metrics import (
+    JsonLines,
+    LogMetrics,
+    RecordCounts,
+    TensorBoard,
+    Throughput,
+)
 from kgclip_jax.training.step import TrainState
 
 MODEL = preset("tiny")
+WORK = Work(flops=3_000, text_tokens=128)
 
 
-def make_event(step, *, loss=None, tokens=8, input_seconds=0.0, bad_records=()):
+def make_event(step, *, loss=None, input_seconds=0.0, counts=()):
     values = {"loss": jnp.array(float(step) if loss is None else loss)}
     state = TrainState(jnp.array(step), {}, {}, None)
-    return Event(step, state, values, tokens, input_seconds, bad_records, {})
+    return Event(step, state, values, input_seconds, Counter(dict(counts)))
+
+
+def logged(writers, *, every, saved=()):
+    return LogMetrics(writers, Throughput(16, WORK, jax.devices()), every, lambda: saved)
 
 
 class Clock:
@@ -53,42 +66,45 @@ def clock(monkeypatch):
 
 
 def test_speed_is_work_by_time_since_the_last_reading(clock, monkeypatch):
-    monkeypatch.setattr(metrics, "peak_flops", lambda device: 1e9)
-    throughput = Throughput(MODEL, 16, jax.devices()[:4])
-    for tokens in (8, 32):
-        throughput.count(make_event(1, tokens=tokens, input_seconds=0.25))
+    monkeypatch.setattr(metrics, "peak_flops", lambda device: 1e6)
+    throughput = Throughput(16, WORK, jax.devices()[:4])
+    for step in (1, 2):
+        throughput.count(make_event(step, input_seconds=0.25))
     clock.now += 2.0
-    flops = sum(
-        3 * (16 * (image_flops(MODEL) + text_flops(MODEL, n)) + 2 * 16**2 * MODEL.embedding)
-        for n in (8, 32)
-    )
     assert throughput.read() == {
         "pairs_per_second": 16.0,
-        "text_tokens_per_second": 16 * (8 + 32) / 2,
+        "text_tokens_per_second": 128.0,
         "input_wait": 0.25,
-        "model_tflops": pytest.approx(flops / 2 / 1e12),
-        "mfu": pytest.approx(flops / 2 / 4e9),
+        "model_tflops": pytest.approx(3_000 / 1e12),
+        "mfu": pytest.approx(3_000 / 4e6),
     }
-    throughput.count(make_event(2))
+    throughput.count(make_event(3))
     clock.now += 0.5
     assert throughput.read()["pairs_per_second"] == 32.0
 
 
-def test_the_knowledge_encoder_is_work_for_every_text(clock):
+def test_work_is_that_of_the_inputs_which_somebody_reads():
+    def pairs(model):
+        ids = jnp.zeros((16, 2), int)
+        image = Images(jnp.zeros((16, 16, 16, 3), jnp.uint8))
+        text = Texts((jnp.zeros((8, 8), int), jnp.zeros((8, 32), int)))
+        batch = {
+            "captions": Pairs(image, text, ids, Texts((jnp.zeros((16, 2, 8), int),)), None, None)
+        }
+        read = {"captions/image", "captions/text"}
+        return step_work(model, batch, read), step_work(model, batch, {*read, "captions/negatives"})
+
+    some, more = pairs(MODEL)
+    forward = 16 * image_flops(MODEL) + 8 * (text_flops(MODEL, 8) + text_flops(MODEL, 32))
+    assert some == (3 * forward, 8 * 8 + 8 * 32)
+    assert more == (3 * (forward + 32 * text_flops(MODEL, 8)), 8 * 8 + 8 * 32 + 32 * 8)
     knowledge = spec.KnowledgeEncoder(MODEL.text.transformer)
     model = dataclasses.replace(MODEL, knowledge=knowledge)
-    numbers = []
-    for shape in (MODEL, model):
-        throughput = Throughput(shape, 16, jax.devices()[:1], 2)
-        throughput.count(make_event(1))
-        clock.now += 1.0
-        numbers.append(throughput.read()["model_tflops"])
-    more = 3 * 16 * (1 + 2) * knowledge_flops(model)
-    assert numbers[1] - numbers[0] == pytest.approx(more / 1e12)
+    assert pairs(model)[1].flops - more.flops == 3 * (16 + 32) * knowledge_flops(model)
 
 
 def test_a_device_of_unknown_peak_has_no_mfu_and_a_reading_of_nothing_no_speed(clock):
-    throughput = Throughput(MODEL, 16, jax.devices())
+    throughput = Throughput(16, WORK, jax.devices())
     clock.now += 5
     assert throughput.read() == {}
     throughput.count(make_event(1))
@@ -100,7 +116,7 @@ def test_a_device_of_unknown_peak_has_no_mfu_and_a_reading_of_nothing_no_speed(c
 
 def test_metrics_are_written_one_step_late_and_the_last_ones_at_the_end(clock):
     writer = Collector()
-    log = LogMetrics([writer], Throughput(MODEL, 16, jax.devices()), every=2)
+    log = logged([writer], every=2)
     written = []
     for step in range(1, 5):
         log.after_step(make_event(step))
@@ -117,7 +133,7 @@ def test_metrics_are_written_one_step_late_and_the_last_ones_at_the_end(clock):
 
 def test_a_first_step_that_is_logged_has_no_speed(clock):
     writer = Collector()
-    log = LogMetrics([writer], Throughput(MODEL, 16, jax.devices()), every=10)
+    log = logged([writer], every=10)
     log.after_step(make_event(10))
     log.close()
     assert writer.lines == [(10, {"loss": 10.0})]
@@ -132,7 +148,7 @@ def test_every_writer_is_closed_when_one_of_them_fails():
             raise UserError("the disk is still full")
 
     writer = Collector()
-    log = LogMetrics([Full(), writer, Full()], Throughput(MODEL, 16, jax.devices()), every=1)
+    log = logged([Full(), writer, Full()], every=1)
     log.after_step(make_event(1))
     with pytest.raises(UserError, match="full"):
         log.close()
@@ -205,23 +221,46 @@ def test_tensorboard_on_a_full_disk_is_an_error_and_not_a_hang(tmp_path, monkeyp
     writer.close()
 
 
-def test_bad_records_are_counted_by_reason_over_all_sessions():
-    bad = BadRecords({"torn": 2}, batch_size=100, limit=0.05)
-    bad.after_step(make_event(1))
-    bad.after_step(make_event(2, bad_records=("torn", "empty")))
-    assert bad.counts == {"torn": 3, "empty": 1}
-    bad.close()
+def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_newest_checkpoint():
+    writer = Collector()
+    log = logged([writer], every=1, saved=(4, 6))
+    log.after_step(make_event(7, loss=float("nan")))
+    with pytest.raises(DivergedError, match="at step 7; the checkpoint of step 6 is the newest"):
+        log.after_step(make_event(8))
+    assert writer.lines == []
+    log = logged([writer], every=1)
+    log.after_step(make_event(1, loss=float("inf")))
+    with pytest.raises(DivergedError, match="none is saved yet"):
+        log.close()
+    assert writer.closed
+
+
+def bad(**reasons):
+    return {("bad record", reason): count for reason, count in reasons.items()}
+
+
+def test_records_are_counted_by_reason_over_all_sessions():
+    records = RecordCounts([("bad record", "torn", 2), ("text", "cut", 5)], rows=100, limit=0.05)
+    records.after_step(make_event(1))
+    records.after_step(make_event(2, counts=bad(torn=1, empty=1) | {("text", "cut"): 2}))
+    assert records.of("bad record") == {"torn": 3, "empty": 1}
+    assert records.to_json() == [
+        ("bad record", "empty", 1),
+        ("bad record", "torn", 3),
+        ("text", "cut", 7),
+    ]
+    records.close()
 
 
 def test_a_share_of_bad_records_above_the_limit_stops_the_run():
-    bad = BadRecords({}, batch_size=100, limit=0.5)
-    bad.after_step(make_event(1, bad_records=("torn",) * 100))  # too few to judge by
+    records = RecordCounts([], rows=100, limit=0.5)
+    records.after_step(make_event(1, counts=bad(torn=100)))  # too few to judge by
     with pytest.raises(DataError, match=r"101 of 200 records .*bad_share \(50%\): 101 x torn"):
-        bad.after_step(make_event(2, bad_records=("torn",)))
-    patient = BadRecords({"torn": 499}, batch_size=100, limit=0.5)
-    patient.after_step(make_event(10, bad_records=("torn",)))
+        records.after_step(make_event(2, counts=bad(torn=1)))
+    patient = RecordCounts([("bad record", "torn", 499)], rows=100, limit=0.5)
+    patient.after_step(make_event(10, counts={**bad(torn=1), ("text", "cut"): 900}))
     with pytest.raises(DataError, match="501 of 1000"):
-        patient.after_step(make_event(10, bad_records=("torn",)))
+        patient.after_step(make_event(10, counts=bad(torn=1)))
 
 
 @pytest.mark.parametrize("terminal", [True, False])
