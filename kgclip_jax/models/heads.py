@@ -56,4 +56,4 @@ def bind_head(head: Head, model: spec.DualEncoder, params: Params) -> nnx.Module
 
 
 def _build(head: Head, model: spec.DualEncoder, key: Array) -> nnx.Module:
-    return head.build(model, rngs=nnx.Rngs(params=key))
+    return head.build(model, rngs=nnx.Rngs(key))
