@@ -85,10 +85,13 @@ def test_configs_that_follow_a_model_parse_as_it_does(monkeypatch, path):
     ("path", "value", "message"),
     [
         ("total_steps", 0, "total_steps must be at least 1, not 0"),
-        ("batch_size", -8, "batch_size must be at least 1"),
+        ("streams.captions.rows", -8, r"config\.streams\.captions: rows must be at least 1"),
         ("model.vision.patch_size", 40, r"config\.model\.vision: image_size 32 holds no patch"),
-        ("model.text.causal", False, "text_buckets needs a causal"),
-        ("data.sources.emoji.world.concepts", 3, "concepts: expected a value from 8"),
+        (
+            "streams.captions.sources.emoji.world.concepts",
+            3,
+            r"sources\.emoji\.world: concepts: expected a value from 8",
+        ),
     ],
 )
 def test_values_that_make_no_sense_are_refused(path, value, message):
@@ -138,9 +141,11 @@ def test_settings_that_are_younger_than_a_run_had_their_defaults():
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"batch_size": 64}, "  batch_size: 128 -> 64"),
+        ({"streams__captions__rows": 64}, "  streams.captions.rows: 128 -> 64"),
         ({"seed": 1}, "  seed: 0 -> 1"),
-        ({"data__text_buckets": (8,)}, r"  data.text_buckets: \(16, 24\) -> \(8,\)"),
+        ({"streams__captions__text_slots": "one"}, r"  streams.captions.text_slots: 'auto' -> 'on"),
+        ({"streams__captions__sources__emoji__world__seed": 1}, r"emoji\.world\.seed: 0 -> 1"),
+        ({"execution__dtype": "float32"}, "  execution.dtype: 'auto' -> 'float32'"),
         ({"optimizer__ema_decay": 0.5}, "  optimizer.ema_decay: None -> 0.5"),
         ({"model__vision__pooling": "mean"}, "  model.vision.pooling: 'class' -> 'mean'"),
     ],
