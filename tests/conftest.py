@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 # Threads of XLA's pool: with fewer than the devices wait for, collectives of several mesh axes lock
@@ -15,6 +16,9 @@ os.environ["XLA_FLAGS"] = " ".join(
         "--xla_backend_optimization_level=0",  # tests compile much and compute little
     ]
 )
+
+settings.register_profile("suite", max_examples=40, deadline=None)  # deadlines depend on machines
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

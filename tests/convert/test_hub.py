@@ -106,22 +106,13 @@ def no_hub(monkeypatch):
     monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "someone/model.safetensors",
-        "hf-hub:someone/model.pth",
-        "local-dir:someone/model",
-        "runs/model",
-        "./someone/model",
-        "someone/model/checkpoints",
-        "/someone/model",
-        "~/model",
-        "model",
-    ],
-)
-def test_what_looks_like_a_path_is_not_looked_up(no_hub, source):
-    refused(source, f"^{source} is not there: no such file or folder$")
+def test_what_looks_like_a_path_is_not_looked_up(no_hub):
+    for source in (
+        *("someone/model.safetensors", "hf-hub:someone/model.pth", "local-dir:someone/model"),
+        *("runs/model", "./someone/model", "someone/model/checkpoints", "/someone/model"),
+        *("~/model", "model"),
+    ):
+        refused(source, f"^{source} is not there: no such file or folder$")
 
 
 def test_the_home_folder_is_known(clip, tmp_path, monkeypatch):

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 import timm
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kgclip_jax.convert import open_clip_siglip
 from kgclip_jax.convert.families import FAMILIES
@@ -264,10 +266,12 @@ class TestWhatFormatsHold:
             "  vision.transformer.activation: 'gelu_tanh' -> 'gelu_erf'"
         ]
 
-    @pytest.mark.parametrize("hidden", [1999, 2000, 2001, 4304, 6144, 8192])
-    @pytest.mark.parametrize("width", [512, 1152, 1408, 1664])
-    def test_any_hidden_width_in_open_clip(self, width, hidden):
-        transformer = replace(BASE.vision.transformer, width=width, heads=16, mlp_width=hidden)
+    @given(st.integers(1, 128), st.integers(1, 8192))
+    def test_any_hidden_width_in_open_clip(self, head_width, hidden):
+        """Its files hold the ratio of two widths, a float."""
+        transformer = replace(
+            BASE.vision.transformer, width=16 * head_width, heads=16, mlp_width=hidden
+        )
         shape = replace(BASE, vision=replace(BASE.vision, transformer=transformer))
         assert VIT.describe(VIT.files(shape)) == shape
 

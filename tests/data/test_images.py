@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -63,7 +63,6 @@ class TestDecode:
         np.testing.assert_array_equal(decode(encoded), Image.open(io.BytesIO(encoded)))
         assert image_size(encoded) == (120, 201)
 
-    @settings(deadline=None)
     @given(
         height=st.integers(8, 300), width=st.integers(8, 300), shrink=st.sampled_from(JPEG_SHRINKS)
     )
@@ -107,12 +106,12 @@ class TestDecode:
         encoded = encode(pixels, "PNG", "P", transparency=b"\x00" * 256)
         np.testing.assert_array_equal(decode(encoded), pixels)
 
-    @pytest.mark.parametrize("kept", [0.9, 0.5, 0.05])
     @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
-    def test_truncated_file_is_a_bad_record(self, format, kept):
+    def test_truncated_file_is_a_bad_record(self, format):
         encoded = encode(photograph(90, 120), format)
-        with pytest.raises(BadRecord, match="cannot decode picture"):
-            decode(encoded[: int(len(encoded) * kept)])
+        for kept in (0.9, 0.5, 0.05):
+            with pytest.raises(BadRecord, match="cannot decode picture"):
+                decode(encoded[: int(len(encoded) * kept)])
 
     def test_damaged_jpeg_data_is_a_bad_record_with_the_reason(self):
         encoded = encode(photograph(200, 200))
@@ -171,7 +170,6 @@ class TestCrop:
     def test_central_crop_where_nothing_fits(self, height, width, crop):
         assert sample_crop(height, width, generator(0, "x"), scale=(0.9, 1.0)) == crop
 
-    @settings(deadline=None)
     @given(
         height=st.integers(1, 3000),
         width=st.integers(1, 3000),
@@ -228,15 +226,14 @@ class TestCrop:
 
 
 class TestEvaluation:
-    @pytest.mark.parametrize(
-        ("width", "left"),
-        [(5, 0), (6, 0), (7, 1), (8, 2), (9, 2), (10, 2)],  # round half to even, as torchvision
-    )
-    def test_centre_crop_rounds_as_torchvision(self, width, left):
-        pixels = np.broadcast_to(np.arange(width, dtype=np.uint8)[:, None], (5, width, 3)).copy()
-        assert evaluation_transform(pixels, 5)[0, 0, 0] == left
-        upright = evaluation_transform(pixels.transpose(1, 0, 2).copy(), 5)
-        assert upright[0, 0, 0] == left
+    def test_centre_crop_rounds_as_torchvision(self):
+        lefts = {5: 0, 6: 0, 7: 1, 8: 2, 9: 2, 10: 2}  # round half to even
+        for width, left in lefts.items():
+            columns = np.arange(width, dtype=np.uint8)[:, None]
+            pixels = np.broadcast_to(columns, (5, width, 3)).copy()
+            upright = pixels.transpose(1, 0, 2).copy()
+            assert evaluation_transform(pixels, 5)[0, 0, 0] == left
+            assert evaluation_transform(upright, 5)[0, 0, 0] == left
 
     @pytest.mark.parametrize(("width", "resized"), [(333, 149), (334, 150), (201, 90)])
     def test_shortest_side_is_scaled_and_the_longer_truncated(self, width, resized):

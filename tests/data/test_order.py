@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -132,7 +132,6 @@ def mixture(lengths=(7, 30), weights=(0.3, 0.7), rows=16, seed=0, stream="captio
 
 
 class TestMixture:
-    @settings(deadline=None, max_examples=40)
     @given(sources, st.integers(1, 33), st.integers(1, 12))
     def test_epochs_are_whole_and_shares_exact(self, sources, rows, steps):
         """Before any row a source has had its share; its draws are epochs, each a permutation."""
@@ -152,7 +151,6 @@ class TestMixture:
             assert [per_epoch[epoch] for epoch in range(full + 1)] == [length] * full + [rest]
             assert all(0 <= record < length for _, record in seen)
 
-    @settings(deadline=None, max_examples=40)
     @given(sources, st.integers(1, 33), st.integers(0, 10**12), st.data())
     def test_rows_in_pieces_equal_the_whole(self, sources, rows, step, data):
         made = mixture(*sources, rows)

@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kgclip_jax.data import text_slots
@@ -83,7 +83,6 @@ def tokens(slots):
     return sum(rows * length for rows, length in zip(slots.rows, slots.lengths, strict=True))
 
 
-@settings(deadline=None, max_examples=30)
 @given(
     st.lists(st.integers(1, 5), min_size=1, max_size=5),
     st.sampled_from([1, 2]),

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -19,7 +19,6 @@ def test_every_group_counts_the_same():
     assert interval.value == (3 / 4 + 0) / 2
 
 
-@settings(max_examples=40, deadline=None)
 @given(data=st.data(), n=st.integers(1, 30))
 def test_the_value_is_the_mean_of_the_means_of_the_groups(data, n):
     values = data.draw(arrays(bool, n))

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld
@@ -41,10 +41,10 @@ def test_a_caption_becomes_a_graph_with_spans(parser: Parser) -> None:
 
 
 def test_captions_are_parsed_in_order_and_like_alone(parser: Parser) -> None:
-    captions = [f"a {size} dog chases {n} cats" for n in range(99) for size in ("big", "red", "")]
+    captions = [f"a {size} dog chases {n} cats" for n in range(50) for size in ("big", "red", "")]
     together = list(parser.parse(captions))
     assert len(together) == len(captions)
-    assert together[100:110] == [next(parser.parse([text])) for text in captions[100:110]]
+    assert together[62:66] == [next(parser.parse([text])) for text in captions[62:66]]
 
 
 def all_spans(graph: SceneGraph) -> Iterator[Span | None]:
@@ -57,7 +57,6 @@ def all_spans(graph: SceneGraph) -> Iterator[Span | None]:
 WORDS = "a the dog men cat of and, with no not is that who by in front - 's red bike wearing it"
 
 
-@settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(st.sampled_from(WORDS.split()), max_size=30).map(" ".join)))
 def test_any_text_has_a_sound_graph(parser: Parser, text: str) -> None:
     (graph,) = parser.parse([text])
@@ -74,26 +73,14 @@ def test_any_text_has_a_sound_graph(parser: Parser, text: str) -> None:
         assert max(subject, other) < len(names)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "   ",
-        "\ud800 dog",
-        "a dog and " * 100,
-        "dog, " * 200,
-        "of the " * 150,
-        "-" * 999,
-        "é" * 5000,
-    ],
-)
-def test_odd_texts_do_no_harm(parser: Parser, text: str) -> None:
-    assert len(list(parser.parse([text, "a red dog"]))) == 2
+def test_odd_texts_do_no_harm(parser: Parser) -> None:
+    odd = ["", "   ", "\ud800 dog", "a dog and " * 100, "of the " * 50, "-" * 999, "é" * 5000]
+    assert len(list(parser.parse([*odd, "a red dog"]))) == len(odd) + 1
 
 
 def test_emoji_captions_mostly_parse_to_their_own_graphs(parser: Parser) -> None:
-    scenes = EmojiScenes(EmojiWorld(scenes=150), 32)
-    captions = [scenes.caption(i, generator(0, "caption", i)) for i in range(150)]
+    scenes = EmojiScenes(EmojiWorld(scenes=60), 32)
+    captions = [scenes.caption(i, generator(0, "caption", i)) for i in range(60)]
     objects = found = attributes = described = 0
     for caption, graph in zip(captions, parser.parse([c.text for c in captions]), strict=True):
         assert caption.graph is not None
@@ -113,7 +100,7 @@ def test_flickr_captions_have_more_relations_than_another_parser_finds(
     parser: Parser, shared_data
 ) -> None:
     records = open_folder(shared_data / "flickr8k", "dev", bad_share=1.0)
-    captions = [text for i in range(0, 1000, 5) for text in records.record(i).captions]
+    captions = [text for i in range(0, 1000, 20) for text in records.record(i).captions]
     related = sum(bool(graph.relations) for graph in parser.parse(captions))
     assert related > 0.92 * len(captions)  # SceneGraphParser 0.1.0: 0.906 of all
 

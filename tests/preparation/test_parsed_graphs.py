@@ -73,9 +73,14 @@ def parsed(tmp_path):
     return output, *run(album(), output)
 
 
-def test_every_caption_is_parsed(parsed):
+@pytest.fixture(scope="module")
+def parser():
+    return Parser(MODEL)
+
+
+def test_every_caption_is_parsed(parsed, parser):
     output, contents, written, _ = parsed
-    store, parser, records = GraphStore(output), Parser(MODEL), album()
+    store, records = GraphStore(output), album()
     assert written == [0, 1, 2, 3]
     assert len(store) == contents.records == 10
     for index in range(10):
@@ -84,9 +89,9 @@ def test_every_caption_is_parsed(parsed):
             assert store.graph(key, number, captions[number]) == graph
 
 
-def test_the_counts_are_those_of_the_graphs(parsed):
+def test_the_counts_are_those_of_the_graphs(parsed, parser):
     output, contents, _, _ = parsed
-    graphs = [g for i in range(10) for g in Parser(MODEL).parse(album().record(i).captions)]
+    graphs = [g for i in range(10) for g in parser.parse(album().record(i).captions)]
     assert contents.captions == len(graphs) == 19
     assert contents.objects == sum(len(graph.objects) for graph in graphs)
     assert contents.attributes == 10

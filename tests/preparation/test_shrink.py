@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -24,13 +24,11 @@ def opened(encoded):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-@pytest.mark.parametrize("short_side", [0, 40, 41, 256])
-def test_what_is_small_enough_stays_as_it_is(picture, encoded, kind, short_side):
+def test_what_is_small_enough_stays_as_it_is(picture, encoded, kind):
     original = encoded(picture(40, 60), kind)
-    assert shrunk(original, short_side) == original
+    assert all(shrunk(original, short_side) == original for short_side in (0, 40, 41, 256))
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 60))
 def test_the_short_side_is_as_given_and_the_aspect_ratio_kept(picture, encoded, h, w, short_side):
     result = opened(shrunk(encoded(picture(h, w), "PNG"), short_side))
@@ -41,8 +39,10 @@ def test_the_short_side_is_as_given_and_the_aspect_ratio_kept(picture, encoded, 
     assert abs(height - h * scale) <= 0.5
 
 
-@pytest.mark.parametrize(("height", "width"), [(90, 120), (700, 500), (1024, 1300)])
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize(
+    ("height", "width", "kind"),
+    [(90, 120, "JPEG"), (700, 500, "JPEG"), (1024, 1300, "JPEG"), (700, 500, "PNG")],
+)
 def test_pixels_are_those_of_a_bicubic_resize_of_the_whole_decode(
     picture, encoded, height, width, kind
 ):

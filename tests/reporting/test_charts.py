@@ -2,7 +2,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kgclip_jax.evaluation.bootstrap import Interval
@@ -77,7 +77,6 @@ def draw(values, *, as_percent=False, from_zero=False, spacing=10.0):
     return curves([Curve(points, "", "s0")], Chart("loss", "Loss", as_percent, from_zero))
 
 
-@settings(deadline=None)
 @given(st.lists(finite, min_size=1, max_size=30), st.booleans(), st.booleans())
 def test_curves_stay_inside_the_figure(values, as_percent, from_zero):
     svg = draw(values, as_percent=as_percent, from_zero=from_zero)

@@ -2,7 +2,7 @@ import json
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kgclip_jax.data.readers import json_lists
@@ -21,7 +21,6 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("json") / "list.json"
 
 
-@settings(max_examples=60, deadline=None)
 @given(entries=OBJECTS, chunk=st.integers(1, 40), indent=st.sampled_from([None, 1]))
 def test_streaming_gives_what_reading_all_gives(path, entries, chunk, indent):
     path.write_text(json.dumps(entries, indent=indent, ensure_ascii=False), "utf-8", "ignore")

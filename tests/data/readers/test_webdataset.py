@@ -33,10 +33,18 @@ def captions_of(root, files, **options):
         ({"TXT": b"one", "parquet": b"\xff", "cls": b"7"}, ["one"]),
     ],
 )
-@pytest.mark.parametrize("suffix", ["jpg", "jpeg", "JPG", "png", "webp"])
-def test_captions_are_found_where_they_are(tmp_path, files, expected, suffix):
-    files = [(f"d/000000012.{suffix}", IMAGE), *((f"d/000000012.{s}", files[s]) for s in files)]
+def test_captions_are_found_where_they_are(tmp_path, files, expected):
+    files = [("d/000000012.jpg", IMAGE), *((f"d/000000012.{s}", files[s]) for s in files)]
     assert captions_of(tmp_path, files) == ({"0.tar/d/000000012": expected}, {})
+
+
+def test_pictures_are_told_by_their_suffix(tmp_path):
+    suffixes = ("jpg", "jpeg", "JPG", "png", "webp")
+    files = [(f"{i}.{suffix}", IMAGE) for i, suffix in enumerate(suffixes)]
+    texts = [(f"{i}.txt", b"one") for i in range(len(suffixes))]
+    captions, skipped = captions_of(tmp_path, files + texts)
+    assert captions == {f"0.tar/{i}": ["one"] for i in range(len(suffixes))}
+    assert skipped == {}
 
 
 def test_the_field_of_captions_can_be_chosen(tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kgclip_jax.data.tokenization.clip_tokenizer import (
@@ -21,12 +21,10 @@ GOLDEN_FILE = Path(__file__).parents[2] / "golden" / "clip_tokens.jsonl"
 GOLDEN = [json.loads(line) for line in GOLDEN_FILE.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: ascii(case["text"][:20]))
-def test_same_ids_as_open_clip(case):
-    tokens = ClipTokenizer()([case["text"] * case["repeat"]])
-    expected = np.zeros((1, 77), np.int32)
-    expected[0, : len(case["ids"])] = case["ids"]
-    np.testing.assert_array_equal(tokens, expected)
+def test_same_ids_as_open_clip():
+    tokens = ClipTokenizer()([case["text"] * case["repeat"] for case in GOLDEN])
+    for case, row in zip(GOLDEN, tokens.tolist(), strict=True):
+        assert row == case["ids"] + [0] * (77 - len(case["ids"])), ascii(case["text"])
 
 
 def test_rows_do_not_depend_on_their_neighbours():
@@ -43,7 +41,6 @@ def test_truncation_keeps_the_end_of_text():
     np.testing.assert_array_equal(cut[0], [*whole[0, :4], END_OF_TEXT])
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200), st.sampled_from([3, 8, 77]))
 def test_every_text_starts_ends_and_is_padded_with_zeros(text, context_length):
     tokenizer = ClipTokenizer(context_length)
@@ -72,9 +69,9 @@ def test_pickled_tokenizer_and_its_fingerprint():
     assert len(tokenizer.fingerprint) == 64
 
 
-@pytest.mark.parametrize(("length", "expected"), [(2, 16), (16, 16), (17, 32), (33, 77), (77, 77)])
-def test_bucket_is_the_smallest_that_holds_the_text(length, expected):
-    assert bucket(length, (16, 32, 77)) == expected
+def test_bucket_is_the_smallest_that_holds_the_text():
+    found = [bucket(length, (16, 32, 77)) for length in (2, 16, 17, 33, 77)]
+    assert found == [16, 16, 32, 77, 77]
 
 
 def test_settings_that_cannot_work_are_refused():

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 import tokenizers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
 
@@ -102,7 +102,6 @@ def test_cleaning_comes_first(unigram):
     np.testing.assert_array_equal(lower(["A dog, SITS!"]), plain(["a dog, sits!"]))
 
 
-@settings(deadline=None, max_examples=30)
 @given(text=st.text(max_size=100))
 def test_any_text_gives_a_row_that_ends(unigram, text):
     tokenizer = JsonTokenizer.open(unigram, 12, pad_id=END, clean="open_clip_canonicalize")

@@ -128,8 +128,8 @@ def test_negatives_differ_and_end_when_there_are_no_more() -> None:
 def test_kinds_are_drawn_by_weight_and_stand_in_for_each_other() -> None:
     caption = worded("a {big|0} {cat|#0} {above|0>1} a {red|1} {dog|#1}")
     weights = {"swap_objects": 3.0, "swap_attributes": 1.0}
-    made = Counter(make(caption, weights, seed=seed)[0].kind for seed in range(2000))
-    assert abs(made["swap_objects"] - 1500) < 5 * 20
+    made = Counter(make(caption, weights, seed=seed)[0].kind for seed in range(400))
+    assert abs(made["swap_objects"] - 300) < 5 * 9
     assert sum(made.values()) == made["swap_objects"] + made["swap_attributes"]
     plain = worded("a {big|0} {cat|#0} and a {dog|#1}")
     counts: Counter[tuple[str, str]] = Counter()
@@ -163,7 +163,7 @@ def test_valid_negatives_are_new_and_false(caption: Caption, count: int, seed: i
 
 @pytest.fixture(scope="module")
 def emoji() -> tuple[EmojiScenes, Vocabulary]:
-    source = EmojiScenes(EmojiWorld(scenes=400, max_objects=4, max_words=24), 32)
+    source = EmojiScenes(EmojiWorld(scenes=100, max_objects=4, max_words=24), 32)
     said = [source.caption(n, generator(0, "caption", n)) for n in range(len(source))]
     return source, Vocabulary(said)
 
@@ -187,7 +187,7 @@ def test_negatives_of_emoji_captions_are_false(emoji, kind: str) -> None:
             words = text.replace(";", "").replace(",", "").split()
             for word, following in itertools.pairwise(words):
                 assert word not in ("a", "an") or word == article(following)
-    assert made > 100 or kind in ("shuffle", "swap_words")
+    assert made > 25 or kind in ("shuffle", "swap_words")
 
 
 def spans(graph: SceneGraph):
