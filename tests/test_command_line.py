@@ -46,10 +46,20 @@ def test_every_setting_of_a_shipped_config_can_be_given(parse, path):
     [
         (["--config.seed=5", "--config.seed=6"], "seed", 6),
         (["--config.seed", "5", "--step=3"], "seed", 5),
-        (["--config.model.logit_bias", "-10"], "model.logit_bias", -10.0),
+        (
+            ["--config.model.logit_bias", "-10", "--config.objectives.contrastive.form=sigmoid"],
+            "model.logit_bias",
+            -10.0,
+        ),
         (["--config.resize_positions", "False"], "resize_positions", False),
         (["--config.optimizer.clip_norm=None"], "optimizer.clip_norm", None),
-        (["--config.data.text_buckets=8,"], "data.text_buckets", (8,)),
+        (["--config.optimizer.clip_norm", "2"], "optimizer.clip_norm", 2.0),
+        (
+            ["--config.streams.captions.sources.emoji.world.families='size',"],
+            "streams.captions.sources.emoji.world.families",
+            ("size",),
+        ),
+        (["--config.evaluate_every=7", "--config.evaluate_every=None"], "evaluate_every", None),
         (["--config.init_from=a=b"], "init_from", "a=b"),
         (["--config.execution.microbatches=2"], "execution.microbatches", 2),
         (
@@ -62,7 +72,11 @@ def test_every_setting_of_a_shipped_config_can_be_given(parse, path):
             "mesh",
             {"data": 1, "fsdp": 2, "tensor": 1},
         ),
-        (["--config.data.sources.emoji.world.scenes=99"], "data.sources.emoji.world.scenes", 99),
+        (
+            ["--config.streams.captions.sources.emoji.world.scenes=99"],
+            "streams.captions.sources.emoji.world.scenes",
+            99,
+        ),
     ],
 )
 def test_arguments_change_settings(parse, arguments, place, value):

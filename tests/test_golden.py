@@ -1,4 +1,4 @@
-"""Every shipped config as text: what it resolves to, and how each parameter begins and is trained.
+"""Every shipped config as text: what it resolves to; how parameters begin, are trained and cut.
 
 A changed default shows up here as a difference. After an intended change:
 
@@ -9,19 +9,25 @@ import inspect
 import json
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-import jax
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kgclip_jax import config, schema
+from kgclip_jax.data.emoji.world import EmojiWorld
+from kgclip_jax.data.sources import EmojiSource
+from kgclip_jax.data.stored_pictures import Data
+from kgclip_jax.data.streams.base import StreamOpening
+from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.training.setup import set_up
 from kgclip_jax.training.summary import parameter_rows
 
 ROOT = Path(__file__).resolve().parents[1]
+MESH = config.Mesh(2, 2, 2)
 
 
 def function(name):
@@ -37,10 +43,23 @@ def stands_alone(name):
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py") if stands_alone(path.stem))
 
 
+def opened(experiment):
+    """The streams with drawn scenes for sources: how parameters begin does not depend on data."""
+    model = experiment.model
+    reading = preprocessing_for(model, experiment.tokenizer, experiment.element_tokenizer)
+    scenes = {"emoji": EmojiSource("emoji", EmojiWorld())}
+    return {
+        name: replace(stream, sources=scenes, text_slots="one").open(
+            name, StreamOpening(Data(), reading, parts=MESH.data * MESH.fsdp)
+        )
+        for name, stream in experiment.streams.items()
+    }
+
+
 def describe(name):
     """The config as JSON, then each parameter: path, shape, initial size, lr, decay, sharding."""
     experiment = config.experiment(function(name)().to_dict())
-    setup = set_up(experiment, jax.devices()[:1])
+    setup = set_up(replace(experiment, mesh=MESH), opened(experiment))
     params = leaves_by_path(setup.initialise().params)
     scales = {path: float((leaf**2).mean() ** 0.5) for path, leaf in params.items()}
     lines = [json.dumps(schema.to_dict(experiment), indent=1), ""]
@@ -63,5 +82,7 @@ def test_no_golden_file_is_left_over():
 
 
 if __name__ == "__main__":
+    import tests.conftest  # noqa: F401  # eight devices
+
     for config_name in CONFIGS:
         golden(config_name).write_text(describe(config_name))

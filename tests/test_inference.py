@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from kgclip_jax.convert.model_card import Card
 from PIL import Image
 
 import kgclip_jax
@@ -15,15 +14,16 @@ from kgclip_jax.convert.export import export
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
-from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer
 from kgclip_jax.errors import CheckpointError, ConversionError
+from kgclip_jax.evaluation.encoder import Encoder
+from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.encode import encode
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.spec import KnowledgeEncoder
 from kgclip_jax.store.description import describe
 from kgclip_jax.store.workdir import Workdir
-from kgclip_jax.types import Caption, Encoder
+from kgclip_jax.types import Caption
 from tests.knowledge.worded import worded
 from tests.store.runs import save_run
 
@@ -142,9 +142,8 @@ def test_one_text_alone_is_refused(model):
 
 
 def test_results_do_not_depend_on_the_size_of_batches(model):
-    small = kgclip_jax.ClipEncoder(
-        model.model, model.params, ClipTokenizer(32), step=1, batch_size=3
-    )
+    reading = preprocessing_for(SHAPE, ClipBpe())
+    small = kgclip_jax.ClipEncoder(model.model, model.params, reading, step=1, batch_size=3)
     images = np.stack(pictures(*[(SIDE, SIDE)] * 7))
     np.testing.assert_allclose(small.encode_image(images), model.encode_image(images), atol=1e-6)
     np.testing.assert_allclose(small.encode_text(TEXTS), model.encode_text(TEXTS), atol=1e-6)
@@ -191,8 +190,7 @@ def exported(tmp_path):
     shape = replace(SHAPE, vision=learned)
     params = jax.device_get(jax.jit(Model(shape).initialise, static_argnums=0)(0))
     params["knowledge"] = {"encoder": {"kernel": np.ones((2, 3), np.float32)}}
-    card = Card("tiny", 0, {})
-    export(params, shape, ClipBpe(), tmp_path / "exported", format="huggingface", card=card)
+    export(params, shape, ClipBpe(), tmp_path / "exported", format="huggingface", card=str)
     return tmp_path / "exported"
 
 
@@ -238,17 +236,10 @@ def reader():
     knowledge = KnowledgeEncoder(SHAPE.text.transformer, triples=3)
     shape = replace(SHAPE, knowledge=knowledge)
     params = jax.jit(Model(shape).initialise, static_argnums=0)(0)
-    triples = triple_tokenizer(knowledge, ClipBpe(), None)
+    reading = preprocessing_for(shape, ClipBpe())
 
     def reader(batch_size):
-        return kgclip_jax.ClipEncoder(
-            Model(shape),
-            params,
-            ClipTokenizer(32),
-            triples,
-            step=0,
-            batch_size=batch_size,
-        )
+        return kgclip_jax.ClipEncoder(Model(shape), params, reading, step=0, batch_size=batch_size)
 
     return reader
 

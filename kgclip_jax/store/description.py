@@ -102,10 +102,9 @@ def read_description(saved: Mapping[str, Any], where: str) -> Description:
 
 
 def check_same(where: str, saved: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint of another model, of other precision, or of whatever else is described.
+    """Refuse a checkpoint of another model, or of whatever else is described.
 
-    Tokenizers may lie elsewhere: their fingerprints tell. How a model is computed may change, but
-    for its precision.
+    Tokenizers may lie elsewhere: their fingerprints tell. How a model is computed may change.
 
     Args:
         where: names the checkpoint in messages.
@@ -126,11 +125,7 @@ def check_same(where: str, saved: Mapping[str, Any], new: Mapping[str, Any]) -> 
 
 def _comparable(description: Mapping[str, Any], where: str) -> dict[str, Any]:
     """What must be the same, completed by the defaults of what is not said."""
-    parsed = read_description(description, where)
-    values = {
-        **description,
-        **schema.to_dict(parsed),
-        "execution": {"dtype": parsed.execution.dtype},
-    }
-    may_differ = (ITEMS, "tokenizer", "element_tokenizer")  # these have fingerprints
+    values = {**description, **schema.to_dict(read_description(description, where))}
+    have_fingerprints = ("tokenizer", "element_tokenizer")
+    may_differ = (ITEMS, "execution", *have_fingerprints)
     return {key: value for key, value in values.items() if key not in may_differ}

@@ -84,20 +84,8 @@ def set_up(
     model = Model(experiment.model, execution)
     settings, adapters = experiment.optimizer, experiment.tuning.adapters
     fixed = _fixed(streams, teachers, mesh)
-    abstract_params = {
-        "model": model.abstract(),
-        "adapters": abstract_adapters(model, adapters),
-        "heads": jax.eval_shape(lambda: _fresh_heads(experiment)),
-    }
-    loss = LossFunction(
-        model,
-        experiment.objectives,
-        adapters=adapters,
-        heads=experiment.heads,
-        teachers={name: teacher.model for name, teacher in teachers.items()},
-        microbatches=execution.microbatches,
-    )
-    loss = with_read_inputs(loss, abstract_params, batch, fixed)
+    abstract_params = _abstract_params(experiment, model)
+    loss = with_read_inputs(_loss(experiment, model, teachers), abstract_params, batch, fixed)
     unread = _check_read(loss, batch, streams)
     groups = param_groups(settings, experiment.tuning, abstract_params)
     rate = learning_rate_schedule(settings.schedule, settings.learning_rate, experiment.total_steps)
@@ -131,6 +119,27 @@ def set_up(
         read=loss.read or frozenset(),
         unread=unread,
     )
+
+
+def _loss(
+    experiment: config.Experiment, model: Model, teachers: Mapping[str, Teacher]
+) -> LossFunction:
+    return LossFunction(
+        model,
+        experiment.objectives,
+        adapters=experiment.tuning.adapters,
+        heads=experiment.heads,
+        teachers={name: teacher.model for name, teacher in teachers.items()},
+        microbatches=model.execution.microbatches,
+    )
+
+
+def _abstract_params(experiment: config.Experiment, model: Model) -> Params:
+    return {
+        "model": model.abstract(),
+        "adapters": abstract_adapters(model, experiment.tuning.adapters),
+        "heads": jax.eval_shape(lambda: _fresh_heads(experiment)),
+    }
 
 
 def _fresh_heads(experiment: config.Experiment) -> Params:

@@ -22,10 +22,10 @@ from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.convert.torch_modules.knowledge_encoder import KnowledgeEncoder
 from kgclip_jax.convert.weights import read_weights, write_safetensors
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, make_tokenizer
-from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.knowledge.triples import from_triples, to_triples
+from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
@@ -135,9 +135,8 @@ def in_torch(exported, tmp_path_factory):
 def encoder(shape, tokenizer, elements):
     """The model that was exported, from what it was made of."""
     params = jax.tree.map(jax.numpy.asarray, make_params(shape))
-    texts = make_tokenizer(tokenizer, shape.text.context_length)
-    triples = triple_tokenizer(shape.knowledge, tokenizer, elements)
-    return ClipEncoder(Model(shape), params, texts, triples, step=0)
+    reading = preprocessing_for(shape, tokenizer, elements)
+    return ClipEncoder(Model(shape), params, reading, step=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -27,16 +27,16 @@ SHRUNK = {
     "config.optimizer.schedule.warmup_steps": 0,
     "config.total_steps": 120,
     "config.checkpoints.every": 40,
-    "config.batch_size": 8,
+    "config.streams.captions.rows": 8,
     "config.log_every": 1,
-    "config.data.text_buckets": (),  # one program to compile instead of two
+    "config.streams.captions.text_slots": "one",  # the less there is to compile
     "config.data.workers": 0,
 }
 SCENES = {
-    "config.data.sources.emoji.evaluation_items": 8,
-    "config.data.sources.emoji.world.concepts": 12,
-    "config.data.sources.emoji.world.unseen_concepts": 4,
-    "config.data.sources.emoji.world.scenes": 100,
+    "config.streams.captions.sources.emoji.evaluation_items": 8,
+    "config.streams.captions.sources.emoji.world.concepts": 12,
+    "config.streams.captions.sources.emoji.world.unseen_concepts": 4,
+    "config.streams.captions.sources.emoji.world.scenes": 100,
 }
 
 

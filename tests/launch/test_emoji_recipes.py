@@ -25,7 +25,7 @@ def differing(one, other):
 def test_a_row_of_the_ablation_differs_from_clip_in_what_it_adds_and_in_steps(row):
     changed = {"total_steps"}
     if row != "encoder":
-        changed |= {"objectives.contrastive", "objectives.structure_clip", "data.negatives"}
+        changed |= {"objectives.contrastive", "objectives.structure_clip", "streams.captions"}
     if row in ("encoder", "paper", "all"):
         changed.add("model.knowledge")
     clip, other = (experiment("emoji_structure", f"{each},2") for each in ("clip", row))
@@ -40,7 +40,7 @@ def test_rows_of_the_ablation_go_on_from_the_base(row):
     assert base.init_from is None
     assert base.seed != other.seed
     assert other.init_from == "runs/emoji_structure-base"
-    assert base.data.sources == other.data.sources
+    assert base.sources == other.sources
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_the_quickstart_goes_on_with_and_without_structure():
     assert differing(clip, longer) == {"total_steps", "init_from", "seed"}
     assert differing(longer, structure) == {
         "total_steps",
-        "data.negatives",
+        "streams.captions",
         "model.knowledge",
         "objectives.contrastive",
         "objectives.structure_clip",

@@ -57,8 +57,8 @@ def get_config():
     config.init_from = None
     config.model.text.transformer.update(blocks)  # whose table the knowledge encoder reads
     config.model.knowledge = dict(transformer=blocks)
-    config.data.sources.emoji.world.update(concepts=12, unseen_concepts=4, scenes=100)
-    config.data.sources.emoji.evaluation_items = 8
+    config.streams.captions.sources.emoji.world.update(concepts=12, unseen_concepts=4, scenes=100)
+    config.streams.captions.sources.emoji.evaluation_items = 8
     return config
 """
 

@@ -28,12 +28,12 @@ READER = Path(__file__).parents[1] / "convert" / "torch_reader.py"
 FORMATS = ("huggingface", "open_clip", "openai")
 FEW = {
     "total_steps": 4,
-    "batch_size": 16,
+    "streams.captions.rows": 16,
     "optimizer.schedule.warmup_steps": 1,
-    "data.text_buckets": (),
+    "streams.captions.text_slots": "one",
     "data.workers": 0,
-    "data.sources.emoji.evaluation_items": 32,
-    "data.sources.emoji.world.scenes": 100,
+    "streams.captions.sources.emoji.evaluation_items": 32,
+    "streams.captions.sources.emoji.world.scenes": 100,
 }
 PAUSED = """
 import runpy, sys, time
@@ -88,7 +88,7 @@ def exported(export, quickstart, tmp_path_factory):
 def retrieval(workdir):
     """The first retrieval set that a run was evaluated on."""
     experiment = config.experiment(Workdir(workdir).read_config())
-    sets = evaluation_sets(experiment.data, experiment.model.vision)
+    sets = evaluation_sets(experiment)
     return next(data for data in sets if isinstance(data, RetrievalSet))
 
 

@@ -17,7 +17,7 @@ from transformers import CLIPModel  # noqa: E402
 COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200), "grey": (90,) * 3}
 SETTINGS = {
     "total_steps": 3,
-    "batch_size": 4,
+    "streams.captions.rows": 4,
     "evaluate_every": 100,
     "optimizer.learning_rate": 1e-3,
     "optimizer.schedule.warmup_steps": 0,
@@ -88,7 +88,7 @@ def test_the_result_goes_back_to_torch(commands, result, trained_further, tmp_pa
     process = result(commands.start(*launch, f"--output={output}"))
     assert process.returncode == 0, process.stderr
     model = CLIPModel.from_pretrained(output)
-    tokens = kgclip_jax.load(workdir)._tokenizer(list(COLOURS))
+    tokens = kgclip_jax.load(workdir)._reading.tokenizer(list(COLOURS))
     with torch.no_grad():
         text = model.get_text_features(torch.tensor(tokens).long()).pooler_output
     text = torch.nn.functional.normalize(text).numpy()

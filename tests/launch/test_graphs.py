@@ -30,9 +30,10 @@ def get_config():
     blocks = dict(width=16, depth=1, heads=2, mlp_width=32)
     config.model.text.transformer.update(blocks)  # whose table the knowledge encoder reads
     config.model.knowledge = dict(transformer=blocks)
-    config.objectives = dict(structure_clip=dict(mode="paper"))
-    config.data.negatives = dict(kinds=dict(structure_clip=1.0, replace_attribute=0.2), count=2)
-    config.data.sources.photographs.graphs = "graphs"
+    config.objectives = dict(structure_clip={})
+    captions = config.streams.captions
+    captions.negatives = dict(kinds=dict(structure_clip=1.0, replace_attribute=0.2), count=2)
+    captions.sources.photographs.graphs = "graphs"
     return config
 """
 

@@ -19,10 +19,10 @@ from configs import flickr8k
 def get_config():
     config = ConfigDict(flickr8k.get_config().to_dict())
     config.objectives.contrastive.negatives = True
-    config.data.negatives = dict(kinds=dict(swap_attributes=1.0))
-    config.data.sources.photographs.split = None
-    config.data.sources.photographs.evaluation_split = None
-    config.data.sources.photographs.graphs = "graphs"
+    config.streams.captions.negatives = dict(kinds=dict(swap_attributes=1.0))
+    config.streams.captions.sources.photographs.split = None
+    config.streams.captions.sources.photographs.evaluation_split = None
+    config.streams.captions.sources.photographs.graphs = "graphs"
     return config
 """
 
@@ -116,9 +116,11 @@ def test_negatives_that_are_true_of_the_picture_are_refused(
 ):
     config = tmp_path / "recipe.py"
     config.write_text(CONFIG)
-    graphs = {"data__sources__photographs__scene_graphs": "scenes"}
+    graphs = {"streams__captions__sources__photographs__scene_graphs": "scenes"}
     settings = {"config": config, "data__path": album, "total_steps": 3} | graphs
-    process = result(commands.start_training(tmp_path / "run", batch_size=12, **settings))
+    process = result(
+        commands.start_training(tmp_path / "run", streams__captions__rows=12, **settings)
+    )
     assert process.returncode == 0, process.stderr
     lines = [line.split() for line in process.stdout.splitlines() if line.startswith("negatives: ")]
     counts = {" ".join(words[3:]): words[1] for words in lines}

@@ -7,21 +7,20 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
-import jax
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import kgclip_jax
-from kgclip_jax import config, schema
+from kgclip_jax import config
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.objectives.contrastive import Contrastive
-from kgclip_jax.objectives.structure_clip import StructureClip
+from kgclip_jax.objectives.structure_clip_code import StructureClipCode
 from kgclip_jax.store.workdir import Workdir
-from kgclip_jax.training.optimizer import Treatment
+from kgclip_jax.training.optimizer import ParamGroup, param_groups
 from kgclip_jax.training.optimizer_config import Schedule
-from kgclip_jax.training.setup import set_up
 
 REPOSITORY = Path(__file__).parents[2]
 CAPTIONS = (
@@ -32,10 +31,10 @@ CAPTIONS = (
 )
 QUICK = {
     "total_steps": 3,
-    "batch_size": 4,
+    "streams.captions.rows": 4,
     "log_every": 1,
     "data.workers": 0,
-    "data.text_buckets": (),
+    "streams.captions.text_slots": "one",
 }
 
 
@@ -114,8 +113,7 @@ def assert_trained(workdir, output, made_by_torch, prefix):
 
 def test_structure_clip_trains_on_parsed_captions(train, made_by_torch):
     workdir, output = train("structure_clip", **{"model.knowledge.transformer.depth": 1})
-    assert_trained(workdir, output, made_by_torch, "structure_clip")
-    assert workdir.read_config()["objectives"]["structure_clip"]["mode"] == "code"
+    assert_trained(workdir, output, made_by_torch, "structure_clip_code")
 
 
 def test_structure_clip_starts_from_bert(train, made_by_torch, bert):
@@ -124,7 +122,6 @@ def test_structure_clip_starts_from_bert(train, made_by_torch, bert):
     changes["model.knowledge.vocabulary"] = bert.vocabulary
     workdir, output = train("structure_clip", f",paper,{bert.folder}", **changes)
     assert_trained(workdir, output, made_by_torch, "structure_clip")
-    assert workdir.read_config()["objectives"]["structure_clip"]["mode"] == "paper"
     shutil.rmtree(bert.folder)  # the run keeps its own copy of the tokenizer
     assert kgclip_jax.load(workdir.root).encode_text(CAPTIONS[:1]).shape == (1, 16)
 
@@ -139,7 +136,7 @@ def test_negclip_with_random_swaps_needs_no_graphs(train, coco, made_by_torch, t
     changes = {"optimizer.schedule.warmup_steps": 0, "data.path": bare}
     workdir, output = train("negclip", **changes)
     assert_trained(workdir, output, made_by_torch, "contrastive")
-    assert workdir.read_config()["data"]["sources"]["coco"]["graphs"] is None
+    assert workdir.read_config()["streams"]["captions"]["sources"]["coco"]["graphs"] is None
     assert re.search(r"swap_words.*made", output)
 
 
@@ -148,39 +145,39 @@ def get_config(recipe):
 
 
 def resolved(recipe, source):
+    """The experiment of a recipe, and how each of its parameters is trained."""
     experiment = config.experiment(get_config(recipe)(str(source)).to_dict())
-    return experiment, set_up(experiment, jax.devices()[:1])
+    params = {"model": Model(experiment.model).abstract()}
+    return experiment, param_groups(experiment.optimizer, experiment.tuning, params)
 
 
 def test_structure_clip_has_the_settings_of_the_released_code(made_by_torch):
-    experiment, setup = resolved("structure_clip", made_by_torch)
+    experiment, groups = resolved("structure_clip", made_by_torch)
     optimizer, knowledge = experiment.optimizer, experiment.model.knowledge
+    captions = experiment.streams["captions"]
     assert (optimizer.learning_rate, optimizer.b1, optimizer.b2) == (5e-6, 0.9, 0.999)
     assert (optimizer.eps, optimizer.clip_norm, optimizer.ema_decay) == (1e-8, None, None)
     assert optimizer.schedule == Schedule(kind="constant", warmup_steps=0)
-    assert {*setup.plan.values()} == {Treatment(1.0, 0.1)}
-    assert any(path.startswith("knowledge/blocks") for path in setup.plan)
-    assert (experiment.batch_size, experiment.total_steps) == (64, 17_701)  # 10 x 113,287 / 64
+    assert {*groups.values()} == {ParamGroup(1.0, 0.1)}
+    assert any(path.startswith("model/knowledge/blocks") for path in groups)
+    assert (captions.rows, experiment.total_steps) == (64, 17_701)  # 10 x 113,287 / 64
     assert experiment.execution.dtype == "float32"
-    assert experiment.data.negatives.kinds == {"structure_clip": 1.0}
+    assert captions.negatives.kinds == {"structure_clip": 1.0}
     assert (knowledge.weight, knowledge.triples, knowledge.readout) == (0.2, 6, "first")
     assert knowledge.transformer.depth == 6
-    assert schema.to_dict(experiment.objectives) == {
-        "contrastive": None,
-        "structure_clip": schema.to_dict(StructureClip("code", margin=0.1, batch_margin=0.2)),
-        "ce_clip": None,
-    }
+    code = StructureClipCode(margin=0.1, batch_margin=0.2, negative_weight=5.0)
+    assert experiment.objectives == {"structure_clip_code": code}
 
 
 def test_negclip_has_the_settings_of_the_authors_command(made_by_torch):
-    experiment, setup = resolved("negclip", made_by_torch)
-    optimizer = experiment.optimizer
+    experiment, groups = resolved("negclip", made_by_torch)
+    optimizer, captions = experiment.optimizer, experiment.streams["captions"]
     assert optimizer.learning_rate == 1e-6
     assert optimizer.schedule == Schedule(kind="cosine", warmup_steps=50)
-    assert (experiment.batch_size, experiment.total_steps) == (256, 2_212)  # 5 x 113,287 / 256
+    assert (captions.rows, experiment.total_steps) == (256, 2_212)  # 5 x 113,287 / 256
     assert experiment.model.knowledge is None
-    assert experiment.objectives.contrastive == Contrastive("softmax", negatives=True)
-    assert {treatment.weight_decay for treatment in setup.plan.values()} == {0.0, 0.2}
+    assert experiment.objectives == {"contrastive": Contrastive(negatives=True)}
+    assert {group.weight_decay for group in groups.values()} == {0.0, 0.2}
 
 
 @pytest.mark.parametrize(

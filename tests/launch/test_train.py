@@ -5,17 +5,21 @@ import re
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import jax
 import numpy as np
 import pytest
-from kgclip_jax.training.checkpoints import Checkpoints, describe
 from PIL import Image
 
 from kgclip_jax import config
-from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
+from kgclip_jax.data.streams.base import StreamOpening
+from kgclip_jax.model_inputs import preprocessing_for
+from kgclip_jax.paths import leaves_by_path
+from kgclip_jax.store.checkpoints import Checkpoints
 from kgclip_jax.store.workdir import Workdir
 from kgclip_jax.training.setup import set_up
+from kgclip_jax.training.step import checkpoint_items
 
 STOPPED = 143
 
@@ -24,13 +28,13 @@ def state_of(root, step):
     """The whole training state and the progress of a checkpoint, as NumPy arrays by path."""
     workdir = Workdir(root)
     experiment = config.experiment(workdir.read_config())
-    fingerprint = ClipTokenizer(experiment.model.text.context_length).fingerprint
-    checkpoints = Checkpoints(workdir.checkpoints, describe(experiment.model, fingerprint))
-    abstract = set_up(experiment, jax.devices()[:1]).abstract
-    state, progress = checkpoints.restore(step, abstract)
-    checkpoints.close()
-    leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(state))
-    return {jax.tree_util.keystr(keys): leaf for keys, leaf in leaves}, progress
+    reading = preprocessing_for(experiment.model, experiment.tokenizer)
+    opening = StreamOpening(experiment.data, reading, experiment.seed)
+    streams = {name: each.open(name, opening) for name, each in experiment.streams.items()}
+    abstract = set_up(experiment, streams, jax.devices()[:1]).abstract
+    with closing(Checkpoints(workdir.checkpoints)) as checkpoints:
+        items = checkpoints.restore(step, checkpoint_items(abstract))
+        return leaves_by_path(jax.device_get(items)), checkpoints.progress(step)
 
 
 def assert_same_state(left, right, step):
@@ -173,9 +177,9 @@ def refused(commands, result, finished, tmp_path_factory):
     """Launches with a mistake in them, by name; run beside each other."""
     fresh = tmp_path_factory.mktemp("refused") / "run"
     launches = {
-        "changed": (finished[0], {"batch_size": 16, "optimizer__learning_rate": 0.5}),
+        "changed": (finished[0], {"streams__captions__rows": 16, "optimizer__learning_rate": 0.5}),
         "unknown key": (fresh, {"optimizer__learning_rat": 1.0}),
-        "wrong type": (fresh, {"batch_size": "many"}),
+        "wrong type": (fresh, {"streams__captions__rows": "many"}),
         "wrong value": (fresh, {"optimizer__schedule__kind": "cosin"}),
         "no config": (fresh, {"config": "configs/quikstart.py"}),
         "no folder": ("/dev/null/run", {}),
@@ -192,12 +196,15 @@ def refused(commands, result, finished, tmp_path_factory):
 @pytest.mark.parametrize(
     ("name", "messages"),
     [
-        ("changed", ["batch_size: 8 -> 16", "optimizer.learning_rate: ", " -> 0.5", "--workdir"]),
+        (
+            "changed",
+            ["streams.captions.rows: 8 -> 16", "optimizer.learning_rate: ", " -> 0.5", "--workdir"],
+        ),
         (
             "unknown key",
             ["config.optimizer.learning_rat is no setting; did you mean learning_rate?"],
         ),
-        ("wrong type", ["batch_size", "many"]),
+        ("wrong type", ["streams.captions.rows", "many"]),
         ("wrong value", ["config.optimizer.schedule.kind must be one of cosine, rsqrt, constant"]),
         ("no config", ["configs/quikstart.py"]),
         ("no folder", ["cannot write to the workdir /dev/null/run", "--workdir"]),

@@ -31,10 +31,10 @@ def get_config():
 """
 FEW = {
     "checkpoints__every": 2,
-    "data__sources__emoji__evaluation_items": 4,
-    "data__sources__emoji__world__concepts": 12,
-    "data__sources__emoji__world__unseen_concepts": 4,
-    "data__sources__emoji__world__scenes": 50,
+    "streams__captions__sources__emoji__evaluation_items": 4,
+    "streams__captions__sources__emoji__world__concepts": 12,
+    "streams__captions__sources__emoji__world__unseen_concepts": 4,
+    "streams__captions__sources__emoji__world__scenes": 50,
 }
 
 

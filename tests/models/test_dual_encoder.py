@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kgclip_jax.batch import Images, Texts
 from kgclip_jax.models.dual_encoder import Model, normalise
 from kgclip_jax.models.presets import PRESETS, preset
 from kgclip_jax.models.transformer import UNROLLED, Execution
 from kgclip_jax.models.vision import sincos2d
-from kgclip_jax.types import Batch
+from tests.models.embedded import embed
 
 TINY = preset("tiny")
 
@@ -40,20 +41,19 @@ def make_batch(shape, b=4, seed=0):
         length = rng.integers(2, 7)
         row[:length] = rng.integers(1, shape.text.eos_id, length)
         row[length] = shape.text.eos_id
-    return Batch(jnp.asarray(images), jnp.asarray(tokens))
+    return {"image": Images(jnp.asarray(images)), "text": Texts((jnp.asarray(tokens),))}
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_architecture_embeds_a_batch(name):
     shape = shrunk(name)
     model = Model(shape)
-    embeddings = jax.jit(model.embed)(initialise(model), make_batch(shape))
-    assert embeddings.image.shape == embeddings.text.shape == (4, 32)
-    assert embeddings.image.dtype == jnp.float32
-    for rows in (embeddings.image, embeddings.text):
-        np.testing.assert_allclose(jnp.linalg.norm(rows, axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(embeddings.logit_scale, shape.logit_scale, rtol=1e-5)
-    assert float(embeddings.logit_bias) == (shape.logit_bias or 0.0)
+    params = initialise(model)
+    for features in embed(model, params, make_batch(shape)).values():
+        assert (features.pooled.shape, features.pooled.dtype) == ((4, 32), jnp.float32)
+        np.testing.assert_allclose(jnp.linalg.norm(features.pooled, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(jnp.exp(params["logit_scale"]), shape.logit_scale, rtol=1e-5)
+    assert params.get("logit_bias") == shape.logit_bias
 
 
 def test_abstract_parameters_are_those_of_initialisation():
@@ -80,12 +80,13 @@ def test_cutting_padding_off_a_causal_text_changes_nothing():
     params = initialise(model)
 
     def loss(params, tokens):
-        embeddings = model.embed(params, Batch(batch.images, tokens))
-        return (embeddings.image @ embeddings.text.T).sum(), embeddings.text
+        features = embed(model, params, batch | {"text": Texts((tokens,))})
+        text = features["text"].pooled
+        return (features["image"].pooled @ text.T).sum(), text
 
     grad = jax.jit(jax.grad(loss, has_aux=True))
-    full, text_full = grad(params, batch.tokens)
-    cut, text_cut = grad(params, batch.tokens[:, :8])
+    full, text_full = grad(params, batch["text"].tokens[0])
+    cut, text_cut = grad(params, batch["text"].tokens[0][:, :8])
     np.testing.assert_allclose(text_full, text_cut, atol=1e-6)
     for a, b in zip(jax.tree.leaves(full), jax.tree.leaves(cut), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6 * max(1.0, float(np.abs(a).max())))
@@ -95,18 +96,7 @@ def test_a_bidirectional_text_tower_refuses_cut_texts():
     shape = shrunk("SigLIP-B-16")
     model, batch = Model(shape), make_batch(shape)
     with pytest.raises(ValueError, match="bidirectional tower of context length 12"):
-        model.encode_text(initialise(model), batch.tokens[:, :8])
-
-
-def test_microbatches_keep_rows_in_their_order():
-    parts = Model(TINY, Execution("float32", unroll=1, microbatches=2))
-    params, batch = initialise(parts), make_batch(TINY)
-    expected, found = (jax.jit(model.embed)(params, batch) for model in (Model(TINY), parts))
-    np.testing.assert_allclose(found.image, expected.image, atol=1e-6)
-    np.testing.assert_allclose(found.text, expected.text, atol=1e-6)
-    assert found.logit_scale == expected.logit_scale
-    with pytest.raises(ValueError, match="microbatches must be at least 1"):
-        Execution(microbatches=0)
+        embed(model, initialise(model), Texts((batch["text"].tokens[0][:, :8],)))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +105,6 @@ def test_microbatches_keep_rows_in_their_order():
         Execution("float32", unroll=2),
         Execution("float32", remat="dots", unroll=1),
         Execution("float32", remat="full", unroll=2),
-        Execution("float32", remat="full", unroll=1, microbatches=2),
     ],
 )
 def test_the_way_of_computing_does_not_change_results(execution):
@@ -123,7 +112,10 @@ def test_the_way_of_computing_does_not_change_results(execution):
     params = initialise(Model(TINY))
 
     def loss_and_gradients(model):
-        loss = lambda p: (lambda e: (e.image * e.text).sum())(model.embed(p, batch))  # noqa: E731
+        def loss(params):
+            features = embed(model, params, batch)
+            return (features["image"].pooled * features["text"].pooled).sum()
+
         return jax.jit(jax.value_and_grad(loss))(params)
 
     plain = loss_and_gradients(Model(TINY))
@@ -135,11 +127,11 @@ def test_the_way_of_computing_does_not_change_results(execution):
 def test_bfloat16_stays_near_float32_and_returns_float32():
     batch = make_batch(TINY)
     params = initialise(Model(TINY))
-    exact = jax.jit(Model(TINY).embed)(params, batch)
-    rough = jax.jit(Model(TINY, Execution("bfloat16", unroll=1)).embed)(params, batch)
-    assert rough.image.dtype == rough.text.dtype == jnp.float32
-    assert float((exact.image * rough.image).sum(-1).min()) > 0.999
-    assert not np.array_equal(exact.image, rough.image)
+    exact = embed(Model(TINY), params, batch)["image"]
+    rough = embed(Model(TINY, Execution("bfloat16", unroll=1)), params, batch)["image"]
+    assert (rough.pooled.dtype, rough.tokens.dtype) == (jnp.float32, jnp.bfloat16)
+    assert float((exact.pooled * rough.pooled).sum(-1).min()) > 0.999
+    assert not np.array_equal(exact.pooled, rough.pooled)
 
 
 def test_the_logit_scale_is_kept_within_limits():
@@ -166,7 +158,7 @@ def test_unpooled_tokens_come_with_the_pooled_vector(pooling, class_token, pool)
     shape = replace(TINY, vision=replace(TINY.vision, pooling=pooling, class_token=class_token))
     model, batch = Model(shape), make_batch(shape)
     module = model.bind(initialise(model))
-    image, text = module.vision(batch.images), module.text(batch.tokens)
+    image, text = module.vision(batch["image"].pixels), module.text(batch["text"].tokens[0])
     assert image.tokens.shape == (4, shape.vision.length, 32)
     assert text.tokens.shape == (4, 32, 32)
     np.testing.assert_allclose(

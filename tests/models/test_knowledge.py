@@ -1,6 +1,5 @@
 """The knowledge-enhanced encoder: what it adds, what it must not see, and what it leaves alone."""
 
-import functools
 from dataclasses import replace
 
 import jax
@@ -8,14 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kgclip_jax.batch import Images, Pairs, Texts, Triples
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, normalise
-from kgclip_jax.models.flops import knowledge_flops, step_flops
+from kgclip_jax.models.flops import knowledge_flops, step_work
 from kgclip_jax.models.knowledge import combine
 from kgclip_jax.models.presets import preset
+from kgclip_jax.objectives.base import Context
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.structure_clip import StructureClip
-from kgclip_jax.types import Batch, NegativeTexts, Triples
+from kgclip_jax.objectives.structure_clip_code import StructureClipCode
+from tests.models.embedded import embed
 
 TINY = preset("tiny")
 WORDS, PIECES, TRIPLES, LENGTH = 60, 40, 4, 3
@@ -27,7 +29,7 @@ WORDPIECE = spec.KnowledgeEncoder(
     OWN, triples=TRIPLES, element_length=LENGTH, elements="wordpiece", vocabulary=PIECES
 )
 BOTH = pytest.mark.parametrize("knowledge", [TEXT, WORDPIECE], ids=lambda k: k.elements)
-OBJECTIVES = [Contrastive("softmax"), StructureClip("paper"), StructureClip("code")]
+OBJECTIVES = [Contrastive(), StructureClip(), StructureClipCode()]
 
 
 def filled(shapes):
@@ -70,23 +72,35 @@ def make_batch():
     images = np.random.default_rng(0).integers(0, 256, (4, side, side, 3), dtype=np.uint8)
     tokens = make_tokens(4, 2)
     mask = np.array([[True], [True], [True], [False]])
-    return Batch(
-        jnp.asarray(images), tokens[:, 0], NegativeTexts(tokens[:, 1:], mask), make_triples(COUNTS)
+    triples = make_triples(COUNTS)
+    captions, negatives = (Triples(*(a[:, part] for a in triples)) for part in (0, slice(1, None)))
+    ids = jnp.arange(8).reshape(4, 2)
+    return Pairs(
+        image=Images(jnp.asarray(images)),
+        text=Texts((tokens[:, 0],), captions),
+        ids=ids,
+        negatives=Texts((tokens[:, 1:],), negatives),
+        negative_mask=jnp.asarray(mask),
+        negative_ids=100 + jnp.arange(4)[:, None],
     )
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def embed(model, params, batch):
-    return model.embed(params, batch)
+def without_triples(batch):
+    bare = {name: getattr(batch, name)._replace(triples=None) for name in ("text", "negatives")}
+    return batch._replace(**bare)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def encode(model, params, tokens, triples):
-    return model.encode_text(params, tokens, triples)
+def losses(model, features):
+    context = Context(jnp.asarray(10.0), None, 0)
+    return [
+        objective.loss({}, objective.embed({}, features, {}, context), context)
+        for objective in OBJECTIVES
+    ]
 
 
 def encoded(model, params, triples):
-    return np.asarray(encode(model, params, make_tokens(len(triples.mask)), triples))
+    texts = Texts((make_tokens(len(triples.mask)),), triples)
+    return np.asarray(embed(model, params, texts).pooled)
 
 
 @BOTH
@@ -94,12 +108,12 @@ def test_a_weight_of_zero_is_exactly_clip(knowledge):
     model, params, towers = with_knowledge(knowledge, weight=0.0)
     batch = make_batch()
     mine = embed(model, params, batch)
-    expected = embed(Model(PLAIN), towers, batch._replace(triples=None))
-    np.testing.assert_array_equal(mine.text, expected.text)
-    np.testing.assert_array_equal(mine.negatives, expected.negatives)
-    np.testing.assert_array_equal(mine.image, expected.image)
-    for objective in OBJECTIVES:
-        np.testing.assert_array_equal(objective(mine).loss, objective(expected).loss)
+    expected = embed(Model(PLAIN), towers, without_triples(batch))
+    for name in ("text", "negatives", "image"):
+        own, other = getattr(mine, name), getattr(expected, name)
+        np.testing.assert_array_equal(own.pooled, other.pooled)
+    for own, other in zip(losses(model, mine), losses(model, expected), strict=True):
+        np.testing.assert_array_equal(own.loss, other.loss)
 
 
 @BOTH
@@ -153,9 +167,8 @@ def test_empty_slots_never_matter(knowledge, readout):
     disturbed = np.where(triples.mask[..., None, None], triples.tokens, rubbish)
 
     def loss(knowledge, tokens):
-        rows = model.encode_text(
-            params | {"knowledge": knowledge}, make_tokens(4), Triples(tokens, triples.mask)
-        )
+        texts = Texts((make_tokens(4),), Triples(tokens, triples.mask))
+        rows = embed(model, params | {"knowledge": knowledge}, texts).pooled
         return (rows * jnp.arange(rows.shape[1])).sum(), rows
 
     grad = jax.jit(jax.grad(loss, has_aux=True))
@@ -197,31 +210,30 @@ def test_the_mean_has_no_order_and_the_first_readout_has_a_first_triple_alone(kn
 def test_captions_and_negatives_in_one_pass_are_as_each_alone(knowledge):
     model, params, towers = with_knowledge(knowledge)
     batch = make_batch()
-    embeddings = embed(model, params, batch)
-    tokens = [batch.tokens, batch.negatives.tokens[:, 0]]
-    for place, rows in enumerate((embeddings.text, embeddings.negatives[:, 0])):
-        own = Triples(*(array[:, place] for array in batch.triples))
-        alone = encode(model, params, tokens[place], own)
-        np.testing.assert_allclose(rows, alone, atol=1e-6)
-    plain = embed(Model(PLAIN), towers, batch._replace(triples=None))
-    bare = embeddings.without_graphs()
-    np.testing.assert_allclose(bare.text, plain.text, atol=1e-6)
-    np.testing.assert_allclose(bare.negatives, plain.negatives, atol=1e-6)
+    together = embed(model, params, batch)
+    plain = embed(Model(PLAIN), towers, without_triples(batch))
+    for name in ("text", "negatives"):
+        alone = embed(model, params, getattr(batch, name))
+        features = getattr(together, name)
+        np.testing.assert_allclose(features.pooled, alone.pooled, atol=1e-6)
+        np.testing.assert_allclose(features.plain, getattr(plain, name).pooled, atol=1e-6)
 
 
-@pytest.mark.parametrize("mode", ["paper", "code"])
-def test_the_hinge_on_negatives_trains_the_encoder_in_the_paper_alone(mode):
+@pytest.mark.parametrize("objective", OBJECTIVES[1:], ids=lambda objective: objective.kind)
+def test_the_hinge_on_negatives_trains_the_encoder_in_the_paper_alone(objective):
     model, params, _ = with_knowledge(WORDPIECE)
     batch = make_batch()
 
     def hinge(knowledge):
-        embeddings = model.embed(params | {"knowledge": knowledge}, batch)
-        return StructureClip(mode)(embeddings).metrics["negative_loss"]
+        context = Context(jnp.asarray(10.0), None, 0)
+        features = embed(model, params | {"knowledge": knowledge}, batch)
+        vectors = objective.embed({}, features, {}, context)
+        return objective.loss({}, vectors, context).metrics["negative_loss"]
 
     value, gradients = jax.jit(jax.value_and_grad(hinge))(params["knowledge"])
     assert value > 0
     largest = [float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradients)]
-    if mode == "code":
+    if objective.kind == "structure_clip_code":
         assert set(largest) == {0.0}
     else:
         assert max(largest) > 1e-5
@@ -229,8 +241,8 @@ def test_the_hinge_on_negatives_trains_the_encoder_in_the_paper_alone(mode):
 
 def test_triples_that_are_missing_are_an_error():
     model, params, _ = with_knowledge()
-    with pytest.raises(ValueError, match="needs the triples of the texts"):
-        model.encode_text(params, make_tokens(2))
+    with pytest.raises(ValueError, match="needs the triples of all texts"):
+        embed(model, params, Texts((make_tokens(2),)))
 
 
 def test_the_length_of_what_is_added_does_not_depend_on_precision():
@@ -260,5 +272,6 @@ def test_operations_are_those_that_the_compiler_counts():
     counted = lowered.cost_analysis()["flops"]  # element by element work is counted, too
     assert texts * knowledge_flops(shape) == pytest.approx(counted, rel=0.02)
     assert knowledge_flops(PLAIN) == 0
-    more = step_flops(shape, 4, 9, negatives=2) - step_flops(PLAIN, 4, 9, negatives=2)
-    assert more == 3 * 4 * (1 + 2) * knowledge_flops(shape)
+    batch = {"text": Texts((make_tokens(4, 3),))}
+    more = step_work(shape, batch, {"text"}).flops - step_work(PLAIN, batch, {"text"}).flops
+    assert more == 3 * 4 * 3 * knowledge_flops(shape)

@@ -1,10 +1,12 @@
 """Parameter counts and FLOPs against the figures that open_clip publishes (model_profile.csv)."""
 
+import numpy as np
 import pytest
 
+from kgclip_jax.batch import Images, Texts
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.dual_encoder import Model
-from kgclip_jax.models.flops import image_flops, parameter_count, step_flops, text_flops
+from kgclip_jax.models.flops import image_flops, parameter_count, step_work, text_flops
 from kgclip_jax.models.presets import PRESETS, preset
 
 # name: (image M parameters, text M parameters, image GFLOP, text GFLOP)
@@ -47,7 +49,20 @@ def test_shorter_texts_cost_less_in_proportion():
     shape = preset("ViT-B-32")
     short, full = text_flops(shape, 11), text_flops(shape, 77)
     assert short < full / 7 * 1.01
-    assert step_flops(shape, 64, 11) < step_flops(shape, 64, 77)
+
+
+def test_the_work_of_a_step_is_that_of_the_inputs_that_are_read():
+    shape = preset("ViT-B-32")
+    batch = {
+        "image": Images(np.empty((64, 224, 224, 3), np.uint8)),
+        "text": Texts((np.empty((40, 11), np.int32), np.empty((24, 77), np.int32))),
+        "negatives": Texts((np.empty((64, 2, 20), np.int32),)),
+    }
+    work = step_work(shape, batch, {"image", "text"})
+    texts = 40 * text_flops(shape, 11) + 24 * text_flops(shape, 77)
+    assert work == (3 * (64 * image_flops(shape) + texts), 40 * 11 + 24 * 77)
+    more = step_work(shape, batch, {"image", "text", "negatives"})
+    assert more.text_tokens - work.text_tokens == 64 * 2 * 20
 
 
 def test_an_unknown_preset_is_answered_with_near_names():

@@ -14,8 +14,8 @@ from kgclip_jax.data.emoji.caption_words import (
     THING_FAMILIES,
 )
 from kgclip_jax.data.emoji.concepts import Concept, choose_concepts
-from kgclip_jax.errors import ConfigError
 from kgclip_jax.random import generator
+from kgclip_jax.schema import check
 
 MAX_OBJECTS = 4
 MIN_WORDS = LONGEST_RELATED + 2 * 3  # around two things, each an article and two words
@@ -40,7 +40,7 @@ class EmojiWorld:
         max_words: captions are no longer.
 
     Raises:
-        ConfigError: a value is out of range.
+        ValueError: a value is out of range.
     """
 
     seed: int = 0
@@ -66,11 +66,11 @@ class EmojiWorld:
             _check_range(key, getattr(self, key), 0.0, 1.0)
         _check_range("unseen_pair_share", self.unseen_pair_share, 0.0, 0.4)
         unknown = sorted(set(self.families) - set(FAMILIES))
-        if unknown or len(set(self.families)) < len(self.families):
-            raise ConfigError(
-                f"families: expected different ones of {', '.join(FAMILIES)}, "
-                f"got {', '.join(self.families)}"
-            )
+        check(
+            not unknown and len(set(self.families)) == len(self.families),
+            f"families: expected different ones of {', '.join(FAMILIES)}, "
+            f"got {', '.join(self.families)}",
+        )
 
     @property
     def thing_families(self) -> tuple[str, ...]:
@@ -79,8 +79,7 @@ class EmojiWorld:
 
 
 def _check_range(key: str, value: int | float, low: int | float, high: int | float) -> None:
-    if not low <= value <= high:
-        raise ConfigError(f"{key}: expected a value from {low} to {high}, got {value}")
+    check(low <= value <= high, f"{key}: expected a value from {low} to {high}, got {value}")
 
 
 class Splits(NamedTuple):

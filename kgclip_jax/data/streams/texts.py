@@ -1,6 +1,7 @@
 """The text side of captioned pictures: captions, and negatives made of them on the fly."""
 
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -65,8 +66,11 @@ class TextMaker:
         texts = [caption.text for caption in captions]
         negatives: list[Negative] = []
         if self.settings is not None:
+            outcomes: Counts = Counter()
             for draw, caption in zip(draws, captions, strict=True):
-                negatives += self._negatives(draw, caption, self.settings, counts)
+                negatives += self._negatives(draw, caption, self.settings, outcomes)
+            for (kind, outcome), times in outcomes.items():
+                counts["negatives", f"{kind}: {outcome}"] += times
         tokens = self.tokenizer(texts + [negative.text for negative in negatives])
         lengths = self.tokenizer.lengths(tokens)
         wrong = lengths[len(draws) :].reshape(len(draws), count)
@@ -103,7 +107,7 @@ class TextMaker:
         return self.sources[draw.source].caption(draw.record, rng)
 
     def _negatives(
-        self, draw: Draw, caption: Caption, settings: NegativeSettings, counts: Counts
+        self, draw: Draw, caption: Caption, settings: NegativeSettings, outcomes: Counts
     ) -> Sequence[Negative]:
         return make_negatives(
             caption,
@@ -111,7 +115,7 @@ class TextMaker:
             settings,
             vocabulary=self.vocabulary,
             known=self.sources[draw.source].graphs(draw.record),
-            counts=counts,
+            counts=outcomes,
         )
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from kgclip_jax.data.emoji.caption_words import CONVERSE
 from kgclip_jax.data.emoji.world import EmojiWorld, splits
-from kgclip_jax.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -27,7 +26,7 @@ from kgclip_jax.errors import ConfigError
     ],
 )
 def test_a_wrong_setting_is_named(key: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=f"^{key}: expected"):
+    with pytest.raises(ValueError, match=f"^{key}: expected"):
         EmojiWorld(**{key: value})
 
 

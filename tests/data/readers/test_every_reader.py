@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from kgclip_jax.data.images import evaluation_transform
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.photographs import Photographs, retrieval_set
 from kgclip_jax.data.records import Records
 from kgclip_jax.errors import BadRecord
 from kgclip_jax.random import generator
 from kgclip_jax.types import Source
+from tests.array_pictures import all_images
 from tests.data.readers.layouts import LAYOUTS, Picture, drawn, encode, photographs
 
 # TFDS reads descriptions in a way that protobuf 6 (of apache-beam) warns of, 7 does not.
@@ -93,11 +95,11 @@ def test_they_can_be_trained_on(records, pictures):
 
 
 def test_they_can_be_evaluated_on(records, pictures):
-    result = retrieval_set(records, 16)
+    result = retrieval_set(records, EvaluationTransform(16))
     assert result.name == records.name
     assert list(result.captions) == [text for p in pictures for text in p.captions]
     np.testing.assert_array_equal(result.owners, np.repeat(np.arange(7), 2))
-    for image, picture in zip(result.images, pictures, strict=True):
+    for image, picture in zip(all_images(result.pictures), pictures, strict=True):
         np.testing.assert_array_equal(image, evaluation_transform(picture.content, 16))
 
 
@@ -107,17 +109,20 @@ def test_an_image_of_huge_dimensions_is_a_bad_record(layout, tmp_path):
     (index,) = (i for i in range(4) if records.encoded(i) == bomb().content)
     with pytest.raises(BadRecord, match="20000 x 4000 pixels, more than"):
         Photographs(records, size=16).image(index, generator(0, "x"))
-    assert len(retrieval_set(records, 16, bad_share=0.25).images) == 3
+    data = retrieval_set(records, EvaluationTransform(16), bad_share=0.25)
+    readable = [good for _, batch in data.pictures.batches() for good in batch]
+    assert (len(readable), sum(readable)) == (4, 3)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_real_photographs(layout, shared_data, tmp_path):
     originals = photographs(shared_data / "coco_mini", 12)
     records = LAYOUTS[layout](tmp_path, originals).records(tmp_path)
-    result = retrieval_set(records, 64)
+    result = retrieval_set(records, EvaluationTransform(64))
+    images = all_images(result.pictures)
     by_caption = {picture.captions[0]: picture for picture in originals}
-    assert len(by_caption) == len(result.images) == 12
-    for index, image in enumerate(result.images):
+    assert len(by_caption) == len(images) == 12
+    for index, image in enumerate(images):
         texts = np.array(result.captions)[result.owners == index]
         picture = by_caption[texts[0]]
         assert texts.tolist() == picture.captions

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from kgclip_jax.data.images import Box, image_size
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.photographs import Photographs, retrieval_set
 from kgclip_jax.data.readers.visual_genome import open_regions, picture_id
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import DataError
 from kgclip_jax.random import generator
+from tests.array_pictures import all_images
 from tests.data.readers.layouts import Picture, drawn, encode, write_files
 
 URL = "https://cs.stanford.edu/people/rak248/VG_100K{}/{}.jpg"
@@ -125,8 +127,9 @@ def test_a_picture_that_is_smaller_than_the_file_says(tmp_path):
     write(tmp_path, regions)
     small = np.full((18, 18, 3), 77, np.uint8)
     (tmp_path / "VG_100K" / "1.jpg").write_bytes(encode(small, "png"))
-    result = retrieval_set(open_regions(tmp_path), 8, bad_share=0.5)
-    assert result.images.shape == (1, 8, 8, 3)
+    result = retrieval_set(open_regions(tmp_path), EvaluationTransform(8), bad_share=0.5)
+    readable = [good for _, batch in result.pictures.batches() for good in batch]
+    assert readable == [True, False]
 
 
 def test_regions_of_real_photographs(shared_data, tmp_path):
@@ -153,10 +156,10 @@ def test_regions_of_real_photographs(shared_data, tmp_path):
     (tmp_path / "region_descriptions.json").write_text(json.dumps(regions))
     records = open_regions(tmp_path)
     training = Photographs(records, size=24, scale=(1.0, 1.0))
-    held_out = retrieval_set(records, 24, "squash")
-    assert len(training) == len(held_out.images) == len(boxes) == 20
+    images = all_images(retrieval_set(records, EvaluationTransform(24, "squash")).pictures)
+    assert len(training) == len(images) == len(boxes) == 20
     differences = [
-        np.abs(held_out.images[i].mean((0, 1)) - training.image(i, generator(0, "x")).mean((0, 1)))
+        np.abs(images[i].mean((0, 1)) - training.image(i, generator(0, "x")).mean((0, 1)))
         for i in range(20)
     ]
     assert np.median(differences) < 6

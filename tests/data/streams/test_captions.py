@@ -10,7 +10,8 @@ import pytest
 
 from kgclip_jax.data.blocks import arrays_of, map_blocks
 from kgclip_jax.data.streams.base import BAD_RECORD
-from kgclip_jax.data.streams.captions import joined_order, largest_unit
+from kgclip_jax.data.streams.caption_stream import joined_order
+from kgclip_jax.data.streams.captions import largest_unit
 from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary, text_ids
 from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
@@ -187,7 +188,7 @@ def test_negatives_stand_beside_their_captions_and_are_masked_where_there_are_no
         cut = counts["text", "cut to its slot"]
         assert fits.sum() >= coloured.sum() - cut
         assert (pairs.negative_ids[coloured, 0] == text_ids(swapped)[0]).all()
-        assert counts["swap_attributes", "made"] == coloured.sum()
+        assert counts["negatives", "swap_attributes: made"] == coloured.sum()
 
 
 def test_a_replacement_brings_its_own_negatives_and_triples():
@@ -246,7 +247,7 @@ def test_texts_without_graphs_have_no_triples():
 def test_negatives_that_are_known_to_be_true_are_left_out():
     pairs, counts = load(stream(Photographed(), settings=SWAPS, triples=TRIPLES), 0)
     assert not pairs.negative_mask.any()
-    told = counts["swap_attributes", "true of the picture"]
+    told = counts["negatives", "swap_attributes: true of the picture"]
     assert told == np.sum(values(pairs) % 2 == 0)
 
 
