@@ -25,11 +25,15 @@ from typing import Any
 
 import numpy as np
 import open_clip_reference
-from kgclip_jax.data.texts import TextMaker
 
+from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.photographs import Photographs
-from kgclip_jax.data.pipeline import training_batches
+from kgclip_jax.data.pipeline import host_batches
+from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.readers.folders import open_folder
+from kgclip_jax.data.streams.caption_stream import CaptionStream
+from kgclip_jax.data.streams.texts import TextMaker
+from kgclip_jax.data.text_slots import one_slot
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.random import generator
 
@@ -128,8 +132,14 @@ def loaders(
     options: dict[str, Any] = {"batch_size": batch_size, "num_workers": workers}
     if workers:
         options["multiprocessing_context"] = "spawn"  # as ours: JAX and fork do not go together
-    texts = TextMaker((photographs,), ClipTokenizer(), seed=0)
-    ours = training_batches(texts, [1.0], batch_size=batch_size, workers=workers)
+    stream = CaptionStream(
+        "captions",
+        TextMaker({"photographs": photographs}, ClipTokenizer(), seed=0),
+        Mixture([len(photographs)], [1.0], ["photographs"], batch_size, 0, "captions"),
+        one_slot(batch_size, ClipTokenizer().context_length),
+        Preprocessing(photographs.size, ClipTokenizer()),
+    )
+    ours = host_batches({"captions": stream}, workers=workers)
     contenders: Mapping[str, Iterator[Any]] = {
         "torch DataLoader, open_clip transform": iter(
             DataLoader(OpenClipRecords(photographs), **options)

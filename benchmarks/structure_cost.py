@@ -19,32 +19,27 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from typing import NamedTuple
 
 import environment
-import jax
-from kgclip_jax.data.texts import TextMaker
+from steps import Steps
 
 from kgclip_jax import config
-from kgclip_jax.data.emoji.source import EmojiScenes
 from kgclip_jax.data.emoji.world import EmojiWorld
-from kgclip_jax.data.pipeline import training_batches
 from kgclip_jax.data.sources import EmojiSource
-from kgclip_jax.data.stored_pictures import Data
-from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
+from kgclip_jax.data.streams.base import StreamOpening
+from kgclip_jax.data.streams.captions import CaptionsConfig
+from kgclip_jax.data.text_slots import one_slot
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
-from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer
 from kgclip_jax.knowledge.negatives import NegativeSettings
+from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models import spec
-from kgclip_jax.models.flops import step_flops
+from kgclip_jax.models.flops import step_work
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.structure_clip import StructureClip
 from kgclip_jax.training.optimizer_config import Optimizer
-from kgclip_jax.training.setup import set_up
-from kgclip_jax.types import Batch
 
 PLAIN = "plain CLIP"
 WORLD = EmojiWorld(concepts=32, unseen_concepts=0, scenes=10_000)
@@ -70,7 +65,7 @@ VARIANTS = (
 
 
 class Contender:
-    """A variant's compiled step, its state, and batches from its own pipeline."""
+    """A variant's compiled step, its state, and batches from its own stream."""
 
     def __init__(self, variant: Variant, flags: argparse.Namespace) -> None:
         self.variant = variant
@@ -79,64 +74,48 @@ class Contender:
             text = shape.text.transformer
             encoder = replace(text, depth=flags.knowledge_depth, activation="gelu_erf")
             shape = replace(shape, knowledge=spec.KnowledgeEncoder(encoder))
-        experiment = _experiment(shape, variant, flags.batch_size)
-        self.shape = shape
-        self.setup = set_up(experiment, jax.devices()[:1])
-        self.state = self.setup.initialise()
-        batches, self.input_seconds = _batches(experiment, flags)
-        self.batches = [self.setup.place(batch) for batch in batches]
-        self.length = batches[0].tokens.shape[1]
+        experiment = _experiment(shape, variant, flags)
+        opening = StreamOpening(experiment.data, preprocessing_for(shape, ClipBpe()))
+        stream = experiment.streams["captions"].open("captions", opening)
+        units = range(stream.rows // stream.unit)
+        start = time.process_time()
+        made = [stream.load(step, units).blocks for step in range(flags.batches)]
+        self.input_seconds = (time.process_time() - start) / flags.batches
+        self.steps = Steps(experiment, made[0])
+        self.work = step_work(shape, {"captions": made[0]}, self.steps.setup.read)
+        self.batches = [self.steps.place(pairs) for pairs in made]
         self.turn(2)
 
     def turn(self, steps: int) -> float:
         """Take steps; return seconds for each."""
         start = time.perf_counter()
         for batch in itertools.islice(itertools.cycle(self.batches), steps):
-            self.state, _ = self.setup.step(self.state, batch)
-        jax.block_until_ready(self.state)
+            self.steps.step(batch)
+        self.steps.wait()
         return (time.perf_counter() - start) / steps
 
-    def flops(self, pairs: int) -> int:
-        """Of a step."""
-        return step_flops(self.shape, pairs, self.length, self.variant.negatives)
 
-
-def _experiment(shape: spec.DualEncoder, variant: Variant, batch_size: int) -> config.Experiment:
-    negatives, objectives = None, config.Objectives(contrastive=Contrastive("softmax"))
+def _experiment(
+    shape: spec.DualEncoder, variant: Variant, flags: argparse.Namespace
+) -> config.Experiment:
+    negatives, objectives = None, {"contrastive": Contrastive()}
     if variant.negatives:
         negatives = NegativeSettings(KINDS, count=variant.negatives)
-        objectives = config.Objectives(structure_clip=StructureClip("paper"))
+        objectives = {"structure_clip": StructureClip()}
+    captions = CaptionsConfig(
+        sources={"emoji": EmojiSource("emoji", WORLD)},
+        rows=flags.batch_size,
+        negatives=negatives,
+        # One length for all variants: otherwise those with negatives would have longer slots.
+        text_slots=one_slot(flags.batch_size, flags.length),
+    )
     return config.Experiment(
         model=shape,
-        data=Data(sources={"emoji": EmojiSource("emoji", WORLD)}, negatives=negatives),
+        streams={"captions": captions},
         objectives=objectives,
         optimizer=Optimizer(learning_rate=1e-3),
         total_steps=10_000,
-        batch_size=batch_size,
     )
-
-
-def _batches(experiment: config.Experiment, flags: argparse.Namespace) -> tuple[list[Batch], float]:
-    """Return batches cut to the wanted length, and the CPU seconds that making one takes."""
-    text = experiment.model.text
-    triples = triple_tokenizer(experiment.model.knowledge, ClipBpe(), None)
-    texts = TextMaker(
-        [EmojiScenes(WORLD, experiment.model.vision.image_size)],
-        ClipTokenizer(text.context_length),
-        0,
-        settings=experiment.data.negatives,
-        triples=triples,
-    )
-    stream = training_batches(texts, [1.0], batch_size=flags.batch_size, buckets=[flags.length])
-    with closing(stream):
-        next(stream)
-        start = time.process_time()
-        made = list(itertools.islice(stream, flags.batches))
-        seconds = (time.process_time() - start) / flags.batches
-    cut = [made_of.batch for made_of in made if made_of.batch.tokens.shape[1] == flags.length]
-    if not cut:
-        raise SystemExit(f"no batch fits into --length={flags.length} tokens")
-    return cut, seconds
 
 
 def print_table(contenders: Sequence[Contender], times: dict[str, list[float]], pairs: int) -> None:
@@ -149,8 +128,8 @@ def print_table(contenders: Sequence[Contender], times: dict[str, list[float]], 
         slower = statistics.median(
             own / other for own, other in zip(seconds, times[PLAIN], strict=True)
         )
-        more = contender.flops(pairs) / plain.flops(pairs)
-        tokens = pairs * (1 + variant.negatives) * contender.length
+        more = contender.work.flops / plain.work.flops
+        tokens = contender.work.text_tokens
         prepared = contender.input_seconds / median
         print(
             f"{variant.name:19s} {median:7.3f} {pairs / median:8.0f} {tokens / median:9.0f}"

@@ -39,7 +39,6 @@ import environment
 import numpy as np
 import open_clip_reference
 
-from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer, bucket
 from kgclip_jax.models import spec
 from kgclip_jax.models.presets import preset
@@ -78,38 +77,35 @@ class KgclipJax:
     def __init__(self, task: Task) -> None:
         os.environ["JAX_PLATFORMS"] = {"cpu": "cpu", "gpu": "cuda"}[task.device]
         os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # torch needs room beside us
-        import jax
+
+        from steps import Steps, different_pairs
 
         from kgclip_jax import config
+        from kgclip_jax.data.streams.captions import CaptionsConfig
         from kgclip_jax.objectives.contrastive import Contrastive
-        from kgclip_jax.training.setup import set_up
 
         experiment = config.Experiment(
             model=task.shape,
-            data=Data(sources={}),
-            objectives=config.Objectives(Contrastive("softmax")),
+            streams={"captions": CaptionsConfig(sources={}, rows=len(task.images))},
+            objectives={"contrastive": Contrastive()},
             optimizer=Optimizer(learning_rate=1e-4, weight_decay=0.2, clip_norm=None),
             total_steps=10_000,
-            batch_size=len(task.images),
         )
-        self.setup = set_up(experiment, jax.devices()[:1])
-        self.state = self.setup.initialise()
+        self.pairs = different_pairs
+        first = next(iter(task.batches.values()))[0]
+        self.steps = Steps(experiment, different_pairs(task.images, first))
 
     def place(self, images: np.ndarray, tokens: np.ndarray) -> Any:
         """Pictures stay bytes; the step normalises them."""
-        from kgclip_jax.types import Batch
-
-        return self.setup.place(Batch(images, tokens))
+        return self.steps.place(self.pairs(images, tokens))
 
     def step(self, batch: Any) -> None:
         """Dispatch."""
-        self.state, _ = self.setup.step(self.state, batch)
+        self.steps.step(batch)
 
     def wait(self) -> None:
         """Block on the whole state."""
-        import jax
-
-        jax.block_until_ready(self.state)
+        self.steps.wait()
 
 
 class OpenClip:
@@ -216,7 +212,8 @@ def measure(
     tasks: dict[str, Task], rounds: int, steps: int
 ) -> tuple[float, dict[tuple[str, str], Measurements]]:
     """Let the contenders take turns; returns the peak, and measurements by (condition, name)."""
-    from kgclip_jax.models.flops import step_flops
+    from kgclip_jax.batch import Images, Texts
+    from kgclip_jax.models.flops import step_work
 
     context = get_context("spawn")
     connections, peak = {}, 0.0
@@ -234,7 +231,9 @@ def measure(
                 result = results.setdefault((condition, name), Measurements([], [], []))
                 result.wall.append(wall / steps)
                 result.cpu.append(cpu / steps)
-                result.flops.append(step_flops(task.shape, *task.batches[condition][turn].shape))
+                tokens = task.batches[condition][turn]
+                batch = {"image": Images(task.images), "text": Texts((tokens,))}
+                result.flops.append(step_work(task.shape, batch, {"image", "text"}).flops)
     for connection in connections.values():
         connection.send(None)
     return peak, results
