@@ -26,18 +26,21 @@ from tests.whole_runs import (
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _compiled_once(tmp_path_factory):
-    """Runs of one program share it."""
-    settings = {
+def _quick(tmp_path_factory):
+    """One device, as each of eight saves a slice of its own; programs are compiled once."""
+    cache = {
         "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0,
     }
-    before = {name: getattr(jax.config, name) for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
+    before = {name: getattr(jax.config, name) for name in cache}
+    devices = jax.devices()[:1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "devices", lambda: devices)
+        for name, value in cache.items():
+            jax.config.update(name, value)
+        yield
+        for name, value in before.items():
+            jax.config.update(name, value)
 
 
 @pytest.fixture(scope="module")
