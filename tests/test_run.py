@@ -89,7 +89,7 @@ def stopped(whole, tmp_path):
     return root
 
 
-COUNTED = (("bad record", "cannot decode"), ("swap_words", "made"))
+COUNTED = (("bad record", "cannot decode"), ("negatives", "swap_words: made"))
 
 
 def total(records, kind, outcome):
@@ -105,7 +105,7 @@ def test_a_killed_run_ends_bit_equal_with_all_that_it_counted(whole, stopped, se
     for key in COUNTED:
         assert 0 < total(early, *key) < total(late, *key)
     bad, made = (total(late, *key) for key in COUNTED)
-    for line in (f"replaced {bad} bad records: ", f"swap_words: {made} x made"):
+    for line in (f"replaced {bad} bad records: ", f"negatives: {made} x swap_words: made"):
         assert line in printed
         assert line in whole[1]
     evaluations = [(root / "evaluation.json").read_text() for root in (stopped, whole[0])]
