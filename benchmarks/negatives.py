@@ -22,13 +22,14 @@ import environment
 from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld
 from kgclip_jax.data.photographs import Photographs
 from kgclip_jax.data.readers.folders import open_folder
+from kgclip_jax.data.records import Source
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.negatives import MADE, NegativeSettings, make_negatives
 from kgclip_jax.knowledge.negatives.negative_config import LACKS
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
-from kgclip_jax.types import Caption, Source
 
 
 class Captions(NamedTuple):

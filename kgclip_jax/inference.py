@@ -14,12 +14,12 @@ from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.tokenization.clip_tokenizer import bucket
 from kgclip_jax.errors import CheckpointError
+from kgclip_jax.knowledge.caption import Caption, Text, words_of
 from kgclip_jax.loading import open_trained
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.models.encode import encode
-from kgclip_jax.types import Caption, Text, words_of
 
 Picture = Image.Image | UInt8[np.ndarray, "_ _ 3"]
 Pictures = UInt8[np.ndarray, "b height width 3"] | Sequence[Picture]

@@ -13,6 +13,7 @@ from kgclip_jax.convert.family import differences
 from kgclip_jax.convert.positions import resize_positions
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.data.tokenization.tokenizer_config import (
+    Tokenizer,
     TokenizerJson,
     TokenizerSettings,
     make_tokenizer,
@@ -22,7 +23,6 @@ from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.store.trained import Trained, open_run
 from kgclip_jax.store.workdir import Workdir
-from kgclip_jax.types import Tokenizer
 
 
 def open_trained(

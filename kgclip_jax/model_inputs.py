@@ -1,11 +1,14 @@
 """How a model wants its inputs, from its architecture and its tokenizers."""
 
 from kgclip_jax.data.preprocessing import Preprocessing
-from kgclip_jax.data.tokenization.tokenizer_config import TokenizerSettings, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import (
+    Tokenizer,
+    TokenizerSettings,
+    make_tokenizer,
+)
 from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
-from kgclip_jax.types import Tokenizer
 
 
 def preprocessing_for(

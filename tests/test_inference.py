@@ -16,6 +16,7 @@ from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
 from kgclip_jax.errors import CheckpointError, ConversionError
 from kgclip_jax.evaluation.encoder import Encoder
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.encode import encode
@@ -23,7 +24,6 @@ from kgclip_jax.models.presets import preset
 from kgclip_jax.models.spec import KnowledgeEncoder
 from kgclip_jax.store.description import describe
 from kgclip_jax.store.workdir import Workdir
-from kgclip_jax.types import Caption
 from tests.knowledge.worded import worded
 from tests.store.runs import save_run
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from kgclip_jax.types import Text
+from kgclip_jax.knowledge.caption import Text
 
 
 @runtime_checkable

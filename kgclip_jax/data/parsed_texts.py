@@ -10,9 +10,9 @@ templates ("a photo of a dog") stay without, and are embedded as plain CLIP does
 from collections.abc import Callable, Iterable
 
 from kgclip_jax.data.evaluation_sets import EvaluationSet
+from kgclip_jax.knowledge.caption import Caption, Text, words_of
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.knowledge.scene_graph import SceneGraph
-from kgclip_jax.types import Caption, Text, words_of
 
 
 def with_graphs(

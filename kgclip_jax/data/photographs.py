@@ -12,9 +12,9 @@ from kgclip_jax.data.lazy_pictures import EncodedPicture, EvaluationTransform, e
 from kgclip_jax.data.readers.visual_genome import picture_id
 from kgclip_jax.data.records import Records, readable_records
 from kgclip_jax.errors import BadRecord, DataError
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.scene_graph import SceneGraph, together
-from kgclip_jax.types import Caption
 
 FINGERPRINTED = 10_000
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from kgclip_jax.data.images import Interpolation, Resize
+from kgclip_jax.data.tokenization.tokenizer_config import Tokenizer
 from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer
-from kgclip_jax.types import Tokenizer
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+from jaxtyping import UInt8
+
 from kgclip_jax.data.images import Box
 from kgclip_jax.data.skips import UNREADABLE_RECORD, Skips
 from kgclip_jax.errors import BadRecord
+from kgclip_jax.knowledge.caption import Caption
+from kgclip_jax.knowledge.scene_graph import SceneGraph
 
 
 class Record(NamedTuple):
@@ -60,3 +65,28 @@ def readable_records(records: Records, bad_share: float) -> list[tuple[int, Reco
             skips.add(UNREADABLE_RECORD, str(error))
     skips.check(records.name, records.name, {UNREADABLE_RECORD: len(records)}, bad_share)
     return found
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Image-text records with random access. Everything random comes from the given generator."""
+
+    name: str
+
+    def __len__(self) -> int: ...
+
+    def caption(self, index: int, rng: np.random.Generator) -> Caption:
+        """Choose one caption of record `index`."""
+        ...
+
+    def graphs(self, index: int) -> Sequence[SceneGraph]:
+        """Return what is known of record `index`: all that any of the graphs says is true."""
+        ...
+
+    def image(self, index: int, rng: np.random.Generator) -> UInt8[np.ndarray, "size size 3"]:
+        """Read or render the picture of record `index`, augmented. Raises BadRecord."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return a hash of what the records are, wherever they lie."""
+        ...

@@ -15,10 +15,9 @@ from kgclip_jax.data.readers.karpathy import open_karpathy
 from kgclip_jax.data.readers.tfds import TfdsPictures
 from kgclip_jax.data.readers.visual_genome import open_regions
 from kgclip_jax.data.readers.webdataset import TarPictures
-from kgclip_jax.data.records import Records
+from kgclip_jax.data.records import Records, Source
 from kgclip_jax.data.stored_pictures import Data, StoredPictures
 from kgclip_jax.schema import Registry, check
-from kgclip_jax.types import Source
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.errors import DataError
-from kgclip_jax.types import Text
+from kgclip_jax.knowledge.caption import Text
 
 
 @runtime_checkable

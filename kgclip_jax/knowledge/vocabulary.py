@@ -7,11 +7,11 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.english import PREPOSITIONS, plural, words_at
 from kgclip_jax.knowledge.hierarchy import Hierarchy
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.random import FastRandom
-from kgclip_jax.types import Caption
 
 Part = Literal["object", "attribute", "relation"]
 

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 from kgclip_jax.batch import Triples
 from kgclip_jax.models import spec
 from kgclip_jax.models.layers import LayerNorm, Linear
+from kgclip_jax.models.rows import constrain_table
 from kgclip_jax.models.transformer import Execution, PostNormBlock, run_blocks, stack_blocks
 
 
@@ -27,7 +28,7 @@ class WordPieces(nnx.Module):
 
     def __call__(self, tokens: Int[Array, "... e"]) -> Float[Array, "... e d"]:
         """Embed tokens. (The type's vector is part of the positions'.)"""
-        return self.norm(self.embedding[...][tokens] + self.positions[...])
+        return self.norm(constrain_table(self.embedding[...])[tokens] + self.positions[...])
 
 
 def combine(elements: Float[Array, "texts s 3 d"]) -> Float[Array, "texts s d"]:
@@ -84,7 +85,7 @@ class KnowledgeEncoder(nnx.Module):
         """Embed each subject, relation and object: the average of its tokens."""
         there = (tokens >= 0)[..., None]
         tokens = jnp.maximum(tokens, 0)
-        vectors = table[tokens] if self.pieces is None else self.pieces(tokens)
+        vectors = constrain_table(table)[tokens] if self.pieces is None else self.pieces(tokens)
         return jnp.sum(vectors, axis=-2, where=there) / jnp.maximum(jnp.sum(there, axis=-2), 1)
 
     def _read_out(

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Shaped
+from jaxtyping import Array, Float, Shaped
 
 ROW_AXES = ("data", "fsdp")
 
@@ -28,6 +28,19 @@ def constrain_rows(x: Shaped[Array, "r ..."]) -> Shaped[Array, "r ..."]:
     if not {*ROW_AXES} <= {*mesh.axis_names}:
         return x
     return jax.lax.with_sharding_constraint(x, PartitionSpec(ROW_AXES))
+
+
+def constrain_table(table: Float[Array, "entries d"]) -> Float[Array, "entries d"]:
+    """Gather what `fsdp` cuts of a table, to look up entries; without a mesh it stays as it is.
+
+    Where features are cut, each device would look up a part of the entries of all rows of the
+    batch. Over the axis `tensor` entries stay cut, if it divides them.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if "tensor" not in mesh.axis_names:
+        return table
+    axis = None if len(table) % mesh.shape["tensor"] else "tensor"
+    return jax.lax.with_sharding_constraint(table, PartitionSpec(axis))
 
 
 def concat_rows(arrays: Sequence[Shaped[Array, "_ ..."]]) -> Shaped[Array, "_ ..."]:

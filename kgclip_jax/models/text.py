@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int, Int32
 from kgclip_jax.models import spec
 from kgclip_jax.models.attention import causal
 from kgclip_jax.models.layers import LayerNorm, Linear
+from kgclip_jax.models.rows import constrain_table
 from kgclip_jax.models.transformer import Execution, run_blocks, stack_blocks
 from kgclip_jax.models.vision import TowerOutput
 
@@ -46,7 +47,7 @@ class TextTower(nnx.Module):
                 f"texts of {n} tokens do not fit a {kind} tower of context length "
                 f"{self.shape.context_length}"
             )
-        x = self.embedding[...][tokens].astype(self.execution.dtype)
+        x = constrain_table(self.embedding[...])[tokens].astype(self.execution.dtype)
         x = x + self.positions[...][:n].astype(self.execution.dtype)
         y = run_blocks(
             self.blocks,

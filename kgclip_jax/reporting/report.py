@@ -12,10 +12,10 @@ from PIL import Image
 
 from kgclip_jax.evaluation.examples import Examples, Found
 from kgclip_jax.evaluation.result import Result
+from kgclip_jax.knowledge.caption import words_of
 from kgclip_jax.reporting.charts import Chart, Metrics, chart_card, series
 from kgclip_jax.reporting.page import Markup, tag, write_page
 from kgclip_jax.reporting.tables import READING, results_table, to_html
-from kgclip_jax.types import words_of
 
 _LARGEST_PICTURE = 160  # pixels; larger ones are scaled down to keep the file small
 _TASKS = (

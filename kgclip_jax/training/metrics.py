@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 from tensorboardX.event_file_writer import EventsWriter
@@ -199,14 +199,14 @@ class RecordCounts:
     """Counts what became of records, and stops the run when too many are bad.
 
     Args:
-        counts: of earlier sessions of the run: (kind, reason) and how often.
+        counts: of earlier sessions of the run, as `to_json` gave them, perhaps read from JSON.
         rows: of a step, over all streams.
         limit: largest share of bad records.
     """
 
     MINIMUM = 100  # one bad record among the first few says nothing about the share
 
-    def __init__(self, counts: Iterable[tuple[str, str, int]], rows: int, limit: float) -> None:
+    def __init__(self, counts: Iterable[Sequence[Any]], rows: int, limit: float) -> None:
         self.counts: Counts = Counter({(kind, reason): n for kind, reason, n in counts})
         self._rows = rows
         self._limit = limit

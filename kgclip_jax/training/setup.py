@@ -86,7 +86,6 @@ def set_up(
     fixed = _fixed(streams, teachers, mesh)
     abstract_params = _abstract_params(experiment, model)
     loss = with_read_inputs(_loss(experiment, model, teachers), abstract_params, batch, fixed)
-    unread = _check_read(loss, batch, streams)
     groups = param_groups(settings, experiment.tuning, abstract_params)
     rate = learning_rate_schedule(settings.schedule, settings.learning_rate, experiment.total_steps)
     optimizer = make_optimizer(settings, groups, rate)
@@ -117,7 +116,7 @@ def set_up(
         step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
         fixed=fixed,
         read=loss.read or frozenset(),
-        unread=unread,
+        unread=_check_read(loss, batch, streams),
     )
 
 

@@ -24,6 +24,7 @@ from kgclip_jax.convert.weights import read_weights, write_safetensors
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, make_tokenizer
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.inference import ClipEncoder
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.triples import from_triples, to_triples
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models import spec
@@ -31,7 +32,6 @@ from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
 from kgclip_jax.reporting.card_examples import knowledge_example
 from kgclip_jax.reporting.model_card import Card, model_card
-from kgclip_jax.types import Caption
 from tests.convert.small_models import make_params, piece_tokenizer, siglip, word_tokenizer
 from tests.convert.twins import open_clip_siglip
 

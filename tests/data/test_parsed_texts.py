@@ -10,9 +10,9 @@ from kgclip_jax.data.emoji import EmojiWorld, evaluation_sets
 from kgclip_jax.data.evaluation_sets import ChoiceSet, RetrievalSet, ZeroShotSet
 from kgclip_jax.data.parsed_texts import with_graphs, without_graphs
 from kgclip_jax.errors import UserError
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.knowledge.scene_graph import SceneGraph, SceneObject
-from kgclip_jax.types import Caption
 from tests.array_pictures import ArrayPictures
 
 PICTURES = ArrayPictures(np.zeros((2, 4, 4, 3), np.uint8))

@@ -9,6 +9,7 @@ from kgclip_jax.data.photographs import Photographs, retrieval_set
 from kgclip_jax.data.readers.folders import open_folder
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import BadRecord, DataError
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.graph_store import (
     Contents,
     GraphStore,
@@ -22,7 +23,6 @@ from kgclip_jax.knowledge.negatives.truth import Truth
 from kgclip_jax.knowledge.scene_graph import merged
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
-from kgclip_jax.types import Caption
 from tests.array_pictures import all_images
 from tests.data.readers.layouts import encode
 from tests.knowledge.worded import worded

@@ -2,9 +2,9 @@ import itertools
 
 from hypothesis import given
 
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
 from kgclip_jax.knowledge.triples import from_triples, to_triples
-from kgclip_jax.types import Caption
 from tests.knowledge.worded import captions, worded
 
 

@@ -3,10 +3,10 @@ from collections import Counter
 
 import pytest
 
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.hierarchy import Hierarchy
 from kgclip_jax.knowledge.vocabulary import Form, Part, Vocabulary, Word, form
 from kgclip_jax.random import FastRandom, generator
-from kgclip_jax.types import Caption
 from tests.knowledge.worded import worded
 
 CAPTIONS = [

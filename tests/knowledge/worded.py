@@ -4,9 +4,9 @@ import re
 
 from hypothesis import strategies as st
 
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.english import article, capitalise
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
-from kgclip_jax.types import Caption
 
 _MARK = re.compile(r"\{([^{}=|]+)(?:=([^{}|]+))?\|([^{}]+)\}")
 

@@ -17,9 +17,9 @@ from kgclip_jax import config
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.data.evaluation_sets import RetrievalSet
 from kgclip_jax.held_out import evaluation_sets
+from kgclip_jax.knowledge.caption import words_of
 from kgclip_jax.loading import open_trained
 from kgclip_jax.store.workdir import Workdir
-from kgclip_jax.types import words_of
 from tests.array_pictures import all_images
 
 READER = Path(__file__).parents[1] / "convert" / "torch_reader.py"

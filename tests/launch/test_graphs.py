@@ -105,8 +105,8 @@ def test_it_trains_with_negatives_and_evaluates_with_graphs(trained):
 
 
 def test_a_trained_model_reads_graphs(trained):
+    from kgclip_jax.knowledge.caption import Caption
     from kgclip_jax.knowledge.parsing import Parser
-    from kgclip_jax.types import Caption
 
     model = kgclip_jax.load(trained[0])
     text = "a red dog chases a white cat"

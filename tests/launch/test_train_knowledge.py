@@ -7,9 +7,9 @@ import pytest
 import tokenizers
 
 import kgclip_jax
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.triples import from_triples
 from kgclip_jax.store.workdir import Workdir
-from kgclip_jax.types import Caption
 
 CONFIG = """
 import runpy

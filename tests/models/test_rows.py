@@ -13,6 +13,7 @@ from kgclip_jax.models.rows import (
     ROW_AXES,
     concat_rows,
     constrain_rows,
+    constrain_table,
     map_microbatches,
     split_rows,
 )
@@ -77,5 +78,29 @@ def test_rows_that_belong_together_are_dealt_together():
 
 
 def test_without_a_mesh_nothing_is_constrained():
-    x = numbered(6)
+    x = jnp.ones((6, 3))
     assert constrain_rows(x) is x
+    assert constrain_table(x) is x
+
+
+@pytest.mark.parametrize("entries", [512, 511])
+def test_entries_of_a_table_are_looked_up_by_those_who_need_them(entries):
+    """Rather than a part of all entries by every device, where features are cut."""
+    mesh = make_mesh(config.Mesh(2, 2, 2))
+    cut = PartitionSpec("tensor" if entries == 512 else None, "fsdp")
+    table = jax.device_put(
+        jnp.arange(32.0 * entries).reshape(entries, 32), NamedSharding(mesh, cut)
+    )
+    rows = NamedSharding(mesh, PartitionSpec(ROW_AXES))
+    tokens = jax.device_put(7 * jnp.arange(64 * 6).reshape(64, 6) % entries, rows)
+
+    def compiled(constrain):
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            work = jax.jit(lambda table, tokens: constrain_rows(constrain(table)[tokens]))
+            return work.lower(table, tokens).compile()
+
+    found = compiled(constrain_table)
+    np.testing.assert_array_equal(found(table, tokens), table[tokens])
+    whole = re.compile(r"f32\[64,6,\d+\]")  # rows of all devices
+    assert not whole.search(found.as_text())
+    assert whole.search(compiled(lambda table: table).as_text())

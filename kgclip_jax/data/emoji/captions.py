@@ -15,10 +15,10 @@ from kgclip_jax.data.emoji import caption_words
 from kgclip_jax.data.emoji.caption_words import DEFAULTS
 from kgclip_jax.data.emoji.scenes import Scene, relations_of
 from kgclip_jax.data.emoji.world import Splits
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
 from kgclip_jax.random import FastRandom
-from kgclip_jax.types import Caption
 
 _MAX_THINGS = 3  # in one caption
 

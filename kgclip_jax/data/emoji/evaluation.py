@@ -13,10 +13,10 @@ from kgclip_jax.data.evaluation_sets import ChoiceSet, EvaluationSet, RetrievalS
 from kgclip_jax.data.lazy_pictures import LazyPictures
 from kgclip_jax.data.questions import ask_to_match
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.scene_graph import SceneGraph, entails
 from kgclip_jax.random import FastRandom, generator
-from kgclip_jax.types import Caption
 
 _EVERYTHING = Habits(leave_out=0.0, attribute=1.0, relation=1.0)
 _TEMPLATES = ("{}", "there is {}", "a picture of {}")

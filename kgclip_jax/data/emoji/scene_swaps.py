@@ -32,8 +32,8 @@ from kgclip_jax.data.emoji.scenes import (
 )
 from kgclip_jax.data.emoji.world import Splits
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.random import FastRandom
-from kgclip_jax.types import Caption
 
 _ATTEMPTS = 2_000
 

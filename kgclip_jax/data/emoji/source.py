@@ -10,15 +10,15 @@ from kgclip_jax.data.emoji.captions import Habits, describe
 from kgclip_jax.data.emoji.render import Painter
 from kgclip_jax.data.emoji.scenes import Scene, draw_scene, scene_graph
 from kgclip_jax.data.emoji.world import EmojiWorld, Splits, splits
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.random import FastRandom, generator
-from kgclip_jax.types import Caption
 
 _REMEMBERED_SCENES = 8192  # about 1 KB each; epochs come back to them
 
 
 class EmojiScenes:
-    """The training scenes of a world, painted on the fly; implements `kgclip_jax.types.Source`.
+    """The training scenes of a world, painted on the fly; a `records.Source`.
 
     Record `index` is the same scene and the same picture in every epoch; its captions differ.
     Pickles to the settings alone: each process reads the drawings for itself, when it first paints.

@@ -13,6 +13,7 @@ from jaxtyping import Int
 from kgclip_jax import schema
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.preprocessing import Preprocessing
+from kgclip_jax.data.records import Source
 from kgclip_jax.data.sources import SOURCES, SourceConfig
 from kgclip_jax.data.streams.base import StreamOpening
 from kgclip_jax.data.streams.caption_stream import CaptionStream, draws_of
@@ -26,7 +27,6 @@ from kgclip_jax.knowledge.hierarchy import read_hierarchy
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.schema import check
-from kgclip_jax.types import Source
 
 SAMPLED_ROWS = 16_384  # whose longest texts decide on the slots
 LARGEST_UNIT = 256

@@ -10,13 +10,15 @@ import numpy as np
 from jaxtyping import Bool, Int, Int32, UInt64
 
 from kgclip_jax.batch import Triples
+from kgclip_jax.data.records import Source
 from kgclip_jax.data.streams.base import Counts
+from kgclip_jax.data.tokenization.tokenizer_config import Tokenizer
 from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer
+from kgclip_jax.knowledge.caption import Caption, Text
 from kgclip_jax.knowledge.hierarchy import Hierarchy
 from kgclip_jax.knowledge.negatives import Negative, NegativeSettings, make_negatives
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
-from kgclip_jax.types import Caption, Source, Text, Tokenizer
 
 VOCABULARY_CAPTIONS = 10_000
 

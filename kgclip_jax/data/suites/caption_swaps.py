@@ -18,10 +18,10 @@ from operator import itemgetter
 from kgclip_jax.data.evaluation_sets import Question
 from kgclip_jax.data.questions import Decision, ask
 from kgclip_jax.data.suites.assembly import Assembly
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
 from kgclip_jax.knowledge.scene_graph import SceneGraph, together
 from kgclip_jax.random import generator
-from kgclip_jax.types import Caption
 
 _logger = logging.getLogger(__name__)
 

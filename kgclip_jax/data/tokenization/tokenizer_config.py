@@ -1,12 +1,48 @@
 """Settings of the tokenizer: which vocabulary, and what is done to a text before and after it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int, Int32
 
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.json_tokenizer import Clean, JsonTokenizer
 from kgclip_jax.schema import check
-from kgclip_jax.types import Tokenizer
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Turns texts into rows of token ids of one length. It pickles cheaply."""
+
+    @property
+    def context_length(self) -> int:
+        """Tokens in a row."""
+        ...
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Ids lie below it."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of vocabulary and rules; equal fingerprints give equal ids."""
+        ...
+
+    @property
+    def end_id(self) -> int | None:
+        """The token that ends every text, or None where texts need not have one."""
+        ...
+
+    def __call__(self, texts: Sequence[str]) -> Int32[np.ndarray, "texts n"]:
+        """Return the token ids of each text, cut or padded to `context_length`."""
+        ...
+
+    def lengths(self, tokens: Int[np.ndarray, "texts n"]) -> Int[np.ndarray, " texts"]:
+        """Return how many tokens of each row matter to a causal tower."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,15 @@ import numpy as np
 from jaxtyping import Int32
 
 from kgclip_jax.batch import Triples
-from kgclip_jax.data.tokenization.tokenizer_config import TokenizerSettings, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import (
+    Tokenizer,
+    TokenizerSettings,
+    make_tokenizer,
+)
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.knowledge.caption import Text
 from kgclip_jax.knowledge.converses import Converses, canonical
 from kgclip_jax.knowledge.triples import Triple, to_triples
-from kgclip_jax.types import Text, Tokenizer
 
 _REMEMBERED = 100_000  # elements; there are few different ones
 

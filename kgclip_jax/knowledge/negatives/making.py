@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.negatives.negative import Negative
 from kgclip_jax.knowledge.negatives.negative_config import (
     LACKS,
@@ -19,7 +20,6 @@ from kgclip_jax.knowledge.negatives.truth import Truth
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import FastRandom
-from kgclip_jax.types import Caption
 
 MADE = "made"
 NO_GRAPH = "the caption has no scene graph"

@@ -25,10 +25,10 @@ from kgclip_jax.data.emoji.captions import Habits, describe
 from kgclip_jax.data.emoji.concepts import catalogue
 from kgclip_jax.data.emoji.scenes import draw_scene, scene_graph
 from kgclip_jax.data.emoji.world import MIN_WORDS, EmojiWorld, splits
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.scene_graph import SceneGraph, entails
 from kgclip_jax.random import FastRandom, generator
-from kgclip_jax.types import Caption
 
 WORLD = EmojiWorld(concepts=200, max_objects=4)
 

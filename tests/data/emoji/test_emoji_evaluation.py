@@ -15,9 +15,9 @@ from kgclip_jax.data.emoji.scenes import Scene, scene_graph
 from kgclip_jax.data.emoji.world import splits
 from kgclip_jax.data.evaluation_sets import ChoiceSet, RetrievalSet, ZeroShotSet
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.knowledge.caption import words_of
 from kgclip_jax.knowledge.scene_graph import entails
 from kgclip_jax.random import FastRandom, generator
-from kgclip_jax.types import words_of
 from tests.array_pictures import all_images
 
 WORLD = EmojiWorld(concepts=60, unseen_concepts=10, scenes=1000)

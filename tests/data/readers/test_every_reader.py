@@ -10,10 +10,9 @@ import pytest
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.photographs import Photographs, retrieval_set
-from kgclip_jax.data.records import Records
+from kgclip_jax.data.records import Records, Source
 from kgclip_jax.errors import BadRecord
 from kgclip_jax.random import generator
-from kgclip_jax.types import Source
 from tests.array_pictures import all_images
 from tests.data.readers.layouts import LAYOUTS, Picture, drawn, encode, photographs
 

@@ -4,10 +4,10 @@ import pytest
 
 from kgclip_jax.data.readers.structure_clip_captions import structure_clip_captions
 from kgclip_jax.errors import DataError
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
 from kgclip_jax.knowledge.triples import from_triples
 from kgclip_jax.random import generator
-from kgclip_jax.types import Caption
 from tests.knowledge.worded import worded
 
 CAPTION = worded("A {red|0} {dog|#0} {on|0>1} an {old|1} {sofa|#1}")

@@ -11,8 +11,8 @@ from kgclip_jax.data.streams.texts import TextMaker
 from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.errors import BadRecord
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.scene_graph import Attribute, SceneGraph, SceneObject, Span
-from kgclip_jax.types import Caption
 
 TOKENIZER = ClipTokenizer(32)
 WORDS = ("one", "one two", "one two three", "one two three four five six")

@@ -10,9 +10,13 @@ from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
 
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.json_tokenizer import JsonTokenizer
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import (
+    ClipBpe,
+    Tokenizer,
+    TokenizerJson,
+    make_tokenizer,
+)
 from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.types import Tokenizer
 
 CAPTIONS = ["a small dog runs over the snow", "two cats sit on a red sofa", "the dog sits"] * 5
 PAD, CLS, SEP, END = 0, 1, 2, 1

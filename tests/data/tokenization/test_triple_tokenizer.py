@@ -10,9 +10,9 @@ from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
 from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer, triple_tokenizer
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.models.spec import KnowledgeEncoder, Transformer
-from kgclip_jax.types import Caption
 from tests.knowledge.worded import worded
 
 START, END = 49406, 49407

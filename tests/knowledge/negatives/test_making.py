@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld
 from kgclip_jax.data.emoji.caption_words import ASIDE, BETWEEN, SYNONYMS
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.negatives import MADE, Negative, NegativeSettings, make_negatives
 from kgclip_jax.knowledge.negatives.negative_config import (
@@ -22,7 +23,6 @@ from kgclip_jax.knowledge.scene_graph import Attribute, SceneGraph, SceneObject,
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
 from kgclip_jax.schema import parse
-from kgclip_jax.types import Caption
 from tests.knowledge.worded import captions, worded
 
 SWAPS = dict.fromkeys(("swap_objects", "swap_attributes", "swap_relation"), 1.0)

@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.hierarchy import Hierarchy
 from kgclip_jax.knowledge.negatives.negative_config import REPLACEMENTS
 from kgclip_jax.knowledge.negatives.replacements import Palette
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import FastRandom, generator
-from kgclip_jax.types import Caption
 from tests.knowledge.worded import captions, worded
 
 TRAINING = [

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.negatives.negative_config import REARRANGEMENTS
 from kgclip_jax.knowledge.negatives.rewriting import CutSpanError, place, rewrite
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
 from kgclip_jax.random import FastRandom, generator
-from kgclip_jax.types import Caption
 
 
 @pytest.mark.parametrize(

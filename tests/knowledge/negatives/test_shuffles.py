@@ -3,6 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.negatives.shuffles import (
     shuffle,
     shuffle_blocks,
@@ -11,7 +12,6 @@ from kgclip_jax.knowledge.negatives.shuffles import (
     trigrams,
 )
 from kgclip_jax.random import FastRandom, generator
-from kgclip_jax.types import Caption
 from tests.knowledge.worded import captions, worded
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.negatives.negative import Negative
 from kgclip_jax.knowledge.negatives.negative_config import REARRANGEMENTS
 from kgclip_jax.knowledge.scene_graph import Attribute, SceneGraph, SceneObject
 from kgclip_jax.random import FastRandom, generator
-from kgclip_jax.types import Caption
 from tests.knowledge.worded import NOUNS, PREDICATES, captions, worded
 
 SWAPS = ("swap_objects", "swap_attributes", "swap_relation", "structure_clip")

@@ -1,0 +1,214 @@
+"""Runs in this process: how they go on, go back, and refuse to go on as something else."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from kgclip_jax.data.streams import captions
+from kgclip_jax.data.text_slots import TextSlots
+from kgclip_jax.errors import CheckpointError, ConfigError, DivergedError
+from kgclip_jax.run_evaluation import evaluate_workdir
+from kgclip_jax.store.workdir import Workdir
+from tests.whole_runs import (
+    assert_same_state,
+    execute,
+    experiment,
+    losses,
+    names,
+    open_run,
+    state_of,
+    write_album,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick(tmp_path_factory):
+    """One device, as each of eight saves a slice of its own; programs are compiled once."""
+    cache = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+    }
+    before = {name: getattr(jax.config, name) for name in cache}
+    devices = jax.devices()[:1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "devices", lambda: devices)
+        for name, value in cache.items():
+            jax.config.update(name, value)
+        yield
+        for name, value in before.items():
+            jax.config.update(name, value)
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory):
+    """Thirty photographs, two of which cannot be decoded."""
+    folder = write_album(tmp_path_factory.mktemp("data") / "album", 30)
+    for number in (7, 8):
+        (folder / "images" / f"{number}.jpg").write_bytes(b"\xff\xd8 torn")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def settings(album):
+    """Settings of NegCLIP with random swaps, on that album."""
+
+    def settings(**changes):
+        return experiment(
+            "configs/flickr8k.py",
+            **{
+                "data__path": album,
+                "streams__captions__negatives__kinds__swap_words": 1,
+                "objectives__contrastive__negatives": True,
+                "optimizer__ema_decay": 0.5,
+                **changes,
+            },
+        )
+
+    return settings
+
+
+@pytest.fixture(scope="module")
+def whole(settings, tmp_path_factory):
+    """(workdir, what was printed) of a run that nothing disturbed."""
+    root = tmp_path_factory.mktemp("whole") / "run"
+    return root, execute(root, settings())
+
+
+@pytest.fixture
+def stopped(whole, tmp_path):
+    """The same run as a kill at step 5 leaves it."""
+    root = shutil.copytree(whole[0], tmp_path / "run")
+    for step in (6, 8):
+        shutil.rmtree(root / "checkpoints" / str(step))
+    for path in root.glob("evaluation.*"):
+        path.unlink()
+    return root
+
+
+COUNTED = (("bad record", "cannot decode"), ("negatives", "swap_words: made"))
+
+
+def total(records, kind, outcome):
+    return sum(count for of, reason, count in records if of == kind and outcome in reason)
+
+
+def test_a_killed_run_ends_bit_equal_with_all_that_it_counted(whole, stopped, settings):
+    printed = execute(stopped, settings())
+    assert "continuing from step 4" in printed
+    assert_same_state(stopped, whole[0], 8)
+    assert losses(stopped) == losses(whole[0])
+    early, late = (state_of(whole[0], step)[1]["records"] for step in (4, 8))
+    for key in COUNTED:
+        assert 0 < total(early, *key) < total(late, *key)
+    bad, made = (total(late, *key) for key in COUNTED)
+    for line in (f"replaced {bad} bad records: ", f"negatives: {made} x swap_words: made"):
+        assert line in printed
+        assert line in whole[1]
+    evaluations = [(root / "evaluation.json").read_text() for root in (stopped, whole[0])]
+    assert evaluations[0] == evaluations[1]
+
+
+def test_a_run_that_diverges_saves_nothing_broken_and_goes_back(whole, settings, tmp_path):
+    root = shutil.copytree(whole[0], tmp_path / "run")
+    wild, calm = (settings(optimizer__learning_rate=rate) for rate in (1e38, 1e-4))
+    with pytest.raises(ConfigError, match=r"optimizer\.learning_rate: 0\.001 -> 1e\+38"):
+        open_run(root, wild)
+    with pytest.raises(DivergedError) as stop:
+        execute(root, wild, from_step=4)
+    assert str(stop.value).startswith("training diverged: not all numbers are finite at step ")
+    assert "; the checkpoint of step 4 is the newest. Launch again with a lower config" in str(
+        stop.value
+    )
+    assert names(root / "checkpoints") == ["4"]
+    assert names(root / "put_aside_1") == ["6", "8"]
+
+    printed = execute(root, calm, from_step=4)
+    assert "continuing from step 4" in printed
+    assert names(root / "checkpoints") == ["4", "6", "8"]
+    assert [step for step, _ in losses(root)] == list(range(1, 9))
+    assert all(np.isfinite(leaf).all() for leaf in state_of(root, 8)[0].values())
+    assert "continuing from step 8" in execute(root, calm)
+    assert not (root / "put_aside_2").exists()
+
+
+def test_only_saved_steps_can_be_gone_back_to(whole, settings, tmp_path):
+    with pytest.raises(CheckpointError, match=r"--from-step=3: .*checkpoints has: 4, 6, 8$"):
+        open_run(whole[0], settings(), from_step=3)
+    with pytest.raises(CheckpointError, match=r"--from-step=3: .*checkpoints has: none$"):
+        open_run(tmp_path / "fresh", settings(), from_step=3)
+    with pytest.raises(CheckpointError, match=r"at step 8 already, beyond config\.total_steps 7"):
+        open_run(whole[0], settings(total_steps=7))
+
+
+def add_a_picture(folder):
+    Image.new("RGB", (20, 20)).save(folder / "images" / "more.jpg")
+    with (folder / "captions.txt").open("a") as file:
+        file.write("\nmore.jpg,one more\n")
+    splits = json.loads((folder / "splits.json").read_text())
+    splits["train"].append("more.jpg")
+    (folder / "splits.json").write_text(json.dumps(splits))
+
+
+def test_a_run_goes_on_with_the_same_pictures_wherever_they_lie(stopped, settings, album, tmp_path):
+    moved = shutil.copytree(album, tmp_path / "elsewhere")
+    run, _ = open_run(stopped, settings(data__path=moved))
+    assert run.step == 4
+    add_a_picture(moved)
+    refusal = r"cannot go on as it was:\n  the sources of config\.streams\.captions hold other rec"
+    with pytest.raises(CheckpointError, match=refusal):
+        open_run(stopped, settings(data__path=moved))
+
+
+def test_other_precision_is_refused_and_the_same_may_be_spelt_out(stopped, settings):
+    with pytest.raises(CheckpointError, match="it computed in float32, and this platform would in"):
+        open_run(stopped, settings(execution__dtype="bfloat16"))
+    assert open_run(stopped, settings(execution__dtype="float32"))[0].step == 4
+
+
+@pytest.fixture
+def few_samples(monkeypatch):
+    monkeypatch.setattr(captions, "SAMPLED_ROWS", 16)
+
+
+def test_a_run_keeps_the_text_slots_that_it_found(settings, few_samples, monkeypatch, tmp_path):
+    auto = settings(streams__captions__text_slots="auto", total_steps=2)
+    execute(tmp_path, auto)
+    saved = state_of(tmp_path, 2)[1]["promises"]["streams"]["captions"]["resolved"]["text_slots"]
+    monkeypatch.setattr(captions, "choose_slots", lambda *_, **__: TextSlots(8, (8,), (7,)))
+    again, fresh = (open_run(root, auto)[0] for root in (tmp_path, tmp_path / "fresh"))
+    assert fresh.streams["captions"].slots.lengths == (7,)
+    assert list(again.streams["captions"].slots.lengths) == saved["lengths"] != [7]
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_rows_say_which_weights_they_are_of(whole, averaged, tmp_path):
+    workdir = Workdir(shutil.copytree(whole[0], tmp_path / "run"))
+    results = evaluate_workdir(workdir, step=None, averaged=averaged)
+    saved = json.loads(workdir.evaluation.read_text())
+    assert {row.weights for row in results} == {"average" if averaged else "raw"}
+    assert {row["weights"] for row in saved["results"]} == {row.weights for row in results}
+    assert saved["averaged"] is averaged
+
+
+def test_sections_are_switched_on_and_off(settings, tmp_path):
+    """An objective is added and negatives of another kind; evaluation on the way is left out."""
+    changed = settings(
+        objectives__ce_clip__weight=0.5,
+        streams__captions__negatives__kinds__shuffle=1,
+        evaluate_every=None,
+        total_steps=1,
+    )
+    execute(tmp_path / "on", changed)
+    (line,) = Workdir(tmp_path / "on").read_metrics()
+    assert line["loss"] == pytest.approx(line["contrastive/loss"] + 0.5 * line["ce_clip/loss"])
+    off = settings(streams__captions__negatives=None)
+    with pytest.raises(ConfigError, match=r"has no negatives; set config\.streams\.captions\.neg"):
+        open_run(tmp_path / "off", off)
+    read_by_none = settings(objectives__contrastive__negatives=False)
+    with pytest.raises(ConfigError, match=r"streams\.captions\.negatives is read by none"):
+        open_run(tmp_path / "off", read_by_none)
+    assert not (tmp_path / "off" / "config.json").exists()

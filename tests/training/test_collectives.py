@@ -1,0 +1,140 @@
+"""What devices tell each other in a step: collectives by kind, in number and bytes.
+
+A change of models or sharding that makes devices talk more shows up here as a difference. After an
+intended change:
+
+    python tests/training/test_collectives.py
+"""
+
+import math
+import re
+import runpy
+import sys
+from collections import defaultdict
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import jax
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from kgclip_jax import config
+from kgclip_jax.data.stored_pictures import Data
+from kgclip_jax.data.streams.base import StreamOpening
+from kgclip_jax.data.streams.captions import CaptionsConfig
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
+from kgclip_jax.model_inputs import preprocessing_for
+from kgclip_jax.models import encode, transformer
+from kgclip_jax.models.presets import preset
+from kgclip_jax.objectives.contrastive import Contrastive
+from kgclip_jax.training.optimizer_config import Optimizer
+from tests import toys
+from tests.training.made_up_streams import MadeUpStream, Trainer, made_up_pairs
+
+TESTS = Path(__file__).resolve().parents[1]
+GOLDEN = TESTS / "golden" / "collectives.txt"
+TINY = preset("tiny")
+BLOCK = replace(TINY.text.transformer, width=64, depth=1, heads=2)
+# As in large models, heads can be shared, and `fsdp` cuts the features of positions. Nothing is
+# computed, so that a few words will do: a table of all would outweigh the rest.
+MODEL = replace(
+    TINY,
+    vision=replace(TINY.vision, transformer=BLOCK),
+    text=replace(TINY.text, transformer=BLOCK, context_length=77, vocabulary=512, eos_id=511),
+    embedding=64,
+)
+MESHES = {
+    "8,1,1": config.Mesh(8, 1, 1),
+    "4,2,1": config.Mesh(4, 2, 1),
+    "2,2,2": config.Mesh(2, 2, 2),
+}
+EXPERIMENT = config.Experiment(
+    model=MODEL,
+    optimizer=Optimizer(1e-3),
+    total_steps=10,
+    streams={
+        "captions": CaptionsConfig(sources={}, rows=32),
+        "toy": toys.ToyStream(rows=32),
+    },
+    heads={"mixer": toys.ToyHead()},
+    objectives={"contrastive": Contrastive(negatives=True), "toy": toys.ToyObjective()},
+)
+
+COLLECTIVE = re.compile(
+    r"= (?P<shapes>.*?) "
+    r"(?P<kind>all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(-start)?\("
+)
+SHAPE = re.compile(r"(?P<type>pred|[a-z]+(?P<bits>\d+))\[(?P<sizes>[\d,]*)\]")
+
+
+def collectives(compiled):
+    """Return {kind: (number, bytes of all results)} of a compiled step's text."""
+    found = defaultdict(lambda: (0, 0))
+    for match in COLLECTIVE.finditer(compiled):
+        size = sum(
+            math.prod(int(n) for n in shape["sizes"].split(",") if n) * int(shape["bits"] or 8) // 8
+            for shape in SHAPE.finditer(match["shapes"])
+        )
+        count, total = found[match["kind"]]
+        found[match["kind"]] = (count + 1, total + size)
+    return dict(found)
+
+
+def step_collectives(mesh):
+    captions = MadeUpStream(partial(made_up_pairs, k=2, slots=2), units=4)
+    opening = StreamOpening(Data(), preprocessing_for(TINY, ClipBpe()))
+    toy = EXPERIMENT.streams["toy"].open("toy", opening)
+    trainer = Trainer(replace(EXPERIMENT, mesh=MESHES[mesh]), [captions, toy])
+    return collectives(trainer.compiled().as_text())
+
+
+def in_words(mesh, found):
+    lines = [f"mesh {mesh}"]
+    for kind, (count, size) in sorted(found.items()):
+        lines.append(f"  {kind:<20}{count:>5} x{size:>12,} bytes")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module", params=MESHES)
+def recorded(request):
+    return request.param, step_collectives(request.param)
+
+
+def test_devices_talk_as_recorded(recorded):
+    mesh, found = recorded
+    assert in_words(mesh, found) in GOLDEN.read_text(), "see the top of this file"
+
+
+def test_joined_inputs_cost_no_more_of_any_kind_than_each_alone(recorded, monkeypatch):
+    run = encode._run_by_shape
+
+    def each_alone(tower, inputs, *, inner):
+        return [run(tower, [arrays], inner=inner)[0] for arrays in inputs]
+
+    monkeypatch.setattr(encode, "_run_by_shape", each_alone)
+    mesh, found = recorded
+    apart = step_collectives(mesh)
+    for kind, (_, size) in found.items():
+        assert size <= apart[kind][1], kind
+
+
+def test_activations_are_kept_cut_by_their_rows(recorded, monkeypatch):
+    mesh, found = recorded
+    if MESHES[mesh].fsdp == 1:
+        pytest.skip("only fsdp cuts features")
+    monkeypatch.setattr(transformer, "constrain_rows", lambda x: x)
+    left_alone = step_collectives(mesh)
+    for number_or_bytes, factor in [(0, 1.8), (1, 1.2)]:
+        kept, free = (
+            sum(kind[number_or_bytes] for kind in each.values()) for each in (found, left_alone)
+        )
+        assert free > factor * kept
+
+
+if __name__ == "__main__":
+    runpy.run_path(str(TESTS / "conftest.py"))  # eight devices
+    jax.config.update("jax_platforms", "cpu")
+    texts = [in_words(mesh, step_collectives(mesh)) for mesh in MESHES]
+    GOLDEN.write_text("\n".join(texts))
