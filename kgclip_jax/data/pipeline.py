@@ -115,7 +115,7 @@ def host_batches(
     if not workers:
         options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
         return HostBatches(iter(elements.to_iter_dataset(options)), parts)
-    check_shared_memory(element_bytes(streams, units), workers)
+    check_shared_memory(element_bytes(streams, units), parts, workers)
     # Grain reads its own command-line flags, which only absl's entry point has parsed.
     flags.FLAGS.mark_as_parsed()
     ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=BUFFERED)
@@ -141,16 +141,24 @@ def element_bytes(streams: Mapping[str, Stream], units: HostUnits) -> int:
     return total
 
 
-def check_shared_memory(element: int, workers: int) -> None:
+def check_shared_memory(element: int, parts: int, workers: int) -> None:
     """Raise DataError when the elements on their way from the workers do not fit.
 
-    A worker holds those that wait, the one that is read and the one that is being made.
+    Those of a worker wait in a queue between the processes and in another one of this process, and
+    one more before each of them. Steps stay there while they are used: one is held, and the next
+    one is put together.
+
+    Args:
+        element: its size in bytes.
+        parts: elements of a step.
+        workers: processes.
     """
     if not os.path.isdir(SHARED_MEMORY):
         return
-    needed, free = workers * (BUFFERED + 2) * element, shutil.disk_usage(SHARED_MEMORY).free
+    steps, of_a_worker = 2 * parts * element, 2 * (BUFFERED + 1) * element
+    needed, free = steps + workers * of_a_worker, shutil.disk_usage(SHARED_MEMORY).free
     if needed > free:
-        fitting = free * workers // needed
+        fitting = max(0, free - steps) // of_a_worker
         raise DataError(
             f"{workers} workers hold {needed / 2**20:,.0f} MiB of batches in {SHARED_MEMORY}, "
             f"which has {free / 2**20:,.0f} MiB free: set config.data.workers to {fitting}, or "

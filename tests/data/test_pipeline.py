@@ -77,11 +77,13 @@ def test_too_little_shared_memory_is_refused_with_numbers(monkeypatch):
     part = take(1, STREAMS)[0].parts[0]
     assert element == sum(array.nbytes for array in arrays_of(part))
     monkeypatch.setattr(pipeline, "SHARED_MEMORY", "/")
-    usage = SimpleNamespace(free=9 * 2**20)
+    usage = SimpleNamespace(free=16 * 2**20)
     monkeypatch.setattr(pipeline.shutil, "disk_usage", lambda _: usage)
-    check_shared_memory(2**20, workers=2)
-    with pytest.raises(DataError, match=r"hold 12 MiB .* has 9 MiB free: .*workers to 2,"):
-        check_shared_memory(2**20, workers=3)
+    check_shared_memory(2**20, parts=2, workers=2)
+    with pytest.raises(DataError, match=r"hold 22 MiB .* has 16 MiB free: .*workers to 2,"):
+        check_shared_memory(2**20, parts=2, workers=3)
+    with pytest.raises(DataError, match=r"hold 26 MiB .* has 16 MiB free: .*workers to 0,"):
+        check_shared_memory(2**20, parts=10, workers=1)
 
 
 def test_bad_records_are_summarised_by_reason():
