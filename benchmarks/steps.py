@@ -51,7 +51,7 @@ class Steps:
         jax.block_until_ready(self.state)
 
 
-def different_pairs(images: np.ndarray, tokens: np.ndarray) -> Pairs:
-    """Return pairs no two of which are alike, without negatives."""
+def different_pairs(images: np.ndarray, *tokens: np.ndarray) -> Pairs:
+    """Return pairs no two of which are alike, without negatives, their texts in slots."""
     ids = np.arange(2 * len(images), dtype=np.int32).reshape(-1, 2)
-    return Pairs(Images(images), Texts((tokens,)), ids, None, None, None)
+    return Pairs(Images(images), Texts(tokens), ids, None, None, None)

@@ -7,8 +7,8 @@ Forward pass, backward pass and AdamW (torch's fused one) of the same architectu
 captions, on the same device: float32 on CPUs, bfloat16 on GPUs (autocast in torch). Two conditions:
 
     equal shapes       both towers see all 77 positions of the padded captions
-    caption lengths    open_clip pads to 77 as it always does; ours cuts a batch to the smallest
-                       bucket that holds its longest caption
+    caption lengths    open_clip pads to 77 as it always does; ours sorts the captions of a batch
+                       into text slots, chosen for all captions of the file
 
 Pictures are noise: open_clip gets them normalised, ours as bytes, as their loaders deliver them.
 
@@ -39,7 +39,8 @@ import environment
 import numpy as np
 import open_clip_reference
 
-from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer, bucket
+from kgclip_jax.data.text_slots import TextSlots, choose_slots
+from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.models import spec
 from kgclip_jax.models.presets import preset
 from kgclip_jax.random import generator
@@ -49,19 +50,22 @@ EQUAL, CUT = "equal shapes", "caption lengths"
 CONTENDERS = ("open_clip", "kgclip_jax")
 
 
+Slots = tuple[np.ndarray, ...]
+
+
 class Task(NamedTuple):
     """What is trained on."""
 
     shape: spec.DualEncoder
     device: str
     images: np.ndarray  # uint8
-    batches: dict[str, list[np.ndarray]]  # token ids of each turn, by condition
+    batches: dict[str, list[Slots]]  # token ids of each turn, by condition
 
 
 class Contender(Protocol):
     """One implementation of the training step."""
 
-    def place(self, images: np.ndarray, tokens: np.ndarray) -> Any:
+    def place(self, images: np.ndarray, tokens: Slots) -> Any:
         """Put a batch onto the device."""
 
     def step(self, batch: Any) -> None:
@@ -93,11 +97,11 @@ class KgclipJax:
         )
         self.pairs = different_pairs
         first = next(iter(task.batches.values()))[0]
-        self.steps = Steps(experiment, different_pairs(task.images, first))
+        self.steps = Steps(experiment, different_pairs(task.images, *first))
 
-    def place(self, images: np.ndarray, tokens: np.ndarray) -> Any:
+    def place(self, images: np.ndarray, tokens: Slots) -> Any:
         """Pictures stay bytes; the step normalises them."""
-        return self.steps.place(self.pairs(images, tokens))
+        return self.steps.place(self.pairs(images, *tokens))
 
     def step(self, batch: Any) -> None:
         """Dispatch."""
@@ -127,13 +131,14 @@ class OpenClip:
         groups = [{"params": decayed, "weight_decay": 0.2}, {"params": others, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
-    def place(self, images: np.ndarray, tokens: np.ndarray) -> Any:
+    def place(self, images: np.ndarray, tokens: Slots) -> Any:
         """Normalise on the host, as open_clip's loader does."""
         import torch
 
         pixels = (images / 255 - np.array(self.vision.mean)) / np.array(self.vision.std)
         pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)
-        return torch.from_numpy(pixels).to(self.device), torch.from_numpy(tokens).to(
+        (padded,) = tokens
+        return torch.from_numpy(pixels).to(self.device), torch.from_numpy(padded).to(
             self.device, torch.int64
         )
 
@@ -164,11 +169,9 @@ def serve(connection: Connection, make: Callable[[Task], Contender], task: Task)
         condition: [contender.place(task.images, tokens) for tokens in turns]
         for condition, turns in task.batches.items()
     }
-    for condition, turns in task.batches.items():
-        lengths = [tokens.shape[1] for tokens in turns]
-        for turn in {length: turn for turn, length in enumerate(lengths)}.values():
-            for _ in range(2):
-                contender.step(batches[condition][turn])
+    for condition in task.batches:
+        for batch in batches[condition][:2]:
+            contender.step(batch)
     contender.wait()
     connection.send(measured_peak(task.device) if isinstance(contender, KgclipJax) else None)
     while (request := connection.recv()) is not None:
@@ -232,15 +235,15 @@ def measure(
                 result.wall.append(wall / steps)
                 result.cpu.append(cpu / steps)
                 tokens = task.batches[condition][turn]
-                batch = {"image": Images(task.images), "text": Texts((tokens,))}
+                batch = {"image": Images(task.images), "text": Texts(tokens)}
                 result.flops.append(step_work(task.shape, batch, {"image", "text"}).flops)
     for connection in connections.values():
         connection.send(None)
     return peak, results
 
 
-def make_tasks(flags: argparse.Namespace) -> dict[str, Task]:
-    """Draw pictures and captions, and cut our text batches; returns a task for each contender."""
+def make_tasks(flags: argparse.Namespace) -> tuple[dict[str, Task], TextSlots]:
+    """Draw pictures and captions; returns a task for each contender, and the slots of ours."""
     shape = preset(flags.model)
     if flags.depth is not None:
         shape = dataclasses.replace(
@@ -250,18 +253,28 @@ def make_tasks(flags: argparse.Namespace) -> dict[str, Task]:
     side = shape.vision.image_size
     images = rng.integers(0, 256, (flags.batch_size, side, side, 3), np.uint8)
     captions, tokenizer = read_captions(flags.captions), ClipTokenizer(shape.text.context_length)
-    buckets = (*flags.buckets, shape.text.context_length)
-    padded, cut = [], []
+    slots = choose_slots(
+        tokenizer.lengths(tokenizer(captions)),
+        unit=flags.batch_size,
+        multiple=8 if flags.batch_size % 8 == 0 and flags.batch_size >= 64 else 1,
+        longest=shape.text.context_length,
+    )
+    padded: list[Slots] = []
+    cut: list[Slots] = []
     for _ in range(flags.rounds):
         chosen = rng.choice(len(captions), flags.batch_size, replace=False)
         tokens = tokenizer([captions[index] for index in chosen])
-        padded.append(tokens)
-        cut.append(tokens[:, : bucket(int(tokenizer.lengths(tokens).max()), buckets)])
+        padded.append((tokens,))
+        cut.append(_in_slots(tokens, tokenizer.lengths(tokens), slots))
     theirs = Task(shape, flags.device, images, {EQUAL: padded, CUT: padded})
-    return {
-        "open_clip": theirs,
-        "kgclip_jax": theirs._replace(batches={EQUAL: padded, CUT: cut}),
-    }
+    ours = theirs._replace(batches={EQUAL: padded, CUT: cut})
+    return {"open_clip": theirs, "kgclip_jax": ours}, slots
+
+
+def _in_slots(tokens: np.ndarray, lengths: np.ndarray, slots: TextSlots) -> Slots:
+    """Sort texts into slots. A text too long for its own loses its end, which costs no time."""
+    rows = np.split(tokens[slots.order(lengths)], np.cumsum(slots.rows)[:-1])
+    return tuple(part[:, :length] for part, length in zip(rows, slots.lengths, strict=True))
 
 
 def _cut(tower: Any, depth: int) -> Any:
@@ -303,14 +316,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=7, help="each with captions of its own")
     parser.add_argument("--steps", type=int, default=1, help="steps of a turn")
-    parser.add_argument("--buckets", type=int, nargs="*", default=[16, 24, 32, 48])
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     flags = parser.parse_args(arguments)
     packages = ("jax", "jaxlib", "torch", "open_clip_torch")
     print(" ".join(sys.argv), environment.describe(packages), sep="\n")
-    tasks = make_tasks(flags)
-    lengths = [tokens.shape[1] for tokens in tasks["kgclip_jax"].batches[CUT]]
-    print(f"caption lengths: batches cut to {lengths} tokens")
+    tasks, slots = make_tasks(flags)
+    print(f"caption lengths: slots of {slots.rows} texts of {slots.lengths} tokens")
     peak, results = measure(tasks, flags.rounds, flags.steps)
     print_table(peak, results, flags.batch_size, len(os.sched_getaffinity(0)))
     print(f"load {os.getloadavg()[0]:.1f} at the end")

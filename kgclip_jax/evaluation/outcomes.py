@@ -16,7 +16,7 @@ import numpy as np
 
 from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation.result import Outcomes, Result
-from kgclip_jax.files import write_atomically
+from kgclip_jax.files import parse_json, write_atomically
 
 __all__ = ["Outcomes", "read_outcomes", "save_outcomes"]
 
@@ -52,15 +52,14 @@ def read_outcomes(path: Path) -> dict[tuple[str, str, str, bool], Outcomes]:
         return {}
     try:
         arrays = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+        rows = parse_json(str(arrays["rows"]), "its list of rows", error=ValueError)
         return {
             (task, set_name, metric, blind): Outcomes(
                 arrays[f"{number}/values"],
                 arrays[f"{number}/clusters"],
                 arrays.get(f"{number}/groups"),
             )
-            for number, (task, set_name, metric, blind) in enumerate(
-                json.loads(str(arrays["rows"]))
-            )
+            for number, (task, set_name, metric, blind) in enumerate(rows)
         }
     except _DAMAGE as error:
         raise DataError(f"{path} is damaged ({error}); evaluate again") from error

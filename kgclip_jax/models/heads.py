@@ -11,6 +11,7 @@ import jax
 from flax import nnx
 from jaxtyping import Array
 
+from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params
 from kgclip_jax.schema import Registry
@@ -36,15 +37,15 @@ def init_head(head: Head, name: str, model: spec.DualEncoder, seed: int) -> Para
     """Return the fresh parameters of a head.
 
     Raises:
-        ValueError: the module holds more than parameters, such as the random state of a dropout
+        ConfigError: the module holds more than parameters, such as the random state of a dropout
             layer: keys are given at the call, as rows of the batch.
     """
     key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
     module = _build(head, model, key)
     params, rest = nnx.state(module, nnx.Param, ...)
     if others := jax.tree.leaves(rest):
-        raise ValueError(
-            f"head {name!r} holds {len(others)} arrays that are no parameters (random state?)"
+        raise ConfigError(
+            f"config.heads.{name} holds {len(others)} arrays that are no parameters (random state?)"
         )
     return nnx.to_pure_dict(params)
 

@@ -15,7 +15,7 @@ from kgclip_jax.schema import check
 
 @dataclass(frozen=True)
 class StructureClipCode:
-    """The code's objective; reads `Pairs` with negatives, and no temperature.
+    """The code's objective; reads `Pairs` with negatives, and neither temperature nor bias.
 
         L = L_batch + w L_hinge
 

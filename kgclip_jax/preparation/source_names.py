@@ -1,6 +1,5 @@
 """Sources named on a command line: `KIND:FOLDER`, and `KEY=VALUE` for their other settings."""
 
-import ast
 import typing
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from kgclip_jax.data.sources import SOURCES
 from kgclip_jax.data.stored_pictures import StoredPictures
 from kgclip_jax.errors import ConfigError
-from kgclip_jax.schema import parse, suggestion, to_dict
+from kgclip_jax.schema import Override, parse, suggestion, to_dict
 
 KINDS: dict[str, type[StoredPictures]] = {
     kind: settings
@@ -22,8 +21,7 @@ def named_source(name: str, assignments: Sequence[str] = ()) -> StoredPictures:
 
     Args:
         name: a kind and the folder of the pictures: `photographs:FOLDER`.
-        assignments: other settings, `split=val`. Texts are taken as they are, except that None is
-            nothing where there may be nothing; other values are Python literals.
+        assignments: other settings, `split=val`, as `--config.KEY=VALUE` takes them.
 
     Raises:
         ConfigError: for an unknown kind or setting (with the nearest known ones), one that does not
@@ -43,7 +41,7 @@ def named_source(name: str, assignments: Sequence[str] = ()) -> StoredPictures:
             raise ConfigError(f"{kind} has no setting {key!r} here{suggestion(key, known)}")
         if key in values:
             raise ConfigError(f"{kind}.{key} is given twice")
-        values[key] = _value(text, annotations[key])
+        values[key] = Override(text)
     source: StoredPictures = parse(KINDS[kind], values, kind)
     return source
 
@@ -57,15 +55,3 @@ def _identifies(setting: str) -> bool:
     """Whether a setting is about more than how, or how much, to train and evaluate."""
     training_only = setting in ("weight", "crop_scale", "graphs", "scene_graphs")
     return not training_only and not setting.startswith("evaluation_")
-
-
-def _value(text: str, annotation: Any) -> Any:
-    options = typing.get_args(annotation) or (annotation,)
-    if type(None) in options and text == "None":
-        return None
-    if str in options:
-        return text
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text

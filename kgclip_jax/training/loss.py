@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from kgclip_jax.batch import Batch
+from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.adapters import Lora, merge_adapters
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.models.encode import encode, inputs_by_path
@@ -18,6 +19,7 @@ from kgclip_jax.models.rows import map_microbatches
 from kgclip_jax.objectives.base import Context, Losses, Objective, weighted_sum
 from kgclip_jax.objectives.liveness import used_arguments
 from kgclip_jax.paths import leaves_by_path
+from kgclip_jax.schema import suggestion
 
 Metrics = dict[str, Float[Array, ""]]
 
@@ -109,7 +111,7 @@ class LossFunction:
             vectors[name] = objective.embed(
                 {head: bound[head] for head in objective.heads},
                 rows[stream],
-                {teacher: tree[stream] for teacher, tree in taught.items()},
+                _Taught(name, {teacher: tree[stream] for teacher, tree in taught.items()}),
                 contexts[stream],
             )
         return vectors
@@ -127,6 +129,20 @@ class LossFunction:
             name: bind_head(head, self.model.shape, params["heads"][name])
             for name, head in self.heads.items()
         }
+
+
+class _Taught(dict[str, Any]):
+    """A stream by each teacher; the objective that asks for one that is not there is named."""
+
+    def __init__(self, objective: str, streams: Mapping[str, Any]) -> None:
+        super().__init__(streams)
+        self._objective = objective
+
+    def __missing__(self, teacher: str) -> Any:
+        raise ConfigError(
+            f"config.objectives.{self._objective}: teachers.{teacher} is not there"
+            f"{suggestion(teacher, self) if self else ''}"
+        )
 
 
 def with_read_inputs(

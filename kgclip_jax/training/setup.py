@@ -168,7 +168,11 @@ def _fixed(
 
 def _check_read(loss: LossFunction, batch: Batch, streams: Mapping[str, Stream]) -> tuple[str, ...]:
     """Return the inputs that nobody reads; refuse those that cost much to make."""
-    read = (loss.read or frozenset()).union(*(loss.taught or {}).values())
+    taught = loss.taught or {}
+    for name, paths in taught.items():
+        if not paths:
+            raise ConfigError(f"config.teachers.{name} is used by none of the objectives")
+    read = (loss.read or frozenset()).union(*taught.values())
     unread = tuple(path for path in inputs_by_path(batch) if path not in read)
     for path in unread:
         name, _, place = path.partition("/")

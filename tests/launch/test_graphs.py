@@ -142,11 +142,11 @@ def refused(start, result, parsed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("refused")
     (folder / "unfinished").mkdir()
     (folder / "unfinished" / "graphs-00000-of-00001.jsonl").write_text("")
-    graphs = "data__sources__photographs__graphs"
+    source = "streams__captions__sources__photographs"
     launches = {
-        "missing": {graphs: folder / "nowhere"},
-        "unfinished": {graphs: folder / "unfinished"},
-        "of another split": {"data__sources__photographs__split": "dev"},
+        "missing": {f"{source}__graphs": folder / "nowhere"},
+        "unfinished": {f"{source}__graphs": folder / "unfinished"},
+        "of another split": {f"{source}__split": "dev"},
         "another parser": {"data__parser": "en_other"},
     }
     with ThreadPoolExecutor(2) as pool:

@@ -114,3 +114,15 @@ def test_a_teacher_that_reads_otherwise_than_its_student_is_refused(source, tmp_
         with pytest.raises(ConfigError, match=rf"config\.teachers\.clip \(.*source\) {message}"):
             read_teachers(source, tmp_path / "teachers", reading)
     assert not saved_steps(tmp_path / "teachers" / "clip")
+
+
+def test_a_teacher_that_is_not_there_and_one_that_nobody_learns_from_are_refused(source, tmp_path):
+    teachers = read_teachers(source, tmp_path / "teachers")
+    other = replace(TOY, objectives={"toy": toys.ToyObjective(teacher="clap")})
+    with pytest.raises(
+        ConfigError,
+        match=r"^config\.objectives\.toy: teachers\.clap is not there; did you mean clip",
+    ):
+        trainer(other, ONE, teachers=teachers)
+    with pytest.raises(ConfigError, match=r"^config\.teachers\.clip is used by none of the objec"):
+        trainer(TOY, ONE, teachers=teachers)

@@ -178,7 +178,9 @@ class DroppingHead(toys.ToyHead):
 
 
 def test_a_head_with_random_state_is_refused():
-    with pytest.raises(ValueError, match=r"head 'mixer' holds \d+ arrays that are no parameters"):
+    with pytest.raises(
+        ConfigError, match=r"config\.heads\.mixer holds \d+ arrays that are no parameters"
+    ):
         trainer(replace(TOY, heads={"mixer": DroppingHead()}), ONE)
 
 

@@ -20,6 +20,7 @@ from array_record.python.array_record_module import ArrayRecordReader
 from kgclip_jax.data.readers.shard_manifest import MANIFEST, read_manifest
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import BadRecord, DataError
+from kgclip_jax.files import parse_json
 
 
 def pack_record(key: str, captions: Sequence[str], image: bytes) -> tuple[bytes, bytes]:
@@ -34,10 +35,8 @@ def unpack_record(text: bytes) -> Record:
     Raises:
         ValueError: it is malformed.
     """
-    try:
-        content = json.loads(text.decode("utf-8", "surrogatepass"))
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    decoded = text.decode("utf-8", "surrogatepass")
+    content = parse_json(decoded, "what it says", error=ValueError)
     match content:
         case {"key": str(key), "captions": [_, *_] as captions}:
             if all(isinstance(caption, str) for caption in captions):

@@ -10,7 +10,6 @@ Members whose names are equal up to the first dot belong together:
 The captions of both files are used, each once.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ from typing import NamedTuple
 
 from kgclip_jax.data.readers.tar_members import Member, TruncatedTarError, tar_members
 from kgclip_jax.errors import DataError
+from kgclip_jax.files import parse_json
 
 BAD_CAPTION_FILE = "unreadable caption file"
 
@@ -93,7 +93,7 @@ def _sample(archive: int, key: str, files: dict[str, Member], field: str) -> Sam
             try:
                 text = _text(archive, files[suffix])
                 captions += [text.strip()] if suffix == "txt" else _captions(text, field)
-            except (ValueError, RecursionError):
+            except ValueError:
                 flaw = BAD_CAPTION_FILE
     picture = next((files[suffix] for suffix in _PICTURES if suffix in files), None)
     return Sample(key, picture, tuple(dict.fromkeys(captions)), flaw)
@@ -106,7 +106,7 @@ def _text(archive: int, member: Member) -> str:
 
 
 def _captions(text: str, field: str) -> list[str]:
-    content = json.loads(text)
+    content = parse_json(text, "captions", error=ValueError)
     if isinstance(content, dict):
         content = content.get(field)
     captions = [content] if isinstance(content, str) else content or []

@@ -1,13 +1,12 @@
 """Reading the annotation files of benchmarks; errors say where a missing one is to be had."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kgclip_jax.data.readers.json_lists import check_object
 from kgclip_jax.errors import DataError
-from kgclip_jax.files import read_json, read_text
+from kgclip_jax.files import parse_json, read_json, read_text
 
 
 def read_objects(
@@ -61,10 +60,7 @@ def read_lines(path: Path, home: str) -> Iterator[tuple[str, Any]]:
         raise DataError(f"{path}: no such file; get it from {home}")
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.strip():
-            try:
-                yield f"line {number}", json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise DataError(f"{path}, line {number}: not valid JSON ({error})") from error
+            yield f"line {number}", parse_json(line, path, line=number)
 
 
 def json_files(folder: Path, home: str) -> list[Path]:
