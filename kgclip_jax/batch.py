@@ -77,3 +77,4 @@ class Pairs(NamedTuple):
     negatives: Texts | Features | None  # k wrong texts a pair
     negative_mask: Bool[Any, "b k"] | None  # False: there is none, and the tokens mean nothing
     negative_ids: Int32[Any, "b k"] | None  # hash of each negative's text
+    tables: Mapping[str, Any] | None = None  # the rows of each side table, by its name

@@ -13,6 +13,7 @@ from flax import nnx
 from kgclip_jax.batch import Images, Texts
 from kgclip_jax.data.blocks import abstract_array, concat_blocks
 from kgclip_jax.data.streams.base import STREAMS, Rows
+from kgclip_jax.data.streams.tables import TABLES
 from kgclip_jax.models.heads import HEADS
 from kgclip_jax.models.layers import Linear
 from kgclip_jax.objectives.base import OBJECTIVES, Losses
@@ -89,6 +90,27 @@ class OpenToyStream:
         return {}
 
 
+@dataclass(frozen=True)
+class ToyTable:
+    """Which record of which epoch it is, and how long its caption."""
+
+    kind: Literal["toy"] = "toy"
+    shape = (3,)
+    dtype = np.dtype(np.int32)
+
+    def open(self, root, sources):
+        return self
+
+    def rows(self, draws, captions):
+        return np.array(
+            [(d.record, d.epoch, len(text)) for d, text in zip(draws, captions, strict=True)],
+            self.dtype,
+        )
+
+    def fingerprint(self):
+        return "toy"
+
+
 class Mixer(nnx.Module):
     """Mixes the un-pooled tokens of a picture with a text; drops rows at random."""
 
@@ -140,5 +162,6 @@ class ToyObjective:
 def register(monkeypatch):
     """Add the toys: one line a kind, as in the product."""
     monkeypatch.setitem(STREAMS.places, "toy", "tests.toys:ToyStream")
+    monkeypatch.setitem(TABLES.places, "toy", "tests.toys:ToyTable")
     monkeypatch.setitem(HEADS.places, "toy", "tests.toys:ToyHead")
     monkeypatch.setitem(OBJECTIVES.places, "toy", "tests.toys:ToyObjective")

@@ -10,7 +10,8 @@ is longer than its slot is cut and counted.
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ from kgclip_jax.batch import Images, Pairs, Texts, Triples
 from kgclip_jax.data.blocks import abstract_array, concat_blocks
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.preprocessing import Preprocessing
+from kgclip_jax.data.records import Source
 from kgclip_jax.data.streams.base import BAD_RECORD, Counts, Rows
+from kgclip_jax.data.streams.tables import Table
 from kgclip_jax.data.streams.texts import Draw, TextMaker, TextRows, picture_ids, text_ids
 from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.errors import BadRecord, DataError
@@ -70,6 +73,7 @@ class CaptionStream:
         mixture: Mixture,
         slots: TextSlots,
         preprocessing: Preprocessing,
+        tables: Mapping[str, Table] = MappingProxyType({}),
     ) -> None:
         """Take the parts that `CaptionsConfig.open` makes."""
         self.name = name
@@ -83,6 +87,7 @@ class CaptionStream:
         self.slots = slots
         self._mixture = mixture
         self._preprocessing = preprocessing
+        self._tables = dict(tables)
 
     def load(self, step: int, units: Sequence[int]) -> Rows:
         """Make some units of rows of a step.
@@ -108,7 +113,11 @@ class CaptionStream:
             counts["text", "cut to its slot"] += cut
         joined = order[joined_order(self.slots.rows)]
         pixels = np.stack([pictures[row] for row in joined])
-        return self._assembled(order, joined, pixels, self._picture_ids(draws), texts)
+        tables = {
+            name: table.rows(draws, texts.words)[joined] for name, table in self._tables.items()
+        }
+        pairs = self._assembled(order, joined, pixels, self._picture_ids(draws), texts)
+        return pairs._replace(tables=tables or None)
 
     def _picture(self, draw: Draw, counts: Counts) -> tuple[UInt8[np.ndarray, "h w 3"], Draw]:
         """Return a picture and its record: another one of the source where the record is bad."""
@@ -213,13 +222,22 @@ class CaptionStream:
             negatives=texts(count) if count else None,
             negative_mask=abstract_array((self.rows, count), bool) if count else None,
             negative_ids=abstract_array((self.rows, count), np.int32) if count else None,
+            tables={
+                name: abstract_array((self.rows, *table.shape), table.dtype)
+                for name, table in self._tables.items()
+            }
+            or None,
         )
 
     def fingerprint(self) -> str:
-        """Hash what the sources hold."""
+        """Hash what the sources and tables hold."""
         digest = hashlib.sha256()
-        for name, source in self.texts.sources.items():
-            digest.update(f"{name}={source.fingerprint()};".encode())
+        parts: list[tuple[str, Source | Table]] = [
+            *self.texts.sources.items(),
+            *self._tables.items(),
+        ]
+        for name, part in parts:
+            digest.update(f"{name}={part.fingerprint()};".encode())
         return digest.hexdigest()
 
     def resolved(self) -> dict[str, Any]:

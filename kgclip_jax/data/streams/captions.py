@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,10 +17,8 @@ from kgclip_jax.data.records import Source
 from kgclip_jax.data.sources import SOURCES, SourceConfig
 from kgclip_jax.data.streams.base import StreamOpening
 from kgclip_jax.data.streams.caption_stream import CaptionStream, draws_of
-from kgclip_jax.data.streams.texts import (
-    TextMaker,
-    count_vocabulary,
-)
+from kgclip_jax.data.streams.tables import TABLES, TableConfig
+from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary
 from kgclip_jax.data.text_slots import TextSlots, choose_slots, one_slot
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.hierarchy import read_hierarchy
@@ -41,6 +39,7 @@ class CaptionsConfig:
         sources: by name; mixed by their weights.
         rows: pairs in a step, over all devices.
         negatives: texts that are wrong on purpose, made of each caption, or None.
+        tables: numbers that go with each row, by name, as `Pairs.tables`.
         text_slots: the lengths that texts are cut to within each unit of rows: "auto" finds them in
             a sample at the start of a run, "one" keeps the context length for all.
     """
@@ -49,6 +48,7 @@ class CaptionsConfig:
     sources: dict[str, Annotated[SourceConfig, SOURCES]]
     rows: int
     negatives: NegativeSettings | None = None
+    tables: dict[str, Annotated[TableConfig, TABLES]] = field(default_factory=dict)
     text_slots: Literal["auto", "one"] | TextSlots = "auto"
 
     def __post_init__(self) -> None:
@@ -78,10 +78,10 @@ class CaptionsConfig:
             )
 
     def open(self, name: str, opening: StreamOpening) -> CaptionStream:
-        """Open the sources, count the vocabulary of negatives, and find the slots of texts.
+        """Open sources and tables, count the vocabulary of negatives, find the slots of texts.
 
         Raises:
-            DataError: a source is missing or malformed, or has too many bad records.
+            DataError: a source or table is missing or malformed, or has too many bad records.
             ConfigError: there is no source, or the settings do not fit it.
         """
         if not self.sources:
@@ -106,7 +106,9 @@ class CaptionsConfig:
             stream=name,
         )
         slots = self._slots(name, texts, mixture, opening)
-        return CaptionStream(name, texts, mixture, slots, opening.preprocessing)
+        root = Path(opening.data.path)
+        tables = {key: settings.open(root, sources) for key, settings in self.tables.items()}
+        return CaptionStream(name, texts, mixture, slots, opening.preprocessing, tables)
 
     def _vocabulary(
         self, sources: Mapping[str, Source], path: Path, seed: int

@@ -39,6 +39,7 @@ class TextRows(NamedTuple):
     mask: Bool[np.ndarray, "b k"]
     lengths: Int[np.ndarray, " b"]  # of the longest text of each row
     triples: Triples | None  # of each caption, then its negatives: texts are (b, 1 + k)
+    words: Sequence[str]  # of the captions
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class TextMaker:
             mask=valid.reshape(len(draws), count),
             lengths=np.maximum(lengths[: len(draws)], wrong.max(axis=1, initial=0)),
             triples=self._triples(captions, negatives),
+            words=texts,
         )
 
     def _triples(

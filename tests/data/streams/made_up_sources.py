@@ -1,6 +1,7 @@
 """Sources whose records say which they are, and streams of them."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -78,6 +79,7 @@ def stream(
     slots=ONE_LENGTH,
     seed=3,
     name="captions",
+    tables=MappingProxyType({}),
     **texts,
 ):
     """The stream of some sources; a single one is called "numbers"."""
@@ -94,5 +96,5 @@ def stream(
     size = getattr(next(iter(sources.values())), "size", 4)
     reading = Preprocessing(size, TOKENIZER, triples=texts.get("triples"))
     return CaptionStream(
-        name, TextMaker(sources, TOKENIZER, seed, **texts), mixture, slots, reading
+        name, TextMaker(sources, TOKENIZER, seed, **texts), mixture, slots, reading, tables
     )

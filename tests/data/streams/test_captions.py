@@ -8,17 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kgclip_jax import schema
 from kgclip_jax.data.blocks import arrays_of, map_blocks
 from kgclip_jax.data.streams.base import BAD_RECORD
 from kgclip_jax.data.streams.caption_stream import joined_order
-from kgclip_jax.data.streams.captions import largest_unit
+from kgclip_jax.data.streams.captions import CaptionsConfig, largest_unit
 from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary, text_ids
 from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer
-from kgclip_jax.errors import DataError
+from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.models.rows import concat_rows
+from tests import toys
 from tests.data.streams.made_up_sources import (
     TOKENIZER,
     TWO_LENGTHS,
@@ -251,9 +253,31 @@ def test_negatives_that_are_known_to_be_true_are_left_out():
     assert told == np.sum(values(pairs) % 2 == 0)
 
 
-def test_the_fingerprint_follows_what_sources_hold():
+def test_the_fingerprint_follows_what_sources_and_tables_hold():
     prints = [stream(source).fingerprint() for source in (Numbers(), Numbers(), Numbers(41))]
     assert prints[0] == prints[1] != prints[2]
+    assert stream(Numbers(), tables={"facts": toys.ToyTable()}).fingerprint() != prints[0]
+
+
+def test_side_tables_go_with_their_rows():
+    made = stream(Numbers(bad=(3, 4)), slots=TWO_LENGTHS, tables={"facts": toys.ToyTable()})
+    for step in range(6):
+        pairs = load(made, step).blocks
+        assert pairs.tables["facts"].shape == made.abstract().tables["facts"].shape == (16, 3)
+        records, _, characters = pairs.tables["facts"].T
+        np.testing.assert_array_equal(records, values(pairs))
+        for record, long, row in zip(records, characters, whole_texts(pairs.text), strict=True):
+            possible = {len(f"{record} {words}"): f"{record} {words}" for words in WORDS}
+            body = row[(row > 0) & (row != TOKENIZER.end_id)]  # some are cut to their slots
+            np.testing.assert_array_equal(body, TOKENIZER([possible[long]])[0, : len(body)])
+
+
+def test_a_side_table_is_switched_on_in_the_config(monkeypatch):
+    toys.register(monkeypatch)
+    settings = schema.parse(CaptionsConfig, {"sources": {}, "rows": 8, "tables": {"toy": {}}})
+    assert settings.tables == {"toy": toys.ToyTable()}
+    with pytest.raises(ConfigError, match=r"tables\.llm\.kind"):
+        schema.parse(CaptionsConfig, {"sources": {}, "rows": 8, "tables": {"llm": {}}})
 
 
 def test_units_are_as_large_as_they_may_be():
