@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
@@ -13,9 +14,17 @@ os.environ["NPROC"] = "32"
 os.environ["XLA_FLAGS"] = " ".join(
     [
         "--xla_force_host_platform_device_count=8",
-        "--xla_backend_optimization_level=0",  # tests compile much and compute little
+        # Tests compile much and compute little.
+        "--xla_backend_optimization_level=0",
+        "--xla_cpu_use_fusion_emitters=false",
+        "--xla_llvm_disable_expensive_passes=true",
     ]
 )
+
+# Programs that are equal are compiled once in a process, whoever jits them.
+_compiled = TemporaryDirectory()
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 settings.register_profile("suite", max_examples=40, deadline=None)  # deadlines depend on machines
 settings.load_profile("suite")

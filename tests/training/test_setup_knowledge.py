@@ -54,13 +54,24 @@ def trainer(mode, knowledge, devices=None, **changes):
     return Trainer(replace(settings, **changes), [STREAM], devices)
 
 
-@pytest.mark.parametrize(
-    ("mode", "knowledge"), [("paper", TEXT), ("code", WORDPIECE)], ids=["paper", "code"]
+@pytest.fixture(
+    scope="module", params=[("paper", TEXT), ("code", WORDPIECE)], ids=["paper", "code"]
 )
-def test_eight_devices_train_as_one(mode, knowledge):
-    alone = trainer(mode, knowledge, jax.devices()[:1])
-    together = trainer(mode, knowledge, mesh=config.Mesh(2, 2, 2))
-    assert_trained_alike(together.train(STEPS), alone.train(STEPS))
+def alone(request):
+    """What is trained, and what becomes of it on one device."""
+    return request.param, trainer(*request.param, jax.devices()[:1]).train(STEPS)
+
+
+def test_eight_devices_train_as_one(alone):
+    what, expected = alone
+    assert_trained_alike(trainer(*what, mesh=config.Mesh(2, 2, 2)).train(STEPS), expected)
+
+
+def test_microbatches_train_as_the_whole_batch(alone):
+    what, expected = alone
+    mesh, execution = config.Mesh(data=2), Execution("float32", microbatches=4)
+    parts = trainer(*what, jax.devices()[:2], mesh=mesh, execution=execution)
+    assert_trained_alike(parts.train(STEPS), expected)
 
 
 def assert_trained_alike(actual, expected):
@@ -76,17 +87,6 @@ def assert_trained_alike(actual, expected):
         np.testing.assert_allclose(
             mine[path], leaf, atol=1e-5 * max(1e-6, np.abs(leaf).max()), err_msg=path
         )
-
-
-@pytest.mark.parametrize("devices", [1, 2])
-@pytest.mark.parametrize(
-    ("mode", "knowledge"), [("paper", WORDPIECE), ("code", TEXT)], ids=["paper", "code"]
-)
-def test_microbatches_train_as_the_whole_batch(mode, knowledge, devices):
-    whole = trainer(mode, knowledge, jax.devices()[:1])
-    mesh, execution = config.Mesh(data=devices), Execution("float32", microbatches=4)
-    parts = trainer(mode, knowledge, jax.devices()[:devices], mesh=mesh, execution=execution)
-    assert_trained_alike(parts.train(STEPS), whole.train(STEPS))
 
 
 def test_the_encoder_is_trained_beside_a_frozen_text_tower_whose_table_it_reads():

@@ -118,7 +118,6 @@ def test_streams_of_different_rows_train_in_one_step_that_is_compiled_once(one_d
     [
         (config.Mesh(1, 1, 1), 4),
         (config.Mesh(8, 1, 1), 1),
-        (config.Mesh(4, 2, 1), 1),
         (config.Mesh(2, 2, 2), 2),
     ],
     ids=str,
