@@ -31,7 +31,7 @@ from kgclip_jax.data.sources import EmojiSource
 from kgclip_jax.data.streams.base import StreamOpening
 from kgclip_jax.data.streams.captions import CaptionsConfig
 from kgclip_jax.data.text_slots import one_slot
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
+from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models import spec
@@ -75,7 +75,7 @@ class Contender:
             encoder = replace(text, depth=flags.knowledge_depth, activation="gelu_erf")
             shape = replace(shape, knowledge=spec.KnowledgeEncoder(encoder))
         experiment = _experiment(shape, variant, flags)
-        opening = StreamOpening(experiment.data, preprocessing_for(shape, ClipBpe()))
+        opening = StreamOpening(experiment.data, preprocessing_for(shape, Tokenizers()))
         stream = experiment.streams["captions"].open("captions", opening)
         units = range(stream.rows // stream.unit)
         start = time.process_time()

@@ -13,7 +13,7 @@ from kgclip_jax.data.evaluation_config import EVALUATIONS, EvaluationConfig
 from kgclip_jax.data.sources import SourceConfig
 from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.streams.base import STREAMS, StreamConfig
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson, Tokenizers
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.heads import HEADS, Head
@@ -108,6 +108,11 @@ class Experiment:
     knowledge_init_from: str | None = None
     tuning: Tuning = field(default_factory=Tuning)
     evaluation: dict[str, Annotated[EvaluationConfig, EVALUATIONS]] = field(default_factory=dict)
+
+    @property
+    def tokenizers(self) -> Tokenizers:
+        """Those of the model."""
+        return Tokenizers(self.tokenizer, self.element_tokenizer)
 
     @property
     def sources(self) -> list[SourceConfig]:

@@ -15,7 +15,6 @@ import numpy as np
 
 from kgclip_jax import schema
 from kgclip_jax.data.preprocessing import Preprocessing
-from kgclip_jax.data.tokenization.tokenizer_config import make_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.loading import Trained, open_trained
 from kgclip_jax.models import spec
@@ -24,6 +23,7 @@ from kgclip_jax.models.teachers import Teacher, TeacherConfig
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
+from kgclip_jax.store.description import fingerprints
 
 _STEP = 0  # of the one checkpoint that the copy of a teacher is
 
@@ -101,9 +101,9 @@ def _check_reading(where: str, trained: Trained, reading: Preprocessing) -> None
     if size != reading.image_size:
         raise ConfigError(f"{where} reads pictures of {size} pixels, not of {reading.image_size}")
     wanted = reading.tokenizer
-    if trained.tokenizer is None:
+    if trained.tokenizers is None:
         raise ConfigError(f"{where} has no tokenizer: nobody knows which tokens it reads")
-    if make_tokenizer(trained.tokenizer, context).fingerprint != wanted.fingerprint:
+    if fingerprints(trained.shape, trained.tokenizers)["text"] != wanted.fingerprint:
         raise ConfigError(f"{where} reads the tokens of another tokenizer than config.tokenizer")
     if context < wanted.context_length:
         raise ConfigError(

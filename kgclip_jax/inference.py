@@ -185,8 +185,8 @@ def load(
     """
     trained = open_trained(source, step=step, averaged=averaged, shape=shape)
     reading = None
-    if trained.tokenizer is not None:
-        reading = preprocessing_for(trained.shape, trained.tokenizer, trained.element_tokenizer)
+    if trained.tokenizers is not None:
+        reading = preprocessing_for(trained.shape, trained.tokenizers)
     model = Model(trained.shape, trained.execution.on(jax.default_backend()))
     params = jax.device_put(trained.read(), jax.devices()[0])
     return ClipEncoder(model, params, reading, step=trained.step)

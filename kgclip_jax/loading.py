@@ -12,15 +12,11 @@ from kgclip_jax.convert.bert import open_bert
 from kgclip_jax.convert.family import differences
 from kgclip_jax.convert.positions import resize_positions
 from kgclip_jax.convert.pretrained import open_pretrained
-from kgclip_jax.data.tokenization.tokenizer_config import (
-    Tokenizer,
-    TokenizerJson,
-    TokenizerSettings,
-    make_tokenizer,
-)
+from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
+from kgclip_jax.store.description import fingerprints
 from kgclip_jax.store.trained import Trained, open_run
 from kgclip_jax.store.workdir import Workdir
 
@@ -72,8 +68,7 @@ def _open(
 def starting_point(
     source: str | Path,
     shape: spec.DualEncoder,
-    tokenizer: Tokenizer,
-    element_tokenizer: TokenizerSettings | None = None,
+    tokenizers: Tokenizers,
     *,
     resize: bool = False,
     fresh_knowledge: bool = False,
@@ -83,8 +78,7 @@ def starting_point(
     Args:
         source: see `open_trained`.
         shape: the architecture.
-        tokenizer: that goes with it.
-        element_tokenizer: of the word pieces that its knowledge encoder reads, if it reads them.
+        tokenizers: that go with it.
         resize: adapt the position table to another image size.
         fresh_knowledge: take the towers of a source that has no knowledge encoder.
 
@@ -102,9 +96,7 @@ def starting_point(
     if fresh_knowledge and found.knowledge is None:
         wanted = replace(shape, knowledge=None)
     _check_same_shape(trained.origin, found, wanted, "config.model")
-    _check_same_tokenizer(trained, tokenizer)
-    if wanted.knowledge is not None and element_tokenizer is not None:
-        _check_same_pieces(trained, element_tokenizer, wanted.knowledge.element_length)
+    _check_same_tokenizers(trained, wanted, tokenizers)
 
     def read() -> Params:
         return resize_positions(trained.read(), trained.shape, wanted)
@@ -126,8 +118,7 @@ class Start(NamedTuple):
 
 def find_start(
     shape: spec.DualEncoder,
-    tokenizer: Tokenizer,
-    element_tokenizer: TokenizerJson | None = None,
+    tokenizers: Tokenizers,
     *,
     seed: int,
     init_from: str | None = None,
@@ -141,8 +132,7 @@ def find_start(
 
     Args:
         shape: the architecture that the run trains.
-        tokenizer: of the run.
-        element_tokenizer: of the word pieces that its knowledge encoder reads, if it reads them.
+        tokenizers: of the run.
         seed: of what comes from no source.
         init_from: a trained model, see `open_trained`.
         knowledge_init_from: the folder of a BERT; for word pieces only.
@@ -155,11 +145,9 @@ def find_start(
     """
     towers, bert = None, None
     if init_from is not None:
-        towers = starting_point(
-            init_from, shape, tokenizer, element_tokenizer, resize=resize, fresh_knowledge=True
-        )
-    if knowledge_init_from is not None and element_tokenizer is not None:
-        bert = open_bert(knowledge_init_from, shape, element_tokenizer)
+        towers = starting_point(init_from, shape, tokenizers, resize=resize, fresh_knowledge=True)
+    if knowledge_init_from is not None and tokenizers.elements is not None:
+        bert = open_bert(knowledge_init_from, shape, tokenizers.elements)
     if towers is None and bert is None:
         return None
     known = towers is not None and towers.shape.knowledge is not None
@@ -199,16 +187,16 @@ def settings_of(source: str) -> dict[str, Any]:
         ConversionError: see `open_trained`.
     """
     trained = open_trained(source)
-    if trained.tokenizer is None:
+    if trained.tokenizers is None:
         raise ConfigError(f"{source} has no tokenizer; put its tokenizer files beside its weights")
     settings: dict[str, Any] = {
         "init_from": source,
         "model": schema.to_dict(trained.shape),
-        "tokenizer": schema.to_dict(trained.tokenizer),
+        "tokenizer": schema.to_dict(trained.tokenizers.text),
         "data": {} if trained.parser is None else {"parser": trained.parser},
     }
-    if trained.element_tokenizer is not None:
-        settings["element_tokenizer"] = schema.to_dict(trained.element_tokenizer)
+    if trained.tokenizers.elements is not None:
+        settings["element_tokenizer"] = schema.to_dict(trained.tokenizers.elements)
     return settings
 
 
@@ -224,8 +212,10 @@ def _check_same_shape(
         )
 
 
-def _check_same_tokenizer(trained: Trained, tokenizer: Tokenizer) -> None:
-    if trained.tokenizer is None:
+def _check_same_tokenizers(
+    trained: Trained, shape: spec.DualEncoder, tokenizers: Tokenizers
+) -> None:
+    if trained.tokenizers is None:
         if not trained.described:  # who says what the text tower is, says what it reads
             return
         raise ConversionError(
@@ -233,23 +223,14 @@ def _check_same_tokenizer(trained: Trained, tokenizer: Tokenizer) -> None:
             "those of config.tokenizer; put the tokenizer.json that it was trained with there, or "
             "CLIP's vocab.json and merges.txt"
         )
-    own = make_tokenizer(trained.tokenizer, tokenizer.context_length)
-    if own.fingerprint != tokenizer.fingerprint:
+    own, wanted = (fingerprints(shape, each) for each in (trained.tokenizers, tokenizers))
+    if own["text"] != wanted["text"]:
         raise ConversionError(
             f"{trained.origin} was trained with another tokenizer than config.tokenizer; set "
-            f"config.tokenizer to {schema.to_dict(trained.tokenizer)}"
+            f"config.tokenizer to {schema.to_dict(trained.tokenizers.text)}"
         )
-
-
-def _check_same_pieces(trained: Trained, wanted: TokenizerSettings, length: int) -> None:
-    """The same for the word pieces of a knowledge encoder."""
-    own = trained.element_tokenizer
-    if own is None:
-        raise ConversionError(
-            f"{trained.origin} does not say which word pieces its knowledge encoder reads"
-        )
-    if make_tokenizer(own, length).fingerprint != make_tokenizer(wanted, length).fingerprint:
+    if own != wanted:
         raise ConversionError(
             f"the knowledge encoder of {trained.origin} was trained with other word pieces than "
-            f"config.element_tokenizer; set that to {schema.to_dict(own)}"
+            f"config.element_tokenizer; set that to {schema.to_dict(trained.tokenizers.elements)}"
         )

@@ -3,7 +3,7 @@
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.tokenization.tokenizer_config import (
     Tokenizer,
-    TokenizerSettings,
+    Tokenizers,
     make_tokenizer,
 )
 from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer
@@ -11,27 +11,24 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 
 
-def preprocessing_for(
-    shape: spec.DualEncoder, text: TokenizerSettings, elements: TokenizerSettings | None = None
-) -> Preprocessing:
+def preprocessing_for(shape: spec.DualEncoder, tokenizers: Tokenizers) -> Preprocessing:
     """Make the preprocessing of a model.
 
     Args:
         shape: its architecture.
-        text: its tokenizer.
-        elements: that of the word pieces of its knowledge encoder, if it reads them.
+        tokenizers: its tokenizers.
 
     Raises:
         ConfigError: a tower cannot read what a tokenizer writes.
         DataError: the file of a tokenizer cannot be read.
     """
-    tokenizer = make_tokenizer(text, shape.text.context_length)
+    tokenizer = make_tokenizer(tokenizers.text, shape.text.context_length)
     _check_tokenizer(shape.text, tokenizer)
     return Preprocessing(
         image_size=shape.vision.image_size,
         tokenizer=tokenizer,
         causal=shape.text.causal,
-        triples=triple_tokenizer(shape.knowledge, text, elements),
+        triples=triple_tokenizer(shape.knowledge, tokenizers),
         resize=shape.vision.resize,
         interpolation=shape.vision.interpolation,
     )

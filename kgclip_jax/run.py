@@ -3,7 +3,6 @@
 from collections import Counter
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import Any
 
 import jax
 from rich.console import Console
@@ -81,8 +80,10 @@ class Run:
         if self.step:
             freed = () if from_step is None else ("optimizer.learning_rate",)
             config.check_resumable(workdir.read_config(), experiment, also_safe=freed)
-        self._tokenizers = self._tokenizer_settings()
-        self.reading = preprocessing_for(experiment.model, *self._tokenizers)
+        self.tokenizers = experiment.tokenizers
+        if self.step:  # they are with the run, wherever it was moved
+            self.tokenizers = workdir.own_tokenizers(experiment.tokenizers)
+        self.reading = preprocessing_for(experiment.model, self.tokenizers)
         workdir.create()
         self.checkpoints = Checkpoints(workdir.checkpoints, experiment.checkpoints.keep)
         self.progress = self.checkpoints.progress(self.step) if self.step else {}
@@ -100,11 +101,9 @@ class Run:
             teachers=teachers,
         )
         self.placement = Placement(self.streams, self.setup.mesh)
-        text, elements = self._tokenizers
         self.description = describe(
             experiment.model,
-            text,
-            element_tokenizer=elements,
+            self.tokenizers,
             adapters=experiment.tuning.adapters,
             parser=experiment.data.parser,
             execution=experiment.execution,
@@ -127,14 +126,6 @@ class Run:
             )
         return step
 
-    def _tokenizer_settings(self) -> tuple[Any, Any]:
-        """A run that continues has its tokenizers with it, wherever it was moved."""
-        text, elements = self.experiment.tokenizer, self.experiment.element_tokenizer
-        if not self.step:
-            return text, elements
-        own = self.workdir.own_tokenizer
-        return own(text), own(elements, "element_tokenizer")
-
     def _open_streams(self) -> dict[str, Stream]:
         settings = self.experiment
         mesh = sharding.make_mesh(settings.mesh)
@@ -156,8 +147,7 @@ class Run:
         settings = self.experiment
         return find_start(
             settings.model,
-            self.reading.tokenizer,
-            settings.element_tokenizer,
+            self.tokenizers,
             seed=settings.seed,
             init_from=settings.init_from,
             knowledge_init_from=settings.knowledge_init_from,
@@ -202,9 +192,7 @@ class Run:
         return from_checkpoint_items(items)
 
     def _fresh_state(self) -> TrainState:
-        text, elements = self._tokenizers
-        self.workdir.keep_tokenizer(text)
-        self.workdir.keep_tokenizer(elements, "element_tokenizer")
+        self.workdir.keep_tokenizers(self.tokenizers)
         if self.start is None:
             return self.setup.initialise()
         for line in self.start.origins:

@@ -91,14 +91,11 @@ def evaluate_pretrained(
     if experiment.init_from is None:
         raise ConfigError("config.init_from names no model to evaluate")
     _check_graphs(graphs, experiment, experiment.init_from)
-    reading = preprocessing_for(
-        experiment.model, experiment.tokenizer, experiment.element_tokenizer
-    )
+    reading = preprocessing_for(experiment.model, experiment.tokenizers)
     start = starting_point(
         experiment.init_from,
         experiment.model,
-        reading.tokenizer,
-        experiment.element_tokenizer,
+        experiment.tokenizers,
         resize=experiment.resize_positions,
     )
     model = Model(experiment.model, experiment.execution.on(jax.default_backend()))

@@ -84,7 +84,6 @@ def export_run() -> None:
     from kgclip_jax.convert.export import export
     from kgclip_jax.convert.exported_files import check_free
     from kgclip_jax.convert.interpolate import interpolate
-    from kgclip_jax.data.tokenization.tokenizer_config import make_tokenizer
     from kgclip_jax.errors import ConfigError
     from kgclip_jax.files import read_json
     from kgclip_jax.reporting.model_card import Card, model_card
@@ -97,7 +96,7 @@ def export_run() -> None:
     if not workdir.holds_run():
         raise ConfigError(f"{workdir.root} holds no run")
     experiment = config.experiment(workdir.read_config())
-    tokenizer = workdir.own_tokenizer(experiment.tokenizer)
+    tokenizers = workdir.own_tokenizers(experiment.tokenizers)
     trained = loading.open_trained(workdir.root, step=_STEP.value, averaged=_EMA.value)
     measured = workdir.evaluation
     card = Card(
@@ -114,20 +113,18 @@ def export_run() -> None:
         base = loading.starting_point(
             _WISE_FT.value,
             shape,
-            make_tokenizer(tokenizer, shape.text.context_length),
-            trained.element_tokenizer,
+            tokenizers,
             resize=experiment.resize_positions,
         )
         params = interpolate(base.read(), params, _ALPHA.value)
     exported = export(
         params,
         shape,
-        tokenizer,
+        tokenizers,
         output,
         format=_FORMAT.value,
         card=partial(model_card, card),
         parser=card.parser,
-        element_tokenizer=trained.element_tokenizer,
         force=_FORCE.value,
     )
     print(f"wrote {output}: {exported.family}, step {trained.step:,}")

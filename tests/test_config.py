@@ -11,7 +11,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from kgclip_jax import config, loading, schema
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson
+from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson, Tokenizers
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.presets import preset
@@ -71,7 +71,7 @@ OF_CLIP = ("negclip", "structure_clip")  # whose softmax knows no bias
 )
 def test_configs_that_follow_a_model_take_all_of_it(monkeypatch, path, name):
     tokenizer = TokenizerJson("json", "words.json", pad_id=1)
-    trained = loading.Trained("a model", preset(name), tokenizer, read=dict)
+    trained = loading.Trained("a model", preset(name), Tokenizers(tokenizer), read=dict)
     monkeypatch.setattr(loading, "open_trained", {"a-model": trained}.get)
     module = load(path)
     experiment = config.experiment(module.get_config("a-model").to_dict())
@@ -85,7 +85,7 @@ def test_configs_that_follow_a_model_take_all_of_it(monkeypatch, path, name):
 def test_configs_that_follow_a_model_parse_as_it_does(monkeypatch, path):
     blocks = Transformer(width=32, depth=1, heads=2, mlp_width=16)
     shape = dataclasses.replace(preset("tiny"), knowledge=KnowledgeEncoder(blocks))
-    trained = loading.Trained("a model", shape, ClipBpe(), read=dict, parser="en_mine")
+    trained = loading.Trained("a model", shape, Tokenizers(), read=dict, parser="en_mine")
     monkeypatch.setattr(loading, "open_trained", {"a-model": trained}.get)
     semantic = ",semantic" if path.stem == "negclip" else ""
     values = load(path).get_config(f"a-model{semantic}").to_dict()
@@ -276,4 +276,4 @@ def test_a_text_tower_that_cannot_read_the_tokenizer_is_refused(change, message)
     model = preset("tiny")
     shape = dataclasses.replace(model, text=dataclasses.replace(model.text, **change))
     with pytest.raises(ConfigError, match=message):
-        preprocessing_for(shape, ClipBpe())
+        preprocessing_for(shape, Tokenizers())

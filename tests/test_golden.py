@@ -46,7 +46,7 @@ CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py") if stands
 def opened(experiment):
     """The streams with drawn scenes for sources: how parameters begin does not depend on data."""
     model = experiment.model
-    reading = preprocessing_for(model, experiment.tokenizer, experiment.element_tokenizer)
+    reading = preprocessing_for(model, experiment.tokenizers)
     scenes = {"emoji": EmojiSource("emoji", EmojiWorld())}
     return {
         name: replace(stream, sources=scenes, text_slots="one").open(

@@ -13,7 +13,7 @@ from kgclip_jax.batch import Images, Texts
 from kgclip_jax.convert.export import export
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
+from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import CheckpointError, ConversionError
 from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.knowledge.caption import Caption
@@ -53,7 +53,7 @@ def run(tmp_path_factory):
         step: {"model": make_params(step), "average": {"model": make_params(10 + step)}}
         for step in (0, 1)
     }
-    save_run(workdir, describe(SHAPE, ClipBpe()), items)
+    save_run(workdir, describe(SHAPE, Tokenizers()), items)
     return workdir.root
 
 
@@ -142,7 +142,7 @@ def test_one_text_alone_is_refused(model):
 
 
 def test_results_do_not_depend_on_the_size_of_batches(model):
-    reading = preprocessing_for(SHAPE, ClipBpe())
+    reading = preprocessing_for(SHAPE, Tokenizers())
     small = kgclip_jax.ClipEncoder(model.model, model.params, reading, step=1, batch_size=3)
     images = np.stack(pictures(*[(SIDE, SIDE)] * 7))
     np.testing.assert_allclose(small.encode_image(images), model.encode_image(images), atol=1e-6)
@@ -190,7 +190,7 @@ def exported(tmp_path):
     shape = replace(SHAPE, vision=learned)
     params = jax.device_get(jax.jit(Model(shape).initialise, static_argnums=0)(0))
     params["knowledge"] = {"encoder": {"kernel": np.ones((2, 3), np.float32)}}
-    export(params, shape, ClipBpe(), tmp_path / "exported", format="huggingface", card=str)
+    export(params, shape, Tokenizers(), tmp_path / "exported", format="huggingface", card=str)
     return tmp_path / "exported"
 
 
@@ -236,7 +236,7 @@ def reader():
     knowledge = KnowledgeEncoder(SHAPE.text.transformer, triples=3)
     shape = replace(SHAPE, knowledge=knowledge)
     params = jax.jit(Model(shape).initialise, static_argnums=0)(0)
-    reading = preprocessing_for(shape, ClipBpe())
+    reading = preprocessing_for(shape, Tokenizers())
 
     def reader(batch_size):
         return kgclip_jax.ClipEncoder(Model(shape), params, reading, step=0, batch_size=batch_size)

@@ -11,8 +11,7 @@ import pytest
 from kgclip_jax.convert.export import export
 from kgclip_jax.convert.sources import EXTRA_FILE
 from kgclip_jax.convert.weights import write_safetensors
-from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson, Tokenizers
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
 from kgclip_jax.loading import open_trained, settings_of, starting_point
 from kgclip_jax.models.adapters import Lora, abstract_adapters, merge_adapters
@@ -22,7 +21,7 @@ from kgclip_jax.store.description import describe
 from kgclip_jax.store.workdir import Workdir
 from tests.store.runs import filled, save_run
 
-TOKENIZER = ClipTokenizer(32)
+TOKENIZERS = Tokenizers()
 SHAPE = replace(preset("tiny"), vision=replace(preset("tiny").vision, positions="learned"))
 ADAPTERS = {"text": Lora(2, alpha=4.0)}
 
@@ -38,7 +37,7 @@ def items():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, items):
     workdir = Workdir(tmp_path_factory.mktemp("run"))
-    save_run(workdir, describe(SHAPE, ClipBpe(), adapters=ADAPTERS), {3: items})
+    save_run(workdir, describe(SHAPE, TOKENIZERS, adapters=ADAPTERS), {3: items})
     return workdir.root
 
 
@@ -47,7 +46,7 @@ def folder(tmp_path_factory):
     """The same architecture as transformers keeps it."""
     output = tmp_path_factory.mktemp("exports") / "tiny"
     params = filled(Model(SHAPE).abstract(), seed=1)
-    export(params, SHAPE, ClipBpe(), output, format="huggingface", card=str)
+    export(params, SHAPE, TOKENIZERS, output, format="huggingface", card=str)
     return output
 
 
@@ -58,7 +57,7 @@ def assert_equal(left, right):
 
 def test_a_run_gives_its_merged_parameters_as_often_as_one_likes(run, items):
     trained = open_trained(run)
-    assert (trained.shape, trained.tokenizer, trained.step) == (SHAPE, ClipBpe(), 3)
+    assert (trained.shape, trained.tokenizers, trained.step) == (SHAPE, TOKENIZERS, 3)
     expected = jax.device_get(merge_adapters(items["model"], items["adapters"], ADAPTERS))
     for _ in range(2):
         assert_equal(trained.read(), expected)
@@ -73,9 +72,9 @@ def test_the_home_folder_is_known(kind, run, folder, monkeypatch):
 
 
 def test_a_run_and_a_folder_can_be_started_from(run, folder):
-    assert_equal(starting_point(run, SHAPE, TOKENIZER).read(), open_trained(run).read())
+    assert_equal(starting_point(run, SHAPE, TOKENIZERS).read(), open_trained(run).read())
     assert_equal(
-        starting_point(folder, SHAPE, TOKENIZER).read(), filled(Model(SHAPE).abstract(), seed=1)
+        starting_point(folder, SHAPE, TOKENIZERS).read(), filled(Model(SHAPE).abstract(), seed=1)
     )
 
 
@@ -88,7 +87,7 @@ def test_what_only_runs_have_is_refused_of_others(folder):
 def test_another_architecture_is_refused_line_by_line(folder):
     wanted = replace(SHAPE, vision=replace(SHAPE.vision, mean=(0.0, 0.5, 1.0)), embedding=16)
     with pytest.raises(ConversionError) as refusal:
-        starting_point(folder, wanted, TOKENIZER)
+        starting_point(folder, wanted, TOKENIZERS)
     assert "  embedding: 32 -> 16" in str(refusal.value).splitlines()
     assert "  vision.mean: (0.48" in str(refusal.value)
     assert "set config.model.KEY to the source's own value" in str(refusal.value).splitlines()[-1]
@@ -110,16 +109,16 @@ def test_a_contradictory_shape_is_refused_by_every_source(kind, run, folder):
 def test_another_image_size_is_taken_only_when_asked_for(folder):
     wanted = replace(SHAPE, vision=replace(SHAPE.vision, image_size=32))
     with pytest.raises(ConversionError, match="image_size: 16 -> 32"):
-        starting_point(folder, wanted, TOKENIZER)
-    params = starting_point(folder, wanted, TOKENIZER, resize=True).read()
+        starting_point(folder, wanted, TOKENIZERS)
+    params = starting_point(folder, wanted, TOKENIZERS, resize=True).read()
     expected = jax.tree.map(lambda leaf: leaf.shape, Model(wanted).abstract())
     assert jax.tree.map(np.shape, params) == expected
 
 
 def test_another_tokenizer_is_refused(folder, tmp_path, words):
-    tokenizer = make_tokenizer(TokenizerJson("json", str(words), pad_id=0), 32)
+    tokenizers = Tokenizers(TokenizerJson("json", str(words), pad_id=0))
     with pytest.raises(ConversionError, match=r"another tokenizer.*\{'kind': 'clip'\}"):
-        starting_point(folder, SHAPE, tokenizer)
+        starting_point(folder, SHAPE, tokenizers)
 
 
 def without_tokenizer(folder, copy):
@@ -131,29 +130,29 @@ def without_tokenizer(folder, copy):
 
 def test_a_folder_without_tokenizer_files_is_not_started_from(folder, tmp_path):
     bare = without_tokenizer(folder, tmp_path / "bare")
-    assert open_trained(bare).tokenizer is None
+    assert open_trained(bare).tokenizers is None
     with pytest.raises(ConversionError, match=rf"^{bare} has no tokenizer files, .*put the token"):
-        starting_point(bare, SHAPE, TOKENIZER)
+        starting_point(bare, SHAPE, TOKENIZERS)
 
 
 def test_a_file_alone_is_started_from(folder, tmp_path):
     file = Path(shutil.copy(folder / "model.safetensors", tmp_path))
-    assert open_trained(file, shape=SHAPE).tokenizer is None
+    assert open_trained(file, shape=SHAPE).tokenizers is None
     assert_equal(
-        starting_point(file, SHAPE, TOKENIZER).read(), filled(Model(SHAPE).abstract(), seed=1)
+        starting_point(file, SHAPE, TOKENIZERS).read(), filled(Model(SHAPE).abstract(), seed=1)
     )
 
 
 def test_a_tokenizer_beside_a_file_is_read(folder, tmp_path, words):
     for name in ("model.safetensors", "tokenizer.json"):
         shutil.copy(folder / name, tmp_path)
-    assert open_trained(tmp_path / "model.safetensors", shape=SHAPE).tokenizer == ClipBpe()
+    assert open_trained(tmp_path / "model.safetensors", shape=SHAPE).tokenizers == TOKENIZERS
 
 
 def test_heads_that_are_not_taken_are_named(folder, tmp_path, caplog):
     extended = shutil.copytree(folder, tmp_path / "extended")
     write_safetensors(extended, {"knowledge/kernel": np.ones(3)}, Path(EXTRA_FILE).stem)
-    params = starting_point(extended, SHAPE, TOKENIZER).read()
+    params = starting_point(extended, SHAPE, TOKENIZERS).read()
     assert_equal(params, filled(Model(SHAPE).abstract(), seed=1))
     assert caplog.messages == [f"{extended / EXTRA_FILE}: not taken, of no tower: knowledge/kernel"]
 

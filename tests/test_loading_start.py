@@ -13,7 +13,7 @@ from kgclip_jax import schema
 from kgclip_jax.convert import bert, huggingface
 from kgclip_jax.convert.export import export
 from kgclip_jax.convert.rules import weight_shapes
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson, Tokenizers
 from kgclip_jax.errors import ConfigError, ConversionError
 from kgclip_jax.loading import find_start, open_trained, settings_of, starting_point
 from kgclip_jax.models import spec
@@ -30,7 +30,6 @@ KNOWLEDGE = spec.KnowledgeEncoder(
     BLOCKS, element_length=4, elements="wordpiece", vocabulary=len(PIECES)
 )
 SHAPE = replace(PLAIN, knowledge=KNOWLEDGE)
-TOKENIZER = make_tokenizer(ClipBpe(), 32)
 SEED = 3
 
 
@@ -58,7 +57,7 @@ def fresh():
 def plain_source(tmp_path_factory):
     output = tmp_path_factory.mktemp("exports") / "plain"
     params = filled(Model(PLAIN).abstract(), seed=1)
-    export(params, PLAIN, ClipBpe(), output, format="huggingface", card=str)
+    export(params, PLAIN, Tokenizers(), output, format="huggingface", card=str)
     return str(output)
 
 
@@ -66,9 +65,9 @@ def plain_source(tmp_path_factory):
 def run_source(pieces, tmp_path_factory):
     """A run with the same knowledge encoder."""
     workdir = Workdir(tmp_path_factory.mktemp("run"))
-    description = describe(SHAPE, ClipBpe(), element_tokenizer=pieces, parser="en_mine")
+    description = describe(SHAPE, Tokenizers(elements=pieces), parser="en_mine")
     save_run(workdir, description, {4: {"model": filled(Model(SHAPE).abstract(), seed=2)}})
-    workdir.keep_tokenizer(pieces, "element_tokenizer")
+    workdir.keep_tokenizers(Tokenizers(elements=pieces))
     return str(workdir.root)
 
 
@@ -97,7 +96,7 @@ def assert_afresh(params, fresh):
 
 
 def started(pieces, shape=SHAPE, seed=SEED, **sources):
-    start = find_start(shape, TOKENIZER, pieces, seed=seed, **sources)
+    start = find_start(shape, Tokenizers(elements=pieces), seed=seed, **sources)
     return start.origins, start.read()
 
 
@@ -106,7 +105,7 @@ def towers(params):
 
 
 def test_nothing_named_is_nothing_found(pieces):
-    assert find_start(SHAPE, TOKENIZER, pieces, seed=SEED) is None
+    assert find_start(SHAPE, Tokenizers(elements=pieces), seed=SEED) is None
 
 
 def test_a_plain_source_gives_towers_and_the_seed_gives_the_encoder(pieces, plain_source, fresh):
@@ -157,7 +156,7 @@ def test_a_source_with_an_encoder_is_no_start_for_a_run_without_one(run_source):
 
 def test_a_source_without_an_encoder_may_differ_in_nothing_else(pieces, plain_source):
     with pytest.raises(ConversionError, match=r"knowledge: None -> \{"):
-        starting_point(plain_source, SHAPE, TOKENIZER)
+        starting_point(plain_source, SHAPE, Tokenizers())
     shape = replace(SHAPE, text=replace(SHAPE.text, context_length=16))
     with pytest.raises(ConversionError) as refusal:
         started(pieces, shape, init_from=plain_source)
@@ -173,7 +172,7 @@ def test_an_encoder_of_other_word_pieces_is_refused(run_source, tmp_path):
 def test_a_run_says_all_that_a_config_needs_to_go_on_from_it(run_source):
     settings = settings_of(run_source)
     assert settings["data"] == {"parser": "en_mine"}
-    own = open_trained(run_source).element_tokenizer
+    own = open_trained(run_source).tokenizers.elements
     assert own.file == f"{run_source}/element_tokenizer.json"
     assert settings["element_tokenizer"] == schema.to_dict(own)
     assert settings["model"] == schema.to_dict(SHAPE)

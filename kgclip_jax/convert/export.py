@@ -18,7 +18,7 @@ from kgclip_jax.convert.rules import to_theirs
 from kgclip_jax.convert.tokenizer_files import OPEN_CLIP_CONFIG, TokenizerFiles, write_tokenizer
 from kgclip_jax.convert.weights import SHARD_BYTES, write_safetensors
 from kgclip_jax.convert.whole_folder import whole_folder
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerSettings
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, Tokenizers, TokenizerSettings
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.files import atomic_file, write_atomically, write_json, writing
 from kgclip_jax.models import spec
@@ -63,13 +63,12 @@ class Exported(NamedTuple):
 def export(
     params: Params,
     shape: spec.DualEncoder,
-    tokenizer: TokenizerSettings,
+    tokenizers: Tokenizers,
     output: Path,
     *,
     format: Format,
     card: Callable[[Contents], str],
     parser: str | None = None,
-    element_tokenizer: TokenizerSettings | None = None,
     force: bool = False,
 ) -> Exported:
     """Write a folder, whole or not at all.
@@ -77,13 +76,12 @@ def export(
     Args:
         params: of `Model(shape)`, float32 arrays on the host, and of any further heads.
         shape: the architecture.
-        tokenizer: of the text tower.
+        tokenizers: of the model.
         output: the folder to make.
         format: whose library shall read it.
         card: writes the model card, README.md, of what the folder holds.
         parser: the spaCy pipeline of the training captions, which a knowledge encoder needs to be
             told; None where all scene graphs were exact.
-        element_tokenizer: of a knowledge encoder that reads word pieces.
         force: replace an earlier export, see `check_free`.
 
     Raises:
@@ -99,7 +97,7 @@ def export(
     extra = {name: weights.pop(name) for name in [*weights] if name.startswith(knowledge.PREFIX)}
     extra |= left_out
     with whole_folder(output, check) as folder:
-        tokenizer_files = _write_tokenizer(tokenizer, folder, format, shape)
+        tokenizer_files = _write_tokenizer(tokenizers.text, folder, format, shape)
         _write_settings(files, tokenizer_files.text_cfg, folder)
         if format == "openai":
             _write_pickle(weights | openai.scalars(shape), folder / OPENAI_FILE)
@@ -107,7 +105,7 @@ def export(
             write_safetensors(folder, weights, STEMS[format], max_bytes=_SHARD_BYTES[format])
         if extra:
             write_safetensors(folder, extra, Path(EXTRA_FILE).stem, max_bytes=None)
-        knowledge.write(folder, shape, tokenizer, element_tokenizer, parser)
+        knowledge.write(folder, shape, tokenizers, parser)
         contents = Contents(
             format=format,
             shape=shape,

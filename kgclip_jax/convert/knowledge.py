@@ -18,6 +18,7 @@ from kgclip_jax.data.tokenization.cleaning import with_normalizers
 from kgclip_jax.data.tokenization.json_tokenizer import read_tokenizer_json
 from kgclip_jax.data.tokenization.tokenizer_config import (
     TokenizerJson,
+    Tokenizers,
     TokenizerSettings,
     make_tokenizer,
 )
@@ -131,11 +132,7 @@ def rules(shape: spec.DualEncoder) -> tuple[Rule, ...]:
 
 
 def write(
-    folder: Path,
-    shape: spec.DualEncoder,
-    tokenizer: TokenizerSettings,
-    element_tokenizer: TokenizerSettings | None,
-    parser: str | None,
+    folder: Path, shape: spec.DualEncoder, tokenizers: Tokenizers, parser: str | None
 ) -> None:
     """Write the module, its settings and the tokenizer of word pieces, if the model has them.
 
@@ -145,10 +142,10 @@ def write(
     knowledge = shape.knowledge
     if knowledge is None:
         return
-    write_json(folder / FILE, dataclasses.asdict(describe(shape, tokenizer, parser)))
+    write_json(folder / FILE, dataclasses.asdict(describe(shape, tokenizers.text, parser)))
     shutil.copyfile(Path(__file__).parent / "torch_modules" / MODULE, folder / MODULE)
     if knowledge.elements == "wordpiece":
-        _write_tokenizer(element_tokenizer, folder / TOKENIZER, knowledge.element_length)
+        _write_tokenizer(tokenizers.elements, folder / TOKENIZER, knowledge.element_length)
 
 
 def read(folder: Path, shape: spec.DualEncoder, extra: Collection[str]) -> spec.DualEncoder:
@@ -214,9 +211,9 @@ def read_tokenizer(folder: Path, shape: spec.DualEncoder) -> TokenizerJson | Non
     return TokenizerJson("json", str(file.resolve()), pad_id=padding["pad_id"])
 
 
-def _write_tokenizer(settings: TokenizerSettings | None, file: Path, length: int) -> None:
+def _write_tokenizer(settings: TokenizerJson | None, file: Path, length: int) -> None:
     """Write a tokenizer.json that cleans, cuts and pads by itself."""
-    if not isinstance(settings, TokenizerJson):
+    if settings is None:
         raise ConversionError("the knowledge encoder reads word pieces: export needs its tokenizer")
     if settings.zeroed_id is not None or settings.clean.startswith("open_clip"):
         raise ConversionError(

@@ -21,7 +21,7 @@ from kgclip_jax.convert.sources import (
 )
 from kgclip_jax.convert.tokenizer_files import read_tokenizer
 from kgclip_jax.convert.weights import SUFFIXES, Lazy, read_weights
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerSettings
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, Tokenizers, TokenizerSettings
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params
@@ -119,15 +119,15 @@ def _trained(
     if described:
         shape = _with_extra(shape, file)
     if family.name == openai.FAMILY.name:
-        tokenizer: TokenizerSettings | None = ClipBpe()
+        text: TokenizerSettings | None = ClipBpe()
     else:
-        tokenizer = None if folder is None else read_tokenizer(folder)
+        text = None if folder is None else read_tokenizer(folder)
+    elements = knowledge.read_tokenizer(file.parent, shape)
     return Trained(
         origin,
         shape,
-        tokenizer,
+        None if text is None else Tokenizers(text, elements),
         partial(_read_params, family, shape, file, described),
-        element_tokenizer=knowledge.read_tokenizer(file.parent, shape),
         parser=knowledge.read_parser(file.parent, shape),
         described=described,
     )

@@ -6,12 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kgclip_jax import schema
-from kgclip_jax.data.tokenization.tokenizer_config import (
-    ClipBpe,
-    TokenizerJson,
-    TokenizerSettings,
-    make_tokenizer,
-)
+from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers, make_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.adapters import Lora
@@ -27,30 +22,25 @@ class Description:
 
     Attributes:
         model: its architecture and preprocessing.
-        tokenizer: of its texts, with the file that it was opened from.
-        tokenizer_fingerprint: of that tokenizer.
+        tokenizers: with the files that they were opened from.
+        fingerprints: of its tokenizers, see `fingerprints`.
         adapters: by tower; the model's own parameters do not contain them.
-        element_tokenizer: of the word pieces that its knowledge encoder reads, if it reads them.
-        element_tokenizer_fingerprint: of that tokenizer.
         parser: the spaCy pipeline for the texts that its knowledge encoder reads, if it has one.
         execution: how it was computed.
     """
 
     model: spec.DualEncoder
-    tokenizer: ClipBpe | TokenizerJson
-    tokenizer_fingerprint: str
+    tokenizers: Tokenizers
+    fingerprints: dict[str, str]
     adapters: dict[str, Lora] = field(default_factory=dict)
-    element_tokenizer: TokenizerJson | None = None
-    element_tokenizer_fingerprint: str | None = None
     parser: str | None = None
     execution: Execution = field(default_factory=Execution)
 
 
 def describe(
     model: spec.DualEncoder,
-    tokenizer: TokenizerSettings,
+    tokenizers: Tokenizers,
     *,
-    element_tokenizer: TokenizerJson | None = None,
     parser: str | None = None,
     adapters: Mapping[str, Lora] | None = None,
     execution: Execution | None = None,
@@ -59,28 +49,25 @@ def describe(
 
     What a model without a knowledge encoder does not use, word pieces and parser, is left out.
     """
-    fingerprint, pieces = fingerprints(model, tokenizer, element_tokenizer)
+    if model.knowledge is None:
+        tokenizers, parser = Tokenizers(tokenizers.text), None
     description = Description(
         model=model,
-        tokenizer=tokenizer,
-        tokenizer_fingerprint=fingerprint,
+        tokenizers=tokenizers,
+        fingerprints=fingerprints(model, tokenizers),
         adapters=dict(adapters or {}),
-        element_tokenizer=None if model.knowledge is None else element_tokenizer,
-        element_tokenizer_fingerprint=pieces,
-        parser=None if model.knowledge is None else parser,
+        parser=parser,
         execution=execution or Execution(),
     )
     return schema.to_dict(description)
 
 
-def fingerprints(
-    model: spec.DualEncoder, tokenizer: TokenizerSettings, elements: TokenizerSettings | None
-) -> tuple[str, str | None]:
-    """Return the fingerprints of a model's tokenizers of texts and of word pieces."""
-    text = make_tokenizer(tokenizer, model.text.context_length).fingerprint
-    if elements is None or model.knowledge is None:
-        return text, None
-    return text, make_tokenizer(elements, model.knowledge.element_length).fingerprint
+def fingerprints(model: spec.DualEncoder, tokenizers: Tokenizers) -> dict[str, str]:
+    """Return the fingerprints of a model's tokenizers: "text", and "elements" if it has them."""
+    made = {"text": make_tokenizer(tokenizers.text, model.text.context_length)}
+    if tokenizers.elements is not None and model.knowledge is not None:
+        made["elements"] = make_tokenizer(tokenizers.elements, model.knowledge.element_length)
+    return {name: tokenizer.fingerprint for name, tokenizer in made.items()}
 
 
 def read_description(saved: Mapping[str, Any], where: str) -> Description:
@@ -126,6 +113,5 @@ def check_same(where: str, saved: Mapping[str, Any], new: Mapping[str, Any]) -> 
 def _comparable(description: Mapping[str, Any], where: str) -> dict[str, Any]:
     """What must be the same, completed by the defaults of what is not said."""
     values = {**description, **schema.to_dict(read_description(description, where))}
-    have_fingerprints = ("tokenizer", "element_tokenizer")
-    may_differ = (ITEMS, "execution", *have_fingerprints)
+    may_differ = (ITEMS, "execution", "tokenizers")
     return {key: value for key, value in values.items() if key not in may_differ}

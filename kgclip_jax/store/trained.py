@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import jax
 
-from kgclip_jax.data.tokenization.tokenizer_config import TokenizerSettings
+from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import CheckpointError
 from kgclip_jax.models import spec
 from kgclip_jax.models.adapters import abstract_adapters, merge_adapters
@@ -27,12 +27,11 @@ class Trained:
     Attributes:
         origin: where it comes from, for messages.
         shape: its architecture and preprocessing.
-        tokenizer: its tokenizer, or None where the source has none.
+        tokenizers: its tokenizers, or None where the source has none for texts.
         read: returns the parameters as a nested dict of float32 arrays on the host; as often as one
             likes.
         step: training steps behind them; 0 where that is not known.
         execution: how the run computed it.
-        element_tokenizer: of its knowledge encoder's word pieces, or None.
         parser: the spaCy pipeline for the texts that its knowledge encoder reads, or None where it
             has none or names no pipeline.
         described: whether the source says itself what it is; not so a file of weights alone.
@@ -40,11 +39,10 @@ class Trained:
 
     origin: str
     shape: spec.DualEncoder
-    tokenizer: TokenizerSettings | None
+    tokenizers: Tokenizers | None
     read: Callable[[], Params]
     step: int = 0
     execution: Execution = AUTOMATIC
-    element_tokenizer: TokenizerSettings | None = None
     parser: str | None = None
     described: bool = True
 
@@ -74,10 +72,8 @@ def open_run(workdir: Workdir, step: int | None = None, averaged: bool = False) 
             "config.optimizer.ema_decay"
         )
     described = read_description(saved, str(workdir.checkpoints / str(chosen)))
-    tokenizer = workdir.own_tokenizer(described.tokenizer)
-    elements = workdir.own_tokenizer(described.element_tokenizer, "element_tokenizer")
-    own = fingerprints(described.model, tokenizer, elements)
-    if own != (described.tokenizer_fingerprint, described.element_tokenizer_fingerprint):
+    tokenizers = workdir.own_tokenizers(described.tokenizers)
+    if fingerprints(described.model, tokenizers) != described.fingerprints:
         raise CheckpointError(f"{workdir.root} has other tokenizers than it was trained with")
 
     def read() -> Params:
@@ -87,11 +83,10 @@ def open_run(workdir: Workdir, step: int | None = None, averaged: bool = False) 
     return Trained(
         origin=str(workdir.root),
         shape=described.model,
-        tokenizer=tokenizer,
+        tokenizers=tokenizers,
         read=read,
         step=chosen,
         execution=described.execution,
-        element_tokenizer=elements,
         parser=described.parser,
     )
 

@@ -1,12 +1,12 @@
 """The folder of a run: which file is where, and what is in it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
-from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson, TokenizerSettings
+from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson, Tokenizers
 from kgclip_jax.errors import ConfigError, UserError
 from kgclip_jax.files import (
     decode,
@@ -18,8 +18,7 @@ from kgclip_jax.files import (
     writing,
 )
 
-S = TypeVar("S", bound=TokenizerSettings | None)
-Role = Literal["tokenizer", "element_tokenizer"]  # as in `config.Experiment`
+_TOKENIZER_FILES = {"text": "tokenizer", "elements": "element_tokenizer"}  # as `Experiment` has it
 
 
 class Workdir:
@@ -50,20 +49,25 @@ class Workdir:
                 "choose another --workdir"
             ) from error
 
-    def keep_tokenizer(self, settings: TokenizerSettings | None, role: Role = "tokenizer") -> None:
-        """Copy a tokenizer's file into the run, so that the run can be moved without it."""
-        if isinstance(settings, TokenizerJson):
-            content = read_bytes(Path(settings.file))
-            write_atomically(self._tokenizer_copy(settings, role), content)
+    def keep_tokenizers(self, tokenizers: Tokenizers) -> None:
+        """Copy the tokenizers' files into the run, so that the run can be moved without them."""
+        for _, settings, copy in self._copies(tokenizers):
+            write_atomically(copy, read_bytes(Path(settings.file)))
 
-    def own_tokenizer(self, settings: S, role: Role = "tokenizer") -> S:
-        """Return the settings of a tokenizer, if any, with the run's own copy of its file."""
-        if isinstance(settings, TokenizerJson):
-            return replace(settings, file=str(self._tokenizer_copy(settings, role)))
-        return settings
+    def own_tokenizers(self, tokenizers: Tokenizers) -> Tokenizers:
+        """Return tokenizers with the run's own copies of their files."""
+        own = {
+            name: replace(settings, file=str(copy))
+            for name, settings, copy in self._copies(tokenizers)
+        }
+        return replace(tokenizers, **own)
 
-    def _tokenizer_copy(self, settings: TokenizerJson, role: Role) -> Path:
-        return self.root / f"{role}{Path(settings.file).suffix}"
+    def _copies(self, tokenizers: Tokenizers) -> Iterator[tuple[str, TokenizerJson, Path]]:
+        """Yield name, settings and place of the copy of each tokenizer that has a file."""
+        for name, stem in _TOKENIZER_FILES.items():
+            settings = getattr(tokenizers, name)
+            if isinstance(settings, TokenizerJson):
+                yield name, settings, self.root / f"{stem}{Path(settings.file).suffix}"
 
     def holds_run(self) -> bool:
         """Whether a run was started here, as opposed to a folder of another library's model."""

@@ -22,7 +22,7 @@ from kgclip_jax.convert.exported_files import check_free
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.convert.tokenizer_files import read_tokenizer
 from kgclip_jax.convert.weights import read_weights
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, Tokenizers, make_tokenizer
 from kgclip_jax.errors import ConversionError, UserError
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
@@ -40,7 +40,9 @@ def write(folder, shape=QUICKSTART, format="huggingface", tokenizer=None, **opti
     params = options.pop("params", None) or make_params(shape)
     options = {"card": partial(model_card, CARD)} | options
     output = folder / CARD.name
-    return export(params, shape, tokenizer or ClipBpe(), output, format=format, **options)
+    return export(
+        params, shape, Tokenizers(tokenizer or ClipBpe()), output, format=format, **options
+    )
 
 
 def names(folder):

@@ -21,7 +21,7 @@ from kgclip_jax.convert.knowledge import FILE, MODULE, TOKENIZER
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.convert.torch_modules.knowledge_encoder import KnowledgeEncoder
 from kgclip_jax.convert.weights import read_weights, write_safetensors
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, Tokenizers, make_tokenizer
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.knowledge.caption import Caption
@@ -32,11 +32,13 @@ from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
 from kgclip_jax.reporting.card_examples import knowledge_example
 from kgclip_jax.reporting.model_card import Card, model_card
+from kgclip_jax.store.description import fingerprints
 from tests.convert.small_models import make_params, piece_tokenizer, siglip, word_tokenizer
 from tests.convert.twins import open_clip_siglip
 
 READER = Path(__file__).with_name("torch_knowledge_reader.py")
 CARD = Card("mine", 7, {})
+CLIP = Tokenizers()
 QUICKSTART = preset("quickstart")
 BLOCKS = spec.Transformer(128, 2, 4, 96, activation="gelu_erf", norm_eps=1e-5)
 
@@ -77,11 +79,10 @@ def of_pieces(tokenizer, **settings):
     )
 
 
-def write(folder, shape, format="huggingface", tokenizer=None, **options):
+def write(folder, shape, format="huggingface", tokenizers=CLIP, **options):
     card = options.pop("card", CARD)
     texts = {"card": partial(model_card, card), "parser": card.parser}
-    tokenizer = tokenizer or ClipBpe()
-    return export(make_params(shape), shape, tokenizer, folder, format=format, **texts, **options)
+    return export(make_params(shape), shape, tokenizers, folder, format=format, **texts, **options)
 
 
 BESIDE = ((("left of",), ("right of", "to the right of")),)
@@ -91,7 +92,7 @@ KINDS = ["huggingface", "open_clip", "openai", "siglip", "huggingface pieces", "
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """(folder, architecture, tokenizer, tokenizer of elements) of a model of each kind."""
+    """(folder, architecture, tokenizers) of a model of each kind."""
     root = tmp_path_factory.mktemp("knowledge")
     words, pieces = word_tokenizer(root), piece_tokenizer(root)
     quick = replace(BLOCKS, activation="quick_gelu", norm_eps=1e-3)
@@ -106,11 +107,11 @@ def exported(tmp_path_factory):
     models = {}
     for kind, shape in shapes.items():
         folder = root / kind / CARD.name
-        tokenizer = words if kind == "siglip" else ClipBpe()
-        elements = pieces if kind.endswith("pieces") else None
+        text = words if kind == "siglip" else ClipBpe()
+        tokenizers = Tokenizers(text, pieces if kind.endswith("pieces") else None)
         format = "huggingface" if kind == "siglip" else kind.removesuffix(" pieces")
-        write(folder, shape, format, tokenizer, element_tokenizer=elements)
-        models[kind] = (folder, shape, tokenizer, elements)
+        write(folder, shape, format, tokenizers)
+        models[kind] = (folder, shape, tokenizers)
     return models
 
 
@@ -132,10 +133,10 @@ def in_torch(exported, tmp_path_factory):
     return {kind: dict(np.load(f"{folder}.npz")) for kind, (folder, *_) in exported.items()}
 
 
-def encoder(shape, tokenizer, elements):
+def encoder(shape, tokenizers):
     """The model that was exported, from what it was made of."""
     params = jax.tree.map(jax.numpy.asarray, make_params(shape))
-    reading = preprocessing_for(shape, tokenizer, elements)
+    reading = preprocessing_for(shape, tokenizers)
     return ClipEncoder(Model(shape), params, reading, step=0)
 
 
@@ -158,28 +159,26 @@ def test_torch_alone_computes_the_same_texts(exported, in_torch, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_comes_back_bit_for_bit(exported, in_torch, kind):
-    folder, shape, tokenizer, elements = exported[kind]
+    folder, shape, tokenizers = exported[kind]
     source = open_pretrained(folder / "model.pt" if kind == "openai" else folder)
     params, described = with_position_table(make_params(shape), shape)
     assert source.shape == described
     found = source.read()
     assert jax.tree.structure(found) == jax.tree.structure(params)
     jax.tree.map(np.testing.assert_array_equal, found, params)
-    assert (source.element_tokenizer is None) == (elements is None)
-    if elements is not None:
-        mine, theirs = (make_tokenizer(x, 5) for x in (elements, source.element_tokenizer))
-        assert mine.fingerprint == theirs.fingerprint
+    mine, theirs = (fingerprints(shape, each) for each in (tokenizers, source.tokenizers))
+    assert mine.get("elements") == theirs.get("elements")
     if kind != "openai":
-        mine = encoder(shape, tokenizer, elements).encode_text(CAPTIONS)
+        mine = encoder(shape, tokenizers).encode_text(CAPTIONS)
         np.testing.assert_allclose(kgclip_jax.load(folder).encode_text(CAPTIONS), mine, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_folder_has_all_of_it_and_may_be_replaced(exported, kind):
-    folder, _, _, elements = exported[kind]
+    folder, _, tokenizers = exported[kind]
     names = {entry.name for entry in folder.iterdir()}
     assert {FILE, MODULE, EXTRA_FILE} <= names
-    assert (TOKENIZER in names) == (elements is not None)
+    assert (TOKENIZER in names) == (tokenizers.elements is not None)
     check_free(folder, replace=True)
     card = (folder / "README.md").read_text()
     assert "t + 0.3 k / ||k||" in card
@@ -254,7 +253,7 @@ def test_canonical_names_are_told_and_a_folder_from_before_them_is_read(exported
 def folder(tmp_path):
     """An export with word pieces."""
     pieces = piece_tokenizer(tmp_path)
-    write(tmp_path / "mine", of_pieces(pieces), element_tokenizer=pieces)
+    write(tmp_path / "mine", of_pieces(pieces), tokenizers=Tokenizers(elements=pieces))
     return tmp_path / "mine"
 
 
@@ -314,11 +313,11 @@ def test_word_pieces_need_their_tokenizer(folder, tmp_path):
     with pytest.raises(ConversionError, match=f"has no {TOKENIZER}"):
         kgclip_jax.load(folder)
     pieces = piece_tokenizer(tmp_path)
-    for tokenizer, message in [
+    for elements, message in [
         (None, "export needs its tokenizer"),
         (replace(pieces, clean="open_clip_lower"), "clean 'open_clip_lower'"),
         (replace(pieces, zeroed_id=3), "zeroed_id 3"),
     ]:
         with pytest.raises(ConversionError, match=message):
-            write(tmp_path / "new", of_pieces(pieces), element_tokenizer=tokenizer)
+            write(tmp_path / "new", of_pieces(pieces), tokenizers=Tokenizers(elements=elements))
     assert not (tmp_path / "new").exists()

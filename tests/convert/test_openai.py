@@ -6,7 +6,7 @@ import torch
 
 from kgclip_jax.convert import openai
 from kgclip_jax.convert.pretrained import open_pretrained
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
+from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import ConversionError
 from tests.convert.saved_twins import assert_is, converted
 from tests.convert.twins import openai_clip
@@ -42,7 +42,7 @@ def test_state_dict(twin, scalars, tmp_path):
     torch.save(twin.model.state_dict() | scalars, tmp_path / "ViT-B-32.pt")
     pretrained = open_pretrained(tmp_path / "ViT-B-32.pt")
     assert_is(pretrained, twin)
-    assert pretrained.tokenizer == ClipBpe()
+    assert pretrained.tokenizers == Tokenizers()
 
 
 def test_alone_in_a_folder(twin, scalars, tmp_path):

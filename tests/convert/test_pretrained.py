@@ -233,7 +233,7 @@ class TestFiles:
         shape, _ = converted(vit)
         pretrained = open_pretrained(tmp_path / "other.safetensors", shape=shape)
         assert_is(pretrained, vit)
-        assert pretrained.tokenizer is None
+        assert pretrained.tokenizers is None
 
     def test_names_of_the_other_wrapping(self, vit, tmp_path):
         text = ("token_embedding", "positional_embedding", "transformer", "ln_final", "text_proj")

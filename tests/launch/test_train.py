@@ -28,7 +28,7 @@ def state_of(root, step):
     """The whole training state and the progress of a checkpoint, as NumPy arrays by path."""
     workdir = Workdir(root)
     experiment = config.experiment(workdir.read_config())
-    reading = preprocessing_for(experiment.model, experiment.tokenizer)
+    reading = preprocessing_for(experiment.model, experiment.tokenizers)
     opening = StreamOpening(experiment.data, reading, experiment.seed)
     streams = {name: each.open(name, opening) for name, each in experiment.streams.items()}
     abstract = set_up(experiment, streams, jax.devices()[:1]).abstract

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, Tokenizers, make_tokenizer
 from kgclip_jax.errors import CheckpointError
 from kgclip_jax.models.adapters import Lora
 from kgclip_jax.models.presets import preset
@@ -37,53 +37,54 @@ def test_all_that_loading_needs_is_read_back(tmp_path):
     adapters, execution = {"text": Lora(2, targets=("mlp/up",))}, Execution("bfloat16")
     saved = describe(
         READER,
-        ClipBpe(),
-        element_tokenizer=pieces,
+        Tokenizers(elements=pieces),
         parser="en_mine",
         adapters=adapters,
         execution=execution,
     )
     read = read_description(through_json(saved | {"items": ["model"]}), "run/1")
-    assert (read.model, read.tokenizer, read.element_tokenizer) == (READER, ClipBpe(), pieces)
+    assert (read.model, read.tokenizers) == (READER, Tokenizers(elements=pieces))
     assert (read.parser, read.adapters, read.execution) == ("en_mine", adapters, execution)
-    assert read.tokenizer_fingerprint == make_tokenizer(ClipBpe(), 32).fingerprint
-    assert read.element_tokenizer_fingerprint == make_tokenizer(pieces, 4).fingerprint
+    assert read.fingerprints == {
+        "text": make_tokenizer(ClipBpe(), 32).fingerprint,
+        "elements": make_tokenizer(pieces, 4).fingerprint,
+    }
 
 
 def test_what_a_model_does_not_use_is_left_out(tmp_path):
     pieces = piece_tokenizer(tmp_path)
-    with_pieces = describe(TINY, ClipBpe(), element_tokenizer=pieces, parser="en_mine")
-    assert with_pieces == describe(TINY, ClipBpe())
+    with_pieces = describe(TINY, Tokenizers(elements=pieces), parser="en_mine")
+    assert with_pieces == describe(TINY, Tokenizers())
 
 
 def test_what_is_younger_than_a_checkpoint_had_its_default():
-    older = describe(TINY, ClipBpe())
+    older = describe(TINY, Tokenizers())
     del older["model"]["knowledge"], older["adapters"], older["execution"]["microbatches"]
     assert read_description(older, "run/1").model == TINY
-    check_same("run/1", older, describe(TINY, ClipBpe()))
+    check_same("run/1", older, describe(TINY, Tokenizers()))
 
 
 def test_a_model_of_another_version_is_refused():
-    younger = describe(TINY, ClipBpe())
+    younger = describe(TINY, Tokenizers())
     younger["model"]["frobnicate"] = True
     with pytest.raises(CheckpointError, match=r"run/1 holds a model of another version: .*frobnic"):
         read_description(younger, "run/1")
 
 
 def test_another_model_is_refused_with_a_diff():
-    lines = refused(describe(TINY, ClipBpe()), describe(preset("quickstart"), ClipBpe()))
+    lines = refused(describe(TINY, Tokenizers()), describe(preset("quickstart"), Tokenizers()))
     assert "model.vision.image_size: 16 in the checkpoint, 32 here" in lines
     assert not any("patch_size" in line for line in lines)  # both have 8
 
 
 def test_other_adapters_tokenizers_and_whatever_else_is_described_are_refused():
-    saved = describe(TINY, ClipBpe(), adapters={"text": Lora(2)})
-    new = describe(TINY, ClipBpe(), adapters={"text": Lora(4)})
-    saved |= {"tokenizer_fingerprint": "other", "streams": {"captions": "a1"}}
+    saved = describe(TINY, Tokenizers(), adapters={"text": Lora(2)})
+    new = describe(TINY, Tokenizers(), adapters={"text": Lora(4)})
+    saved |= {"fingerprints": {"text": "other"}, "streams": {"captions": "a1"}}
     assert refused(saved, new | {"streams": {"captions": "b2"}}) == [
         "adapters.text.rank: 2 in the checkpoint, 4 here",
+        f"fingerprints.text: 'other' in the checkpoint, {new['fingerprints']['text']!r} here",
         "streams.captions: 'a1' in the checkpoint, 'b2' here",
-        f"tokenizer_fingerprint: 'other' in the checkpoint, {new['tokenizer_fingerprint']!r} here",
     ]
 
 
@@ -92,5 +93,5 @@ def test_files_may_have_moved_and_computing_may_go_another_way(tmp_path):
     for name, execution in [("one", Execution()), ("two", Execution("bfloat16", remat="full"))]:
         (tmp_path / name).mkdir()
         pieces = piece_tokenizer(tmp_path / name)
-        both.append(describe(READER, pieces, element_tokenizer=pieces, execution=execution))
+        both.append(describe(READER, Tokenizers(pieces, pieces), execution=execution))
     check_same("run/1", through_json(both[0] | {"items": ["model"]}), both[1])

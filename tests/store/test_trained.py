@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, make_tokenizer
+from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers, make_tokenizer
 from kgclip_jax.errors import CheckpointError, DataError
 from kgclip_jax.models.adapters import Lora, abstract_adapters, merge_adapters
 from kgclip_jax.models.dual_encoder import Model
@@ -48,13 +48,13 @@ def run(tmp_path_factory):
     workdir = Workdir(tmp_path_factory.mktemp("run"))
     items = {step: make_params(step) | {"average": make_params(10 + step)} for step in (0, 4)}
     execution = Execution("bfloat16", microbatches=2)
-    save_run(workdir, describe(SHAPE, ClipBpe(), adapters=ADAPTERS, execution=execution), items)
+    save_run(workdir, describe(SHAPE, Tokenizers(), adapters=ADAPTERS, execution=execution), items)
     return workdir
 
 
 def test_a_run_gives_its_merged_parameters_whatever_heads_it_had(run):
     trained = open_run(run)
-    assert (trained.shape, trained.tokenizer, trained.step) == (SHAPE, ClipBpe(), 4)
+    assert (trained.shape, trained.tokenizers, trained.step) == (SHAPE, Tokenizers(), 4)
     assert trained.execution == Execution("bfloat16", microbatches=2)
     params = trained.read()
     assert_equal(params, merged(4))
@@ -87,7 +87,7 @@ def test_what_is_not_there_is_said(run, tmp_path):
 
 def test_an_average_that_was_not_kept_is_an_error(tmp_path):
     workdir = Workdir(tmp_path)
-    save_run(workdir, describe(SHAPE, ClipBpe()), {1: {"model": make_params(1)["model"]}})
+    save_run(workdir, describe(SHAPE, Tokenizers()), {1: {"model": make_params(1)["model"]}})
     assert_equal(open_run(workdir).read(), make_params(1)["model"])
     with pytest.raises(CheckpointError, match=r"keeps no moving average; it would with config\.op"):
         open_run(workdir, averaged=True)
@@ -96,10 +96,10 @@ def test_an_average_that_was_not_kept_is_an_error(tmp_path):
 def test_a_run_is_opened_beside_one_that_is_saving(tmp_path):
     workdir = Workdir(tmp_path)
     model = make_params(1)["model"]
-    save_run(workdir, describe(SHAPE, ClipBpe()), {1: {"model": model}})
+    save_run(workdir, describe(SHAPE, Tokenizers()), {1: {"model": model}})
     writer = Checkpoints(workdir.checkpoints, keep=2)
     trained = open_run(workdir)
-    writer.save(2, {"model": model}, progress={}, description=describe(SHAPE, ClipBpe()))
+    writer.save(2, {"model": model}, progress={}, description=describe(SHAPE, Tokenizers()))
     assert_equal(trained.read(), model)
     writer.close()
     assert (trained.step, open_run(workdir).step) == (1, 2)
@@ -109,11 +109,11 @@ def test_a_moved_run_has_its_tokenizer_with_it(tmp_path):
     workdir, settings = Workdir(tmp_path / "run"), word_tokenizer(tmp_path)
     shape = replace(SHAPE, text=replace(SHAPE.text, vocabulary=12, eos_id=1))
     params = filled(Model(shape).abstract())
-    save_run(workdir, describe(shape, settings), {1: {"model": params}})
-    workdir.keep_tokenizer(settings)
+    save_run(workdir, describe(shape, Tokenizers(settings)), {1: {"model": params}})
+    workdir.keep_tokenizers(Tokenizers(settings))
     (tmp_path / "words.json").unlink()
     moved = Workdir(workdir.root.rename(tmp_path / "moved"))
-    own = open_run(moved).tokenizer
+    own = open_run(moved).tokenizers.text
     assert own == replace(settings, file=str(moved.root / "tokenizer.json"))
     assert make_tokenizer(own, 8)(["dog"])[0].tolist() == [3, *[1] * 7]
     changed = (moved.root / "tokenizer.json").read_text().replace("dog", "cat")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson
+from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson, Tokenizers
 from kgclip_jax.errors import ConfigError, DataError, UserError
 from kgclip_jax.files import write_json
 from kgclip_jax.store.workdir import Workdir
@@ -36,15 +36,16 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, root):
 
 
 def test_tokenizers_of_texts_and_of_word_pieces_are_kept_apart(workdir, tmp_path):
-    for name, role in (("one.json", "tokenizer"), ("two.model", "element_tokenizer")):
-        (tmp_path / name).write_text(name)
-        settings = TokenizerJson("json", str(tmp_path / name), pad_id=0)
-        workdir.keep_tokenizer(settings, role)
-        (tmp_path / name).unlink()
-        own = workdir.own_tokenizer(settings, role)
-        assert own.file == str(workdir.root / f"{role}{name[3:]}")
-        assert (workdir.root / f"{role}{name[3:]}").read_text() == name
-    assert workdir.own_tokenizer(ClipBpe()) == ClipBpe()
+    files = [tmp_path / "one.json", tmp_path / "two.model"]
+    for file in files:
+        file.write_text(file.name)
+    both = Tokenizers(*(TokenizerJson("json", str(file), pad_id=0) for file in files))
+    workdir.keep_tokenizers(both)
+    own = workdir.own_tokenizers(both)
+    copies = [workdir.root / "tokenizer.json", workdir.root / "element_tokenizer.model"]
+    assert [own.text.file, own.elements.file] == [str(copy) for copy in copies]
+    assert [copy.read_text() for copy in copies] == ["one.json", "two.model"]
+    assert workdir.own_tokenizers(Tokenizers()) == Tokenizers()
 
 
 def test_the_config_is_read_back(workdir):

@@ -24,7 +24,7 @@ from kgclip_jax import config
 from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.streams.base import StreamOpening
 from kgclip_jax.data.streams.captions import CaptionsConfig
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
+from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models import encode, transformer
 from kgclip_jax.models.presets import preset
@@ -84,7 +84,7 @@ def collectives(compiled):
 
 def step_collectives(mesh):
     captions = MadeUpStream(partial(made_up_pairs, k=2, slots=2), units=4)
-    opening = StreamOpening(Data(), preprocessing_for(TINY, ClipBpe()))
+    opening = StreamOpening(Data(), preprocessing_for(TINY, Tokenizers()))
     toy = EXPERIMENT.streams["toy"].open("toy", opening)
     trainer = Trainer(replace(EXPERIMENT, mesh=MESHES[mesh]), [captions, toy])
     return collectives(trainer.compiled().as_text())

@@ -9,7 +9,7 @@ import pytest
 
 from kgclip_jax import config, schema
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
+from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.frozen_teachers import DualEncoderTeacher, open_teachers
 from kgclip_jax.models.dual_encoder import Model
@@ -32,7 +32,7 @@ def source(tmp_path):
     """A run that might have trained the teacher: a checkpoint of random parameters."""
     workdir = Workdir(tmp_path / "source")
     params = filled(Model(TINY).abstract())
-    save_run(workdir, describe(TINY, ClipBpe()), {7: {"model": params}})
+    save_run(workdir, describe(TINY, Tokenizers()), {7: {"model": params}})
     return workdir.root
 
 

@@ -12,7 +12,7 @@ from kgclip_jax import config, schema
 from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.streams.base import StreamOpening
 from kgclip_jax.data.streams.captions import CaptionsConfig
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
+from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.encode import encode
@@ -32,7 +32,7 @@ TINY = replace(
     vision=replace(preset("tiny").vision, transformer=BLOCK),
     text=replace(preset("tiny").text, transformer=BLOCK),
 )
-READING = preprocessing_for(TINY, ClipBpe())
+READING = preprocessing_for(TINY, Tokenizers())
 OPENING = StreamOpening(Data(), READING)
 CAPTIONS = MadeUpStream(partial(made_up_pairs, k=1, slots=2))
 MIXED = config.Experiment(

@@ -83,6 +83,19 @@ class TokenizerJson:
 TokenizerSettings = ClipBpe | TokenizerJson
 
 
+@dataclass(frozen=True)
+class Tokenizers:
+    """The tokenizers of a model.
+
+    Attributes:
+        text: of its text tower.
+        elements: of the word pieces that its knowledge encoder reads, if it reads them.
+    """
+
+    text: TokenizerSettings = ClipBpe()
+    elements: TokenizerJson | None = None
+
+
 def make_tokenizer(settings: TokenizerSettings, context_length: int) -> Tokenizer:
     """Open a tokenizer whose rows have `context_length` tokens.
 

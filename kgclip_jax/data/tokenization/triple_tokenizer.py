@@ -14,7 +14,7 @@ from jaxtyping import Int32
 from kgclip_jax.batch import Triples
 from kgclip_jax.data.tokenization.tokenizer_config import (
     Tokenizer,
-    TokenizerSettings,
+    Tokenizers,
     make_tokenizer,
 )
 from kgclip_jax.errors import ConfigError
@@ -112,16 +112,13 @@ class TripleTokenizer:
 
 
 def triple_tokenizer(
-    knowledge: TripleReader | None,
-    text: TokenizerSettings,
-    elements: TokenizerSettings | None,
+    knowledge: TripleReader | None, tokenizers: Tokenizers
 ) -> TripleTokenizer | None:
     """Return what makes the input of a knowledge encoder, or None where there is no such encoder.
 
     Args:
         knowledge: the encoder.
-        text: the tokenizer of the text tower.
-        elements: that of word pieces, for an encoder that reads them.
+        tokenizers: of the model; without one of word pieces the encoder reads the text tower's.
 
     Raises:
         ConfigError: elements are too short for the tokenizer, or it has more ids than the encoder.
@@ -129,7 +126,7 @@ def triple_tokenizer(
     """
     if knowledge is None:
         return None
-    tokenizer = make_tokenizer(text if elements is None else elements, knowledge.element_length)
+    tokenizer = make_tokenizer(tokenizers.elements or tokenizers.text, knowledge.element_length)
     if knowledge.vocabulary is not None and knowledge.vocabulary < tokenizer.vocabulary_size:
         raise ConfigError(
             f"config.model.knowledge.vocabulary {knowledge.vocabulary} is smaller than the element "

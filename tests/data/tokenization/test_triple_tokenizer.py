@@ -7,7 +7,7 @@ import pytest
 
 from kgclip_jax.data.tokenization import triple_tokenizer as module
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
-from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
+from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer, triple_tokenizer
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.caption import Caption
@@ -132,8 +132,8 @@ BLOCKS = Transformer(width=16, depth=1, heads=2, mlp_width=32)
 
 
 def test_the_encoder_decides():
-    assert triple_tokenizer(None, ClipBpe(), None) is None
-    made = triple_tokenizer(KnowledgeEncoder(BLOCKS, triples=3, element_length=4), ClipBpe(), None)
+    assert triple_tokenizer(None, Tokenizers()) is None
+    made = triple_tokenizer(KnowledgeEncoder(BLOCKS, triples=3, element_length=4), Tokenizers())
     assert made([DOG]).tokens.shape == (1, 3, 3, 4)
     assert not made.whole
 
@@ -141,4 +141,4 @@ def test_the_encoder_decides():
 def test_more_ids_than_the_encoder_has_are_refused():
     knowledge = KnowledgeEncoder(BLOCKS, elements="wordpiece", vocabulary=100)
     with pytest.raises(ConfigError, match=r"knowledge\.vocabulary 100 is smaller than .* 49408"):
-        triple_tokenizer(knowledge, ClipBpe(), ClipBpe())
+        triple_tokenizer(knowledge, Tokenizers())
