@@ -1,17 +1,20 @@
 """The real commands in processes of their own, on a model that trains in seconds."""
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kgclip_jax.convert.tokenizer_files import write_tokenizer
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe
+from tests.launch.forked import ForkedLaunch, start_server
 from tests.torchvision_operators import make_torchvision_importable
 
 REPOSITORY = Path(__file__).parents[2]
@@ -57,15 +60,21 @@ class Commands:
     def __init__(self, folder: Path):
         for module in ("torch", "tensorflow"):
             (folder / f"{module}.py").write_text("raise ImportError")
+        self._outputs = (folder / f"{number}" for number in itertools.count())
         self._environment = os.environ | {
-            "PYTHONPATH": str(folder),
+            "PYTHONPATH": f"{folder}:{REPOSITORY}",
             "JAX_PLATFORMS": "cpu",
             "XLA_FLAGS": os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=1"),
             "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         }
+        start_server(self._environment)
 
-    def start(self, *command: str, largest_file_kib: int | None = None) -> subprocess.Popen[str]:
+    def start(self, *command: str) -> ForkedLaunch:
+        return ForkedLaunch(list(command), REPOSITORY, next(self._outputs))
+
+    def start_fresh(self, *command: str, largest_file_kib: int | None = None) -> subprocess.Popen:
+        """Start Python with anything, as a user's shell does."""
         limit = "unlimited" if largest_file_kib is None else f"{largest_file_kib}"
         return subprocess.Popen(
             ["bash", "-c", f'ulimit -f {limit} && exec "$@"', "-", sys.executable, *command],
@@ -76,15 +85,19 @@ class Commands:
             text=True,
         )
 
-    def start_training(self, workdir: Path, **changes: object) -> subprocess.Popen[str]:
-        """Begin to train; changes are settings by their dotted path, dots written as `__`."""
-        limit = changes.pop("largest_file_kib", None)
+    def start_training(
+        self, workdir: Path, *, fresh: Mapping[str, Any] | None = None, **changes: object
+    ) -> subprocess.Popen[str] | ForkedLaunch:
+        """Begin to train; changes are settings by their dotted path, dots written as `__`.
+
+        With `fresh`, options of `start_fresh`, in a new Python.
+        """
         config = changes.pop("config", "configs/quickstart.py")
         settings = SHRUNK | (SCENES if config == "configs/quickstart.py" else {})
         settings |= {f"config.{key.replace('__', '.')}": changes[key] for key in changes}
         options = [f"--{key}={value}" for key, value in settings.items()]
         launch = ["launch/train.py", f"--config={config}", f"--workdir={workdir}", *options]
-        return self.start(*launch, largest_file_kib=limit)
+        return self.start(*launch) if fresh is None else self.start_fresh(*launch, **fresh)
 
     def train(self, workdir: Path, **changes: object) -> subprocess.CompletedProcess[str]:
         return finish(self.start_training(workdir, **changes))
@@ -93,12 +106,12 @@ class Commands:
         return finish(self.start("launch/evaluate.py", f"--workdir={workdir}", *options))
 
 
-def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+def finish(process: subprocess.Popen[str] | ForkedLaunch) -> subprocess.CompletedProcess[str]:
     out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def wait_for(process: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
+def wait_for(process: subprocess.Popen[str] | ForkedLaunch, happened: Callable[[], bool]) -> None:
     """Wait until something has happened; a process that ends before is an error."""
     while not happened():
         assert process.poll() is None, process.communicate()
@@ -124,7 +137,7 @@ def result():
 def finished(commands, tmp_path_factory):
     """(workdir, completed process) of a run that nothing disturbed, with a worker process."""
     workdir = tmp_path_factory.mktemp("finished") / "run"
-    return workdir, commands.train(workdir, data__workers=1)
+    return workdir, commands.train(workdir, fresh={}, data__workers=1)
 
 
 @pytest.fixture(scope="session")

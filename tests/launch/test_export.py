@@ -49,9 +49,10 @@ def export(commands, result, finished):
     """Export a run; torch is hidden unless it is asked for."""
 
     def run(output, *options, workdir=finished[0], torch=False):
-        hidden = ["-E"] if torch else []  # it is hidden by PYTHONPATH
         launch = ["launch/export.py", f"--workdir={workdir}", f"--output={output}", *options]
-        return result(commands.start(*hidden, *launch))
+        if torch:
+            return result(commands.start_fresh("-E", *launch))  # it is hidden by PYTHONPATH
+        return result(commands.start(*launch))
 
     return run
 
@@ -232,7 +233,7 @@ def test_the_card_has_the_run_s_numbers_and_recipe(exported, quickstart):
 def start_paused(commands, until, finished, output):
     """Start an export that replaces another one, and wait until all but its card is written."""
     options = [f"--workdir={finished[0]}", f"--output={output}", "--format=open_clip", "--force"]
-    process = commands.start("-c", PAUSED, "launch/export.py", *options)
+    process = commands.start_fresh("-c", PAUSED, "launch/export.py", *options)
     until(process, lambda: [*output.parent.glob(".*/*.safetensors")])
     return process
 

@@ -22,6 +22,7 @@ SETTINGS = {
     "optimizer.learning_rate": 1e-3,
     "optimizer.schedule.warmup_steps": 0,
     "data.workers": 0,
+    "streams.captions.text_slots": "one",
 }
 
 

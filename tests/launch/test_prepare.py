@@ -33,7 +33,9 @@ def album(tmp_path_factory):
 def start(commands, album):
     def start(output, *options, source=album):
         arguments = [f"--source=photographs:{source}", "--set=split=None", f"--output={output}"]
-        return commands.start("launch/prepare.py", "shards", *arguments, "--workers=1", *options)
+        return commands.start_fresh(
+            "launch/prepare.py", "shards", *arguments, "--workers=1", *options
+        )
 
     return start
 
@@ -71,7 +73,7 @@ def test_shards_are_prepared_and_verified(commands, result, finished):
     output, process = finished
     assert (process.returncode, process.stderr) == (0, "")
     assert f"{output}: {PICTURES} pictures in {SHARDS} shards, " in process.stdout
-    verified = result(commands.start("launch/prepare.py", "verify", f"--output={output}"))
+    verified = result(commands.start_fresh("launch/prepare.py", "verify", f"--output={output}"))
     assert (verified.returncode, verified.stderr) == (0, "")
     assert verified.stdout == f"{process.stdout.splitlines()[-1]}; all as the manifest says\n"
 
@@ -136,7 +138,7 @@ def test_help_needs_no_jax(commands, result, tmp_path):
     (tmp_path / "jax.py").write_text("raise ImportError")
     path = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.argv[0] = 'launch/prepare.py'; "
     run = path + "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
-    process = result(commands.start("-c", run, "shards", "--help"))
+    process = result(commands.start_fresh("-c", run, "shards", "--help"))
     assert process.stderr == ""
     assert "--short_side" in process.stdout
 
@@ -160,7 +162,7 @@ MISTAKES = [
 
 def test_mistakes_end_in_one_line(commands, result):
     with ThreadPoolExecutor(2) as threads:
-        run = lambda mistake: result(commands.start("launch/prepare.py", *mistake[0]))  # noqa: E731
+        run = lambda mistake: result(commands.start_fresh("launch/prepare.py", *mistake[0]))  # noqa: E731
         processes = list(threads.map(run, MISTAKES))
     for process, (_, message) in zip(processes, MISTAKES, strict=True):
         (line,) = process.stderr.splitlines()

@@ -25,7 +25,7 @@ def album(tmp_path_factory):
 def start(commands, album):
     def start(output, *options):
         source = [f"--source=photographs:{album}", "--set=split=None", f"--output={output}"]
-        return commands.start("launch/prepare.py", "parse", *source, "--workers=1", *options)
+        return commands.start_fresh("launch/prepare.py", "parse", *source, "--workers=1", *options)
 
     return start
 

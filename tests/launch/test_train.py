@@ -133,7 +133,7 @@ def test_safe_changes_are_accepted_and_training_goes_on(commands, finished, tmp_
 
 def test_a_full_disk_ends_in_one_line_and_loses_nothing(commands, finished, tmp_path):
     root = shutil.copytree(finished[0], tmp_path / "run")
-    process = commands.train(root, total_steps=130, largest_file_kib=1000)
+    process = commands.train(root, total_steps=130, fresh={"largest_file_kib": 1000})
     assert process.returncode == 2
     (line,) = process.stderr.splitlines()
     assert line.startswith(f"error: cannot write a checkpoint to {root}/checkpoints")

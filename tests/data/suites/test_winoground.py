@@ -52,7 +52,7 @@ def test_malformed_lines_are_named(world):
     with pytest.raises(DataError, match=r"examples\.jsonl: line 2 has no 'image_1' of type str"):
         world.open("winoground", "examples.jsonl")
     (world.root / "examples.jsonl").write_text('\n{"id": 0,\n')
-    with pytest.raises(DataError, match=r"examples\.jsonl, line 2: not valid JSON"):
+    with pytest.raises(DataError, match=r"examples\.jsonl, line 2, column 10: not valid JSON"):
         world.open("winoground", "examples.jsonl")
     with pytest.raises(DataError, match=r"test\.jsonl: no such file; get it from .*winoground"):
         world.open("winoground", "test.jsonl")
