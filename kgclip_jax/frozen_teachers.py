@@ -15,6 +15,7 @@ import numpy as np
 
 from kgclip_jax import schema
 from kgclip_jax.data.preprocessing import Preprocessing
+from kgclip_jax.data.tokenization.triple_tokenizer import triple_tokenizer
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.loading import Trained, open_trained
 from kgclip_jax.models import spec
@@ -110,8 +111,13 @@ def _check_reading(where: str, trained: Trained, reading: Preprocessing) -> None
             f"{where} reads at most {context} tokens, and config.model.text.context_length is "
             f"{wanted.context_length}"
         )
-    if trained.shape.knowledge is not None and reading.triples is None:
+    own = triple_tokenizer(trained.shape.knowledge, trained.tokenizers)
+    if own is None:
+        return
+    if reading.triples is None:
         raise ConfigError(f"{where} reads scene graphs, and config.model.knowledge is None")
+    if own.rules != reading.triples.rules:
+        raise ConfigError(f"{where} reads other triples than config.model.knowledge")
 
 
 def hash_params(params: Params) -> str:

@@ -12,8 +12,10 @@ from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.frozen_teachers import DualEncoderTeacher, open_teachers
+from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.flops import text_flops
+from kgclip_jax.models.spec import KnowledgeEncoder
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
@@ -114,6 +116,26 @@ def test_a_teacher_that_reads_otherwise_than_its_student_is_refused(source, tmp_
         with pytest.raises(ConfigError, match=rf"config\.teachers\.clip \(.*source\) {message}"):
             read_teachers(source, tmp_path / "teachers", reading)
     assert not saved_steps(tmp_path / "teachers" / "clip")
+
+
+def test_a_teacher_that_reads_other_scene_graphs_is_refused(tmp_path):
+    encoder = KnowledgeEncoder(TINY.text.transformer, triples=3, element_length=4)
+    shape, other = (
+        replace(TINY, knowledge=replace(encoder, triples=triples)) for triples in (3, 2)
+    )
+    workdir = Workdir(tmp_path / "source")
+    params = filled(Model(shape).abstract())
+    save_run(workdir, describe(shape, Tokenizers()), {7: {"model": params}})
+    for student, message in [
+        (TINY, r"reads scene graphs, and config\.model\.knowledge is None"),
+        (other, r"reads other triples than config\.model\.knowledge"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            read_teachers(
+                workdir.root, tmp_path / "teachers", preprocessing_for(student, Tokenizers())
+            )
+    reading = preprocessing_for(shape, Tokenizers())
+    assert read_teachers(workdir.root, tmp_path / "teachers", reading)["clip"].model.shape == shape
 
 
 def test_a_teacher_that_is_not_there_and_one_that_nobody_learns_from_are_refused(source, tmp_path):

@@ -73,6 +73,11 @@ class TripleTokenizer:
     converses: Converses = ()
     _known: dict[str, Int32[np.ndarray, " e"]] = field(default_factory=dict, repr=False)
 
+    @property
+    def rules(self) -> tuple[str, int, bool, Converses]:
+        """What decides on the tokens: equal for tokenizers that write the same."""
+        return self.tokenizer.fingerprint, self.slots, self.whole, self.converses
+
     def __reduce__(self) -> tuple[type["TripleTokenizer"], tuple[Tokenizer, int, bool, Converses]]:
         return TripleTokenizer, (self.tokenizer, self.slots, self.whole, self.converses)
 
