@@ -26,21 +26,12 @@ from tests.whole_runs import (
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quick(tmp_path_factory):
-    """One device, as each of eight saves a slice of its own; programs are compiled once."""
-    cache = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-    }
-    before = {name: getattr(jax.config, name) for name in cache}
+def _one_device():
+    """Each of eight would save a slice of its own, which takes its time."""
     devices = jax.devices()[:1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jax, "devices", lambda: devices)
-        for name, value in cache.items():
-            jax.config.update(name, value)
         yield
-        for name, value in before.items():
-            jax.config.update(name, value)
 
 
 @pytest.fixture(scope="module")

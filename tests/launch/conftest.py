@@ -47,7 +47,7 @@ BLOCKS = {
     "hidden_size": 16,
     "intermediate_size": 32,
     "num_attention_heads": 2,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 1,
 }
 
 

@@ -32,6 +32,8 @@ FEW = {
     "optimizer.schedule.warmup_steps": 1,
     "streams.captions.text_slots": "one",
     "data.workers": 0,
+    "model.vision.transformer.depth": 1,
+    "model.text.transformer.depth": 1,
     "streams.captions.sources.emoji.evaluation_items": 32,
     "streams.captions.sources.emoji.world.scenes": 100,
 }

@@ -32,7 +32,7 @@ EXPERIMENT = config.Experiment(
     objectives={"contrastive": Contrastive()},
     streams={"captions": CaptionsConfig(sources={}, rows=16)},
 )
-MESHES = [config.Mesh(2, 2, 2), config.Mesh(1, 8, 1), config.Mesh(1, 1, 8)]
+MESHES = [config.Mesh(2, 2, 2), config.Mesh(1, 8, 1)]
 ONE = jax.devices()[:1]
 STREAM = MadeUpStream(made_up_pairs)
 
