@@ -20,12 +20,12 @@ from steps import Steps, different_pairs
 
 from kgclip_jax import config
 from kgclip_jax.batch import Pairs
-from kgclip_jax.data.streams.captions import CaptionsConfig
+from kgclip_jax.data.streams.captions_config import CaptionsConfig
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.models import spec
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.contrastive import Contrastive
-from kgclip_jax.training.optimizer_config import Group, Optimizer
+from kgclip_jax.optimizer_config import Group, Optimizer
 
 WIDTH = 8
 

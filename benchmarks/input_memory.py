@@ -29,9 +29,9 @@ from made_up import MadeUpSource, jpeg
 from kgclip_jax.data.pipeline import SHARED_MEMORY, element_bytes, host_batches
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.stored_pictures import Data
-from kgclip_jax.data.streams.base import StreamOpening
 from kgclip_jax.data.streams.caption_stream import CaptionStream
-from kgclip_jax.data.streams.captions import CaptionsConfig
+from kgclip_jax.data.streams.captions_config import CaptionsConfig
+from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.text_slots import one_slot
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 

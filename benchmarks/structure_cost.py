@@ -28,8 +28,8 @@ from steps import Steps
 from kgclip_jax import config
 from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.sources import EmojiSource
-from kgclip_jax.data.streams.base import StreamOpening
-from kgclip_jax.data.streams.captions import CaptionsConfig
+from kgclip_jax.data.streams.captions_config import CaptionsConfig
+from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.text_slots import one_slot
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.knowledge.negatives import NegativeSettings
@@ -39,7 +39,7 @@ from kgclip_jax.models.flops import step_work
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.structure_clip import StructureClip
-from kgclip_jax.training.optimizer_config import Optimizer
+from kgclip_jax.optimizer_config import Optimizer
 
 PLAIN = "plain CLIP"
 WORLD = EmojiWorld(concepts=32, unseen_concepts=0, scenes=10_000)

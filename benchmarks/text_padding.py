@@ -18,9 +18,9 @@ from made_up import MadeUpSource, read_captions
 
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.stored_pictures import Data
-from kgclip_jax.data.streams.base import StreamOpening
 from kgclip_jax.data.streams.caption_stream import CaptionStream
-from kgclip_jax.data.streams.captions import SAMPLED_ROWS, CaptionsConfig
+from kgclip_jax.data.streams.captions_config import SAMPLED_ROWS, CaptionsConfig
+from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 

@@ -43,8 +43,8 @@ from kgclip_jax.data.text_slots import TextSlots, choose_slots
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.models import spec
 from kgclip_jax.models.presets import preset
+from kgclip_jax.optimizer_config import Optimizer
 from kgclip_jax.random import generator
-from kgclip_jax.training.optimizer_config import Optimizer
 
 EQUAL, CUT = "equal shapes", "caption lengths"
 CONTENDERS = ("open_clip", "kgclip_jax")
@@ -85,7 +85,7 @@ class KgclipJax:
         from steps import Steps, different_pairs
 
         from kgclip_jax import config
-        from kgclip_jax.data.streams.captions import CaptionsConfig
+        from kgclip_jax.data.streams.captions_config import CaptionsConfig
         from kgclip_jax.objectives.contrastive import Contrastive
 
         experiment = config.Experiment(

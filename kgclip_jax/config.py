@@ -12,16 +12,16 @@ from kgclip_jax import schema
 from kgclip_jax.data.evaluation_config import EVALUATIONS, EvaluationConfig
 from kgclip_jax.data.sources import SourceConfig
 from kgclip_jax.data.stored_pictures import Data
-from kgclip_jax.data.streams.base import STREAMS, StreamConfig
+from kgclip_jax.data.streams.stream import STREAMS, StreamConfig
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson, Tokenizers
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.heads import HEADS, Head
 from kgclip_jax.models.teachers import TEACHERS, TeacherConfig
 from kgclip_jax.models.transformer import Execution
-from kgclip_jax.objectives.base import OBJECTIVES, Objective, check_objectives
+from kgclip_jax.objectives.objective import OBJECTIVES, Objective, check_objectives
+from kgclip_jax.optimizer_config import Optimizer, Tuning
 from kgclip_jax.schema import check, suggestion
-from kgclip_jax.training.optimizer_config import Optimizer, Tuning
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from kgclip_jax import config, schema
 from kgclip_jax.data.pipeline import host_batches, summarise
-from kgclip_jax.data.streams.base import BAD_RECORD, Stream, StreamOpening
+from kgclip_jax.data.streams.stream import BAD_RECORD, Stream, StreamOpening
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.evaluation.result import render_table
 from kgclip_jax.evaluation.tasks import check_sets, evaluate

@@ -20,7 +20,7 @@ from kgclip_jax import config, schema
 from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.sources import EmojiSource
 from kgclip_jax.data.stored_pictures import Data
-from kgclip_jax.data.streams.base import StreamOpening
+from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.training.setup import set_up

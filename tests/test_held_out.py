@@ -11,11 +11,11 @@ from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.sources import EmojiSource
 from kgclip_jax.data.stored_pictures import Data
-from kgclip_jax.data.streams.captions import CaptionsConfig
+from kgclip_jax.data.streams.captions_config import CaptionsConfig
 from kgclip_jax.held_out import evaluation_sets
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
-from kgclip_jax.training.optimizer_config import Optimizer
+from kgclip_jax.optimizer_config import Optimizer
 from tests.array_pictures import all_images
 from tests.data.readers.layouts import LAYOUTS, drawn
 

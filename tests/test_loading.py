@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kgclip_jax.convert.export import export
-from kgclip_jax.convert.sources import EXTRA_FILE
+from kgclip_jax.convert.foreign_models import EXTRA_FILE
 from kgclip_jax.convert.weights import write_safetensors
 from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson, Tokenizers
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kgclip_jax.data.streams import captions
+from kgclip_jax.data.streams import captions_config
 from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.errors import CheckpointError, ConfigError, DivergedError
 from kgclip_jax.run_evaluation import evaluate_workdir
@@ -162,14 +162,14 @@ def test_other_precision_is_refused_and_the_same_may_be_spelt_out(stopped, setti
 
 @pytest.fixture
 def few_samples(monkeypatch):
-    monkeypatch.setattr(captions, "SAMPLED_ROWS", 16)
+    monkeypatch.setattr(captions_config, "SAMPLED_ROWS", 16)
 
 
 def test_a_run_keeps_the_text_slots_that_it_found(settings, few_samples, monkeypatch, tmp_path):
     auto = settings(streams__captions__text_slots="auto", total_steps=2)
     execute(tmp_path, auto)
     saved = state_of(tmp_path, 2)[1]["promises"]["streams"]["captions"]["resolved"]["text_slots"]
-    monkeypatch.setattr(captions, "choose_slots", lambda *_, **__: TextSlots(8, (8,), (7,)))
+    monkeypatch.setattr(captions_config, "choose_slots", lambda *_, **__: TextSlots(8, (8,), (7,)))
     again, fresh = (open_run(root, auto)[0] for root in (tmp_path, tmp_path / "fresh"))
     assert fresh.streams["captions"].slots.lengths == (7,)
     assert list(again.streams["captions"].slots.lengths) == saved["lengths"] != [7]

@@ -12,11 +12,11 @@ from flax import nnx
 
 from kgclip_jax.batch import Images, Texts
 from kgclip_jax.data.blocks import abstract_array, concat_blocks
-from kgclip_jax.data.streams.base import STREAMS, Rows
-from kgclip_jax.data.streams.tables import TABLES
+from kgclip_jax.data.streams.side_tables import TABLES
+from kgclip_jax.data.streams.stream import STREAMS, Rows
 from kgclip_jax.models.heads import HEADS
 from kgclip_jax.models.layers import Linear
-from kgclip_jax.objectives.base import OBJECTIVES, Losses
+from kgclip_jax.objectives.objective import OBJECTIVES, Losses
 from kgclip_jax.random import generator
 
 

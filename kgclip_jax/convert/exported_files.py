@@ -7,7 +7,7 @@ import yaml
 from huggingface_hub import metadata_load
 
 from kgclip_jax.convert import huggingface, huggingface_preprocessing, knowledge
-from kgclip_jax.convert.sources import EXTRA_FILE
+from kgclip_jax.convert.foreign_models import EXTRA_FILE
 from kgclip_jax.convert.tokenizer_files import OPEN_CLIP_CONFIG, TOKENIZER_CONFIG, TOKENIZER_JSON
 from kgclip_jax.convert.weights import INDEX
 from kgclip_jax.errors import UserError

@@ -9,9 +9,7 @@ from kgclip_jax.convert import knowledge, openai
 from kgclip_jax.convert.clip_layouts import SIGMOID
 from kgclip_jax.convert.families import FAMILIES
 from kgclip_jax.convert.family import Family
-from kgclip_jax.convert.names import listing
-from kgclip_jax.convert.rules import Weights, parameter_shapes, ruled, same, share_known, to_ours
-from kgclip_jax.convert.sources import (
+from kgclip_jax.convert.foreign_models import (
     EXTRA_FILE,
     describe,
     descriptions,
@@ -19,6 +17,8 @@ from kgclip_jax.convert.sources import (
     locate,
     why_undescribed,
 )
+from kgclip_jax.convert.names import listing
+from kgclip_jax.convert.rules import Weights, parameter_shapes, ruled, same, share_known, to_ours
 from kgclip_jax.convert.tokenizer_files import read_tokenizer
 from kgclip_jax.convert.weights import SUFFIXES, Lazy, read_weights
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, Tokenizers, TokenizerSettings

@@ -18,7 +18,7 @@ from absl import flags
 
 from kgclip_jax.batch import Batch
 from kgclip_jax.data.blocks import arrays_of
-from kgclip_jax.data.streams.base import Counts, Stream
+from kgclip_jax.data.streams.stream import Counts, Stream
 from kgclip_jax.errors import DataError
 from kgclip_jax.processes import follow_parent
 

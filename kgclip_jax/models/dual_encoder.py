@@ -15,9 +15,9 @@ from jaxtyping import Array, Float
 
 from kgclip_jax.batch import Triples
 from kgclip_jax.models import spec
-from kgclip_jax.models.knowledge import KnowledgeEncoder
 from kgclip_jax.models.text import TextTower
 from kgclip_jax.models.transformer import DEFAULT_EXECUTION, Execution
+from kgclip_jax.models.triple_encoder import KnowledgeEncoder
 from kgclip_jax.models.vision import VisionTower
 
 Params = dict[str, Any]

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from kgclip_jax.models import spec
-from kgclip_jax.objectives.base import Context, Losses, Objective
 from kgclip_jax.objectives.contrastive import Contrastive
+from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import require_negatives
 from kgclip_jax.schema import check
 

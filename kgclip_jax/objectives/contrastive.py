@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int32
 
 from kgclip_jax.models import spec
-from kgclip_jax.objectives.base import Context, Losses, Objective
+from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import (
     ABSENT,
     Candidates,

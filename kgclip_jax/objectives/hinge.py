@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Int32
 
-from kgclip_jax.objectives.base import Losses
+from kgclip_jax.objectives.objective import Losses
 from kgclip_jax.objectives.pairs import (
     ABSENT,
     Candidates,

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 from jaxtyping import Array
 
 from kgclip_jax.models import spec
-from kgclip_jax.objectives.base import Context, Losses, Objective
 from kgclip_jax.objectives.hinge import hardest_negative_hinge, negative_hinge
+from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import require_negatives
 from kgclip_jax.schema import check
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from kgclip_jax.data.streams.base import Counts
+from kgclip_jax.data.streams.stream import Counts
 from kgclip_jax.errors import DivergedError
 from kgclip_jax.store.checkpoints import Checkpoints
 from kgclip_jax.training.loss import Metrics

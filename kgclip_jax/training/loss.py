@@ -16,8 +16,8 @@ from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.models.encode import encode, inputs_by_path
 from kgclip_jax.models.heads import Head, bind_head
 from kgclip_jax.models.rows import map_microbatches
-from kgclip_jax.objectives.base import Context, Losses, Objective, weighted_sum
 from kgclip_jax.objectives.liveness import used_arguments
+from kgclip_jax.objectives.objective import Context, Losses, Objective, weighted_sum
 from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.schema import suggestion
 

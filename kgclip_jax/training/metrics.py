@@ -16,7 +16,7 @@ from tensorboardX.proto.event_pb2 import SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
 from kgclip_jax.data.pipeline import summarise
-from kgclip_jax.data.streams.base import BAD_RECORD, Counts
+from kgclip_jax.data.streams.stream import BAD_RECORD, Counts
 from kgclip_jax.errors import DataError, DivergedError
 from kgclip_jax.files import writing
 from kgclip_jax.models.flops import Work, peak_flops

@@ -11,8 +11,8 @@ import optax
 
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.dual_encoder import Params
+from kgclip_jax.optimizer_config import Group, Optimizer, Schedule, Tuning
 from kgclip_jax.paths import leaves_by_path, map_paths, path_of
-from kgclip_jax.training.optimizer_config import Group, Optimizer, Schedule, Tuning
 from kgclip_jax.training.tuning import Factor, learning_rate_factors
 
 # Weight decay goes by name: stacked biases and norms have two dimensions, like kernels.

@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 
 from kgclip_jax.batch import Batch
 from kgclip_jax.data.pipeline import HostUnits
-from kgclip_jax.data.streams.base import Stream
+from kgclip_jax.data.streams.stream import Stream
 from kgclip_jax.training.sharding import batch_sharding
 
 Index = tuple[slice, ...]  # of an array's part on a device

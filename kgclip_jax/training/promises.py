@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kgclip_jax import schema
-from kgclip_jax.data.streams.base import Stream
+from kgclip_jax.data.streams.stream import Stream
 from kgclip_jax.errors import CheckpointError
 
 Promises = Mapping[str, Any]  # JSON

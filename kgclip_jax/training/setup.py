@@ -8,7 +8,7 @@ import jax
 
 from kgclip_jax import config
 from kgclip_jax.batch import Batch
-from kgclip_jax.data.streams.base import Stream
+from kgclip_jax.data.streams.stream import Stream
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.adapters import abstract_adapters, init_adapters, merge_adapters
 from kgclip_jax.models.dual_encoder import Model, Params

@@ -6,8 +6,8 @@ import jax
 
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.dual_encoder import Params
+from kgclip_jax.optimizer_config import TowerTuning, Tuning
 from kgclip_jax.paths import leaves_by_path
-from kgclip_jax.training.optimizer_config import TowerTuning, Tuning
 
 # On the learning rate of a parameter, or of each of its stacked blocks. 0 is frozen; frozen blocks
 # stand below those that are trained.

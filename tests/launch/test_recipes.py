@@ -18,9 +18,9 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.structure_clip_code import StructureClipCode
+from kgclip_jax.optimizer_config import Schedule
 from kgclip_jax.store.workdir import Workdir
 from kgclip_jax.training.optimizer import ParamGroup, param_groups
-from kgclip_jax.training.optimizer_config import Schedule
 
 REPOSITORY = Path(__file__).parents[2]
 CAPTIONS = (

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from kgclip_jax import config
-from kgclip_jax.data.streams.base import StreamOpening
+from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.store.checkpoints import Checkpoints

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kgclip_jax.batch import Features, Pairs
-from kgclip_jax.objectives.base import Context, Losses, Objective
+from kgclip_jax.objectives.objective import Context, Losses, Objective
 
 # Cosines of three images (rows) with three captions, and with the wrong twin of each caption.
 CAPTIONS = np.array([[0.30, 0.25, 0.10], [0.05, 0.20, 0.28], [0.15, 0.12, 0.35]], np.float32)

@@ -10,10 +10,10 @@ import pytest
 
 from kgclip_jax.batch import Features, Pairs
 from kgclip_jax.errors import ConfigError
-from kgclip_jax.objectives.base import OBJECTIVES, Objective
 from kgclip_jax.objectives.ce_clip import CeClip
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.liveness import used_arguments
+from kgclip_jax.objectives.objective import OBJECTIVES, Objective
 from kgclip_jax.objectives.structure_clip import StructureClip
 from kgclip_jax.objectives.structure_clip_code import StructureClipCode
 from tests.objectives.pairs_of_rows import CONTEXT, GOLDEN, features, run

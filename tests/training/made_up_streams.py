@@ -7,7 +7,7 @@ import numpy as np
 
 from kgclip_jax.batch import Images, Pairs, Texts, Triples
 from kgclip_jax.data.blocks import concat_blocks
-from kgclip_jax.data.streams.base import Rows
+from kgclip_jax.data.streams.stream import Rows
 from kgclip_jax.training.placement import Placement
 from kgclip_jax.training.setup import set_up
 

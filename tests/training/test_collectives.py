@@ -22,14 +22,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from kgclip_jax import config
 from kgclip_jax.data.stored_pictures import Data
-from kgclip_jax.data.streams.base import StreamOpening
-from kgclip_jax.data.streams.captions import CaptionsConfig
+from kgclip_jax.data.streams.captions_config import CaptionsConfig
+from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models import encode
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
-from kgclip_jax.training.optimizer_config import Optimizer
+from kgclip_jax.optimizer_config import Optimizer
 from tests import toys
 from tests.training.made_up_streams import MadeUpStream, Trainer, made_up_pairs
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.optimizer_config import Group, Optimizer, Schedule, TowerTuning, Tuning
 from kgclip_jax.training.optimizer import (
     learning_rate_schedule,
     make_optimizer,
     param_groups,
     stop_frozen,
 )
-from kgclip_jax.training.optimizer_config import Group, Optimizer, Schedule, TowerTuning, Tuning
 
 MODEL = {
     "text": {"embedding": jnp.full((3, 2), 0.5), "blocks": {"norm": {"scale": jnp.ones((2, 4))}}},

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from kgclip_jax import config
-from kgclip_jax.data.streams.captions import CaptionsConfig
+from kgclip_jax.data.streams.captions_config import CaptionsConfig
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.contrastive import Contrastive
+from kgclip_jax.optimizer_config import Group, Optimizer
 from kgclip_jax.store.checkpoints import Checkpoints
-from kgclip_jax.training.optimizer_config import Group, Optimizer
 from kgclip_jax.training.step import checkpoint_items, from_checkpoint_items
 from kgclip_jax.training.summary import parameter_rows
 from tests.training.made_up_streams import MadeUpStream, Trainer, made_up_pairs

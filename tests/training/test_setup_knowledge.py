@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from kgclip_jax import config
-from kgclip_jax.data.streams.captions import CaptionsConfig
+from kgclip_jax.data.streams.captions_config import CaptionsConfig
 from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson
 from kgclip_jax.models import spec
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.structure_clip import StructureClip
 from kgclip_jax.objectives.structure_clip_code import StructureClipCode
+from kgclip_jax.optimizer_config import Optimizer, TowerTuning, Tuning
 from kgclip_jax.paths import leaves_by_path
-from kgclip_jax.training.optimizer_config import Optimizer, TowerTuning, Tuning
 from kgclip_jax.training.summary import parameter_rows
 from tests.training.made_up_streams import MadeUpStream, Trainer, made_up_pairs
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from kgclip_jax import config
-from kgclip_jax.data.streams.captions import CaptionsConfig
+from kgclip_jax.data.streams.captions_config import CaptionsConfig
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
+from kgclip_jax.optimizer_config import Optimizer, Schedule, TowerTuning, Tuning
 from kgclip_jax.paths import leaves_by_path
-from kgclip_jax.training.optimizer_config import Optimizer, Schedule, TowerTuning, Tuning
 from kgclip_jax.training.summary import parameter_rows, parameter_table
 from tests.training.made_up_streams import MadeUpStream, Trainer, made_up_pairs
 

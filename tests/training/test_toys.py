@@ -10,8 +10,8 @@ from flax import nnx
 
 from kgclip_jax import config, schema
 from kgclip_jax.data.stored_pictures import Data
-from kgclip_jax.data.streams.base import StreamOpening
-from kgclip_jax.data.streams.captions import CaptionsConfig
+from kgclip_jax.data.streams.captions_config import CaptionsConfig
+from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.model_inputs import preprocessing_for
@@ -20,9 +20,9 @@ from kgclip_jax.models.flops import text_flops
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.contrastive import Contrastive
+from kgclip_jax.optimizer_config import Group, Optimizer, Schedule
 from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.training import loss
-from kgclip_jax.training.optimizer_config import Group, Optimizer, Schedule
 from tests import toys
 from tests.training.made_up_streams import MadeUpStream, Trainer, made_up_pairs
 

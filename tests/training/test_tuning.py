@@ -6,7 +6,7 @@ import pytest
 from kgclip_jax import schema
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.adapters import Lora
-from kgclip_jax.training.optimizer_config import TowerTuning, Tuning
+from kgclip_jax.optimizer_config import TowerTuning, Tuning
 from kgclip_jax.training.tuning import learning_rate_factors
 
 DEPTH = 3

@@ -23,8 +23,8 @@ from kgclip_jax.data.blocks import abstract_array, concat_blocks
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.records import Source
-from kgclip_jax.data.streams.base import BAD_RECORD, Counts, Rows
-from kgclip_jax.data.streams.tables import Table
+from kgclip_jax.data.streams.side_tables import Table
+from kgclip_jax.data.streams.stream import BAD_RECORD, Counts, Rows
 from kgclip_jax.data.streams.texts import Draw, TextMaker, TextRows, picture_ids, text_ids
 from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.errors import BadRecord, DataError
@@ -64,7 +64,7 @@ def _notes(texts: TextMaker, slots: TextSlots) -> list[str]:
 
 
 class CaptionStream:
-    """The rows of `CaptionsConfig`; implements `kgclip_jax.data.streams.base.Stream`."""
+    """The rows of `CaptionsConfig`; implements `kgclip_jax.data.streams.stream.Stream`."""
 
     def __init__(
         self,

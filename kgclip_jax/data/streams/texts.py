@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int, Int32, UInt64
 
 from kgclip_jax.batch import Triples
 from kgclip_jax.data.records import Source
-from kgclip_jax.data.streams.base import Counts
+from kgclip_jax.data.streams.stream import Counts
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizer
 from kgclip_jax.data.tokenization.triple_tokenizer import TripleTokenizer
 from kgclip_jax.knowledge.caption import Caption, Text

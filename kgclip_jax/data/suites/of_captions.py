@@ -10,8 +10,8 @@ from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.sources import SOURCES
 from kgclip_jax.data.stored_pictures import StoredPictures
 from kgclip_jax.data.suites.assembly import Assembly
+from kgclip_jax.data.suites.caption_order import order, spacy_tagger
 from kgclip_jax.data.suites.caption_swaps import swaps
-from kgclip_jax.data.suites.order import order, spacy_tagger
 from kgclip_jax.knowledge.negatives.negative_config import REARRANGEMENTS
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.knowledge.parsing.parser import MODEL

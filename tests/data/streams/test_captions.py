@@ -10,9 +10,9 @@ import pytest
 
 from kgclip_jax import schema
 from kgclip_jax.data.blocks import arrays_of, map_blocks
-from kgclip_jax.data.streams.base import BAD_RECORD
 from kgclip_jax.data.streams.caption_stream import joined_order
-from kgclip_jax.data.streams.captions import CaptionsConfig, largest_unit
+from kgclip_jax.data.streams.captions_config import CaptionsConfig, largest_unit
+from kgclip_jax.data.streams.stream import BAD_RECORD
 from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary, text_ids
 from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer

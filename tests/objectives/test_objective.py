@@ -8,9 +8,9 @@ import pytest
 
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
-from kgclip_jax.objectives.base import Losses, check_objectives, weighted_sum
 from kgclip_jax.objectives.ce_clip import CeClip
 from kgclip_jax.objectives.contrastive import Contrastive
+from kgclip_jax.objectives.objective import Losses, check_objectives, weighted_sum
 from kgclip_jax.objectives.structure_clip import StructureClip
 from kgclip_jax.objectives.structure_clip_code import StructureClipCode
 

@@ -11,10 +11,10 @@ from kgclip_jax.batch import Images, Pairs, Texts, Triples
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, normalise
 from kgclip_jax.models.flops import knowledge_flops, step_work
-from kgclip_jax.models.knowledge import combine
 from kgclip_jax.models.presets import preset
-from kgclip_jax.objectives.base import Context
+from kgclip_jax.models.triple_encoder import combine
 from kgclip_jax.objectives.contrastive import Contrastive
+from kgclip_jax.objectives.objective import Context
 from kgclip_jax.objectives.structure_clip import StructureClip
 from kgclip_jax.objectives.structure_clip_code import StructureClipCode
 from tests.models.embedded import embed

@@ -15,9 +15,9 @@ from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.records import Source
 from kgclip_jax.data.sources import SOURCES, SourceConfig
-from kgclip_jax.data.streams.base import StreamOpening
 from kgclip_jax.data.streams.caption_stream import CaptionStream, draws_of
-from kgclip_jax.data.streams.tables import TABLES, TableConfig
+from kgclip_jax.data.streams.side_tables import TABLES, TableConfig
+from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary
 from kgclip_jax.data.text_slots import TextSlots, choose_slots, one_slot
 from kgclip_jax.errors import ConfigError

@@ -9,7 +9,7 @@ from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.schema import Registry
 
-STREAMS = Registry("stream", {"captions": "kgclip_jax.data.streams.captions:CaptionsConfig"})
+STREAMS = Registry("stream", {"captions": "kgclip_jax.data.streams.captions_config:CaptionsConfig"})
 
 # What became of the rows of a step: ("bad record", its reason), ("text", "cut"), ...
 Counts = Counter[tuple[str, str]]

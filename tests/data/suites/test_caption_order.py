@@ -10,8 +10,8 @@ from kgclip_jax.data.readers.karpathy import open_karpathy
 from kgclip_jax.data.sources import KarpathySource
 from kgclip_jax.data.suites import of_captions
 from kgclip_jax.data.suites.assembly import Assembly
+from kgclip_jax.data.suites.caption_order import order, plain, shuffles, spacy_tagger
 from kgclip_jax.data.suites.of_captions import OrderSuite
-from kgclip_jax.data.suites.order import order, plain, shuffles, spacy_tagger
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.random import generator
 
