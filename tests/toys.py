@@ -15,6 +15,7 @@ from kgclip_jax.data.blocks import abstract_array, concat_blocks
 from kgclip_jax.data.streams.side_tables import TABLES
 from kgclip_jax.data.streams.stream import STREAMS, Rows
 from kgclip_jax.models.heads import HEADS
+from kgclip_jax.models.initial_values import gaussian
 from kgclip_jax.models.layers import Linear
 from kgclip_jax.objectives.objective import OBJECTIVES, Losses
 from kgclip_jax.random import generator
@@ -115,8 +116,8 @@ class Mixer(nnx.Module):
     """Mixes the un-pooled tokens of a picture with a text; drops rows at random."""
 
     def __init__(self, width, embedding, *, rngs):
-        self.tokens = Linear(width, embedding, std=0.1, rngs=rngs)
-        self.out = Linear(embedding, embedding, std=0.1, rngs=rngs)
+        self.tokens = Linear(width, embedding, init=gaussian(0.1), rngs=rngs)
+        self.out = Linear(embedding, embedding, init=gaussian(0.1), rngs=rngs)
 
     def __call__(self, tokens, text, seeds):
         keys = jax.vmap(jax.random.wrap_key_data)(seeds)

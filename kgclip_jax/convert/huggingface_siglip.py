@@ -76,6 +76,7 @@ def describe(files: Files) -> spec.DualEncoder:
                 projection_bias=True,
             ),
             embedding=text.projection_size or text.hidden_size,
+            initial_values="siglip",
             **SIGMOID,
         )
 

@@ -111,6 +111,7 @@ def describe(files: Files) -> spec.DualEncoder:
             ),
             text=model.text_cfg.text(quick_gelu=model.quick_gelu),
             embedding=model.embed_dim,
+            initial_values="siglip",
             **open_clip_config.temperature(model.init_logit_bias),
         )
     return canonical(shape)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
+from kgclip_jax.models.initial_values import BlockInit
 from kgclip_jax.models.layers import Linear
 
 Visible = Bool[Array, "#b q n"] | None  # which keys a query sees; None for all
@@ -71,9 +72,9 @@ class SelfAttention(nnx.Module):
     mesh axis cuts between heads.
     """
 
-    def __init__(self, width: int, heads: int, *, out_std: float, rngs: nnx.Rngs) -> None:
-        self.qkv = Linear(width, 3 * width, std=width**-0.5, rngs=rngs)
-        self.out = Linear(width, width, std=out_std, rngs=rngs)
+    def __init__(self, width: int, heads: int, *, init: BlockInit, rngs: nnx.Rngs) -> None:
+        self.qkv = Linear(width, 3 * width, init=init.qkv, rngs=rngs)
+        self.out = Linear(width, width, init=init.out, rngs=rngs)
         self.heads = heads
 
     def __call__(self, x: Float[Array, "b n d"], visible: Visible) -> Float[Array, "rows d"]:

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from kgclip_jax.batch import Triples
 from kgclip_jax.models import spec
+from kgclip_jax.models.initial_values import text_init, vision_init
 from kgclip_jax.models.text import TextTower
 from kgclip_jax.models.transformer import DEFAULT_EXECUTION, Execution
 from kgclip_jax.models.triple_encoder import KnowledgeEncoder
@@ -27,8 +28,13 @@ class DualEncoder(nnx.Module):
     """Radford et al. 2021 (CLIP); with a logit bias, Zhai et al. 2023 (SigLIP)."""
 
     def __init__(self, shape: spec.DualEncoder, execution: Execution, *, rngs: nnx.Rngs) -> None:
-        self.vision = VisionTower(shape.vision, shape.embedding, execution, rngs=rngs)
-        self.text = TextTower(shape.text, shape.embedding, execution, rngs=rngs)
+        family, text = shape.initial_values, shape.text.transformer
+        self.vision = VisionTower(
+            shape.vision, shape.embedding, execution, init=vision_init(family), rngs=rngs
+        )
+        self.text = TextTower(
+            shape.text, shape.embedding, execution, init=text_init(family, text), rngs=rngs
+        )
         self.logit_scale = nnx.Param(jnp.array(math.log(shape.logit_scale), jnp.float32))
         if shape.logit_bias is not None:
             self.logit_bias = nnx.Param(jnp.array(shape.logit_bias, jnp.float32))

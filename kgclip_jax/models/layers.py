@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from kgclip_jax.models.initial_values import BlockInit, LinearInit
 from kgclip_jax.models.spec import Activation
 
 
@@ -45,10 +46,12 @@ class Linear(nnx.Module):
     """An affine map of rows, computed in the dtype of its input from float32 parameters."""
 
     def __init__(
-        self, inputs: int, outputs: int, *, std: float, bias: bool = True, rngs: nnx.Rngs
+        self, inputs: int, outputs: int, *, init: LinearInit, bias: bool = True, rngs: nnx.Rngs
     ) -> None:
-        self.kernel = nnx.Param(std * jax.random.normal(rngs.params(), (inputs, outputs)))
-        self.bias = nnx.Param(jnp.zeros(outputs)) if bias else None
+        self.kernel = nnx.Param(init.kernel(rngs.params(), (inputs, outputs)))
+        self.bias = (
+            nnx.Param(init.bias(inputs)(rngs.params(), (outputs,), jnp.float32)) if bias else None
+        )
 
     def __call__(self, x: Float[Array, "rows i"]) -> Float[Array, "rows o"]:
         """`x @ kernel + bias`."""
@@ -98,10 +101,10 @@ class Mlp(nnx.Module):
     """Two linear maps with an activation between them."""
 
     def __init__(
-        self, width: int, hidden: int, *, activation: Activation, down_std: float, rngs: nnx.Rngs
+        self, width: int, hidden: int, *, activation: Activation, init: BlockInit, rngs: nnx.Rngs
     ) -> None:
-        self.up = Linear(width, hidden, std=(2 * width) ** -0.5, rngs=rngs)
-        self.down = Linear(hidden, width, std=down_std, rngs=rngs)
+        self.up = Linear(width, hidden, init=init.up, rngs=rngs)
+        self.down = Linear(hidden, width, init=init.down, rngs=rngs)
         self.activation = activation
 
     def __call__(self, x: Float[Array, "rows d"]) -> Float[Array, "rows d"]:

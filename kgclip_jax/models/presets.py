@@ -70,6 +70,7 @@ def _siglip(
         logit_scale=10.0,
         max_logit_scale=None,
         logit_bias=-10.0,
+        initial_values="siglip",
     )
 
 

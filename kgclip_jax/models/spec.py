@@ -9,6 +9,7 @@ from typing import Literal
 from kgclip_jax.knowledge.converses import Converses, check_converses
 
 Activation = Literal["quick_gelu", "gelu_erf", "gelu_tanh"]
+InitialValues = Literal["clip", "siglip"]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -184,6 +185,8 @@ class DualEncoder:
         max_logit_scale: upper limit of that factor (CLIP 100), or None.
         logit_bias: initial bias on the logits (SigLIP -10), or None for no such parameter.
         knowledge: the encoder of scene graphs beside the text tower, or None.
+        initial_values: whose values a fresh model starts from, open_clip's ("clip") or big_vision's
+            ("siglip").
     """
 
     vision: Vision
@@ -193,6 +196,7 @@ class DualEncoder:
     max_logit_scale: float | None = 100.0
     logit_bias: float | None = None
     knowledge: KnowledgeEncoder | None = None
+    initial_values: InitialValues = "clip"
 
     def __post_init__(self) -> None:
         knowledge, width = self.knowledge, self.text.transformer.width

@@ -1,12 +1,12 @@
 """The text tower: a transformer over token ids, causal (CLIP) or bidirectional (SigLIP)."""
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Int32
 
 from kgclip_jax.models import spec
 from kgclip_jax.models.attention import causal
+from kgclip_jax.models.initial_values import TextInit, gaussian
 from kgclip_jax.models.layers import LayerNorm, Linear
 from kgclip_jax.models.rows import constrain_table
 from kgclip_jax.models.transformer import Execution, run_blocks, stack_blocks
@@ -21,17 +21,21 @@ class TextTower(nnx.Module):
     """
 
     def __init__(
-        self, shape: spec.Text, embedding: int, execution: Execution, *, rngs: nnx.Rngs
+        self,
+        shape: spec.Text,
+        embedding: int,
+        execution: Execution,
+        *,
+        init: TextInit,
+        rngs: nnx.Rngs,
     ) -> None:
         width = shape.transformer.width
-        table = jax.random.normal(rngs.params(), (shape.vocabulary, width))
-        self.embedding = nnx.Param(0.02 * table)
-        positions = jax.random.normal(rngs.params(), (shape.context_length, width))
-        self.positions = nnx.Param(0.01 * positions)
-        self.blocks = stack_blocks(shape.transformer, rngs=rngs)
+        self.embedding = nnx.Param(init.embedding(rngs.params(), (shape.vocabulary, width)))
+        self.positions = nnx.Param(init.positions(rngs.params(), (shape.context_length, width)))
+        self.blocks = stack_blocks(shape.transformer, init=init.block, rngs=rngs)
         self.norm_post = LayerNorm(width, eps=shape.transformer.norm_eps)
         self.projection = Linear(
-            width, embedding, std=width**-0.5, bias=shape.projection_bias, rngs=rngs
+            width, embedding, init=gaussian(width**-0.5), bias=shape.projection_bias, rngs=rngs
         )
         self.shape = shape
         self.execution = execution

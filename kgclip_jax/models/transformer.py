@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from kgclip_jax.models import spec
 from kgclip_jax.models.attention import SelfAttention, Visible
+from kgclip_jax.models.initial_values import BlockInit
 from kgclip_jax.models.layers import LayerNorm, Mlp
 from kgclip_jax.models.rows import constrain_rows
 from kgclip_jax.schema import check
@@ -55,16 +56,15 @@ DEFAULT_EXECUTION = Execution("float32", unroll=1)
 class Block(nnx.Module):
     """Pre-norm attention and feed-forward layers, each added to the residual stream."""
 
-    def __init__(self, shape: spec.Transformer, *, rngs: nnx.Rngs) -> None:
-        residual_std = (2 * shape.depth * shape.width) ** -0.5
+    def __init__(self, shape: spec.Transformer, *, init: BlockInit, rngs: nnx.Rngs) -> None:
         self.norm1 = LayerNorm(shape.width, eps=shape.norm_eps)
-        self.attention = SelfAttention(shape.width, shape.heads, out_std=residual_std, rngs=rngs)
+        self.attention = SelfAttention(shape.width, shape.heads, init=init, rngs=rngs)
         self.norm2 = LayerNorm(shape.width, eps=shape.norm_eps)
         self.mlp = Mlp(
             shape.width,
             shape.mlp_width,
             activation=shape.activation,
-            down_std=residual_std,
+            init=init,
             rngs=rngs,
         )
 
@@ -98,7 +98,9 @@ def _rematerialised(body: Callable, policy: str) -> Callable:
             raise ValueError(f"unknown remat policy {policy!r}; use none, dots or full")
 
 
-def stack_blocks(shape: spec.Transformer, *, kind: type[Block] = Block, rngs: nnx.Rngs) -> Block:
+def stack_blocks(
+    shape: spec.Transformer, *, init: BlockInit, kind: type[Block] = Block, rngs: nnx.Rngs
+) -> Block:
     """Return `depth` blocks as one, each of its parameters stacked along a leading layer axis.
 
     One leaf a kind of parameter, whatever the depth, keeps the dispatch of a step below a
@@ -108,7 +110,7 @@ def stack_blocks(shape: spec.Transformer, *, kind: type[Block] = Block, rngs: nn
     @nnx.split_rngs(splits=shape.depth)
     @nnx.vmap
     def stacked(rngs: nnx.Rngs) -> Block:
-        return kind(shape, rngs=rngs)
+        return kind(shape, init=init, rngs=rngs)
 
     return stacked(rngs)
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from kgclip_jax.batch import Triples
 from kgclip_jax.models import spec
+from kgclip_jax.models.initial_values import gaussian, gpt2_block
 from kgclip_jax.models.layers import LayerNorm, Linear
 from kgclip_jax.models.rows import constrain_table
 from kgclip_jax.models.transformer import Execution, PostNormBlock, run_blocks, stack_blocks
@@ -55,8 +56,10 @@ class KnowledgeEncoder(nnx.Module):
             if words is None
             else WordPieces(words, length, width, norm_eps=norm_eps, rngs=rngs)
         )
-        self.blocks = stack_blocks(shape.transformer, kind=PostNormBlock, rngs=rngs)
-        self.projection = Linear(width, embedding, std=width**-0.5, rngs=rngs)
+        self.blocks = stack_blocks(
+            shape.transformer, init=gpt2_block(shape.transformer), kind=PostNormBlock, rngs=rngs
+        )
+        self.projection = Linear(width, embedding, init=gaussian(width**-0.5), rngs=rngs)
         self.shape = shape
         self.execution = execution
 

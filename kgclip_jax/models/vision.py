@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.nn.initializers import xavier_uniform
 from jaxtyping import Array, Float, UInt8
 
 from kgclip_jax.models import spec
 from kgclip_jax.models.attention import attention
+from kgclip_jax.models.initial_values import SQUARE_XAVIER, BlockInit, VisionInit, gaussian
 from kgclip_jax.models.layers import LayerNorm, Linear, Mlp
 from kgclip_jax.models.transformer import Execution, run_blocks, stack_blocks
 
@@ -44,18 +46,18 @@ def sincos2d(grid: int, width: int) -> Float[np.ndarray, "n width"]:
 class AttentionPooling(nnx.Module):
     """One learned query attends to all tokens, then a feed-forward layer (SigLIP's "MAP" head)."""
 
-    def __init__(self, shape: spec.Transformer, *, rngs: nnx.Rngs) -> None:
-        width, std = shape.width, shape.width**-0.5
-        self.probe = nnx.Param(std * jax.random.normal(rngs.params(), (width,)))
-        self.query = Linear(width, width, std=std, rngs=rngs)
-        self.key_value = Linear(width, 2 * width, std=std, rngs=rngs)
-        self.out = Linear(width, width, std=std, rngs=rngs)
+    def __init__(self, shape: spec.Transformer, *, init: BlockInit, rngs: nnx.Rngs) -> None:
+        width = shape.width
+        self.probe = nnx.Param(xavier_uniform()(rngs.params(), (1, width))[0])
+        self.query = Linear(width, width, init=SQUARE_XAVIER, rngs=rngs)
+        self.key_value = Linear(width, 2 * width, init=SQUARE_XAVIER, rngs=rngs)
+        self.out = Linear(width, width, init=SQUARE_XAVIER, rngs=rngs)
         self.norm = LayerNorm(width, eps=shape.norm_eps)
         self.mlp = Mlp(
             width,
             shape.mlp_width,
             activation=shape.activation,
-            down_std=shape.mlp_width**-0.5,
+            init=init,
             rngs=rngs,
         )
         self.heads = shape.heads
@@ -78,12 +80,18 @@ class VisionTower(nnx.Module):
     """Patches, blocks, pooling, projection."""
 
     def __init__(
-        self, shape: spec.Vision, embedding: int, execution: Execution, *, rngs: nnx.Rngs
+        self,
+        shape: spec.Vision,
+        embedding: int,
+        execution: Execution,
+        *,
+        init: VisionInit,
+        rngs: nnx.Rngs,
     ) -> None:
         width, std = shape.transformer.width, shape.transformer.width**-0.5
         patch_features = 3 * shape.patch_size**2
         self.patch = Linear(
-            patch_features, width, std=patch_features**-0.5, bias=shape.patch_bias, rngs=rngs
+            patch_features, width, init=init.patch, bias=shape.patch_bias, rngs=rngs
         )
         if shape.class_token:
             self.class_token = nnx.Param(std * jax.random.normal(rngs.params(), (width,)))
@@ -92,12 +100,12 @@ class VisionTower(nnx.Module):
             self.positions = nnx.Param(std * table)
         eps = shape.transformer.norm_eps
         self.norm_pre = LayerNorm(width, eps=eps) if shape.norm_pre else None
-        self.blocks = stack_blocks(shape.transformer, rngs=rngs)
+        self.blocks = stack_blocks(shape.transformer, init=init.block, rngs=rngs)
         self.norm_post = LayerNorm(width, eps=eps)
         if shape.pooling == "map":
-            self.pool = AttentionPooling(shape.transformer, rngs=rngs)
+            self.pool = AttentionPooling(shape.transformer, init=init.block, rngs=rngs)
         if shape.projection:
-            self.projection = Linear(width, embedding, std=std, bias=False, rngs=rngs)
+            self.projection = Linear(width, embedding, init=gaussian(std), bias=False, rngs=rngs)
         self.shape = shape
         self.execution = execution
 

@@ -61,7 +61,7 @@ def learning_rate_schedule(schedule: Schedule, peak: float, total_steps: int) ->
                 return jnp.ones(())
 
     def rate(step: jax.Array | int) -> jax.Array:
-        rise = jnp.minimum((step + 1) / (schedule.warmup_steps + 1), 1)
+        rise = jnp.minimum((step + 1) / max(schedule.warmup_steps, 1), 1)
         return peak * rise * course(jnp.maximum(step - schedule.warmup_steps, 0))
 
     return rate

@@ -184,13 +184,14 @@ def test_a_group_that_means_nothing_is_refused(pattern, message):
 
 
 def test_schedules_rise_and_fall_as_described():
-    cosine = learning_rate_schedule(Schedule("cosine", warmup_steps=9), 2.0, 109)
-    np.testing.assert_allclose([cosine(0), cosine(4), cosine(9)], [0.2, 1.0, 2.0], rtol=1e-6)
-    np.testing.assert_allclose([cosine(59), cosine(109)], [1.0, 0.0], atol=1e-6)
+    cosine = learning_rate_schedule(Schedule("cosine", warmup_steps=10), 2.0, 110)
+    rises = [cosine(0), cosine(4), cosine(9), cosine(10)]
+    np.testing.assert_allclose(rises, [0.2, 1.0, 2.0, 2.0], rtol=1e-6)
+    np.testing.assert_allclose([cosine(60), cosine(110)], [1.0, 0.0], atol=1e-6)
     rsqrt = learning_rate_schedule(Schedule("rsqrt", timescale=100, cooldown_steps=10), 1.0, 400)
     np.testing.assert_allclose([rsqrt(0), rsqrt(100)], [1.0, 0.5**0.5], rtol=1e-6)
     np.testing.assert_allclose(rsqrt(395), 0.5 * (1 + 3.95) ** -0.5, rtol=1e-5)
-    constant = learning_rate_schedule(Schedule("constant", warmup_steps=1), 3.0, 5)
+    constant = learning_rate_schedule(Schedule("constant", warmup_steps=2), 3.0, 5)
     np.testing.assert_allclose([constant(0), constant(1), constant(4)], [1.5, 3.0, 3.0])
 
 
