@@ -83,6 +83,9 @@ def get_config(arguments: str) -> ConfigDict:
         clip_norm=None,
         groups=(dict(pattern=".*", weight_decay=0.1),),  # norms, biases and positions, too
     )
+    if mode == "code":  # whose loss has no temperature: torch leaves alone what has no gradient
+        untouched = dict(pattern="^model/logit_scale$", weight_decay=0.0)
+        config.optimizer.groups = (untouched, *config.optimizer.groups)
     config.execution = dict(dtype="float32")
     config.total_steps = EPOCHS * PAIRS // BATCH_SIZE
     return config

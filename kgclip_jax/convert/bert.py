@@ -45,8 +45,6 @@ PREFIX = "bert."
 VOCABULARY = "vocab.txt"
 """Word pieces line by line, where there is no tokenizer.json."""
 
-_POSITIONS = "embeddings.position_embeddings.weight"
-_TYPES = "embeddings.token_type_embeddings.weight"
 _LAYER = re.compile(r"encoder\.layer\.(\d+)\.")
 
 
@@ -170,11 +168,12 @@ def _encoder(shape: spec.DualEncoder) -> spec.KnowledgeEncoder:
 
 
 def rules(heads: int) -> tuple[Rule, ...]:
-    """The table of weights; token types are part of the positions, see `_convert`."""
+    """The table of weights."""
     ours, theirs = "knowledge/blocks", "encoder.layer.{layer}"
     return (
         same("knowledge/pieces/embedding", "embeddings.word_embeddings.weight"),
-        same("knowledge/pieces/positions", _POSITIONS),
+        same("knowledge/pieces/positions", "embeddings.position_embeddings.weight"),
+        same("knowledge/pieces/token_type", "embeddings.token_type_embeddings.weight"),
         *norm("knowledge/pieces/norm", "embeddings.LayerNorm"),
         *fused(
             f"{ours}/attention/qkv",
@@ -197,19 +196,19 @@ def _convert(weights: Weights, shape: spec.DualEncoder) -> Params:
     if len(names) < len(wanted):
         twice = {own for _, own in wanted} - {*names.values()}
         raise ConversionError(f"weights that are there under two names:\n{listing(twice)}")
-    missing = [name for name in (_POSITIONS, _TYPES) if name not in names]
-    if missing:
-        raise ConversionError(f"missing weights:\n{listing(missing)}")
 
     def read(name: str) -> np.ndarray:
         array = weights[names[name]]
-        if name != _POSITIONS:
-            return array
-        # Every token of an element is of the first of BERT's two types.
-        return array[: knowledge.element_length] + weights[names[_TYPES]][0]
+        match name:
+            case "embeddings.position_embeddings.weight":
+                return array[: knowledge.element_length]
+            case "embeddings.token_type_embeddings.weight":
+                return array[0]  # every token of an element is of the first of BERT's two types
+            case _:
+                return array
 
     table = rules(knowledge.transformer.heads)
-    lazy = Lazy((name for name in names if name != _TYPES), read)
+    lazy = Lazy(iter(names), read)
     others = parameter_shapes(shape).keys() - ruled(table)
     return to_ours(table, lazy, shape, elsewhere=others)["knowledge"]
 

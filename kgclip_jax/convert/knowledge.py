@@ -59,6 +59,7 @@ class Settings:
     element_length: int
     elements: Literal["text", "wordpiece"]
     vocabulary: int | None
+    combination: spec.Combination
     readout: Literal["first", "mean"]
     embedding: int
     end_id: int | None
@@ -81,6 +82,7 @@ class Settings:
             element_length=self.element_length,
             elements=self.elements,
             vocabulary=self.vocabulary,
+            combination=self.combination,
             readout=self.readout,
             converses=self.converses,
         )
@@ -115,12 +117,15 @@ def rules(shape: spec.DualEncoder) -> tuple[Rule, ...]:
     pieces = (
         same("knowledge/pieces/embedding", f"{PREFIX}table.weight"),
         same("knowledge/pieces/positions", f"{PREFIX}positions"),
+        same("knowledge/pieces/token_type", f"{PREFIX}token_type"),
         *norm("knowledge/pieces/norm", f"{PREFIX}norm"),
     )
     ours, theirs = "knowledge/blocks", f"{PREFIX}blocks.layers.{{layer}}"
     heads = shape.knowledge.transformer.heads
+    mixed = shape.knowledge.combination == "linear"
     return (
         *(pieces if shape.knowledge.elements == "wordpiece" else ()),
+        *(linear("knowledge/combination", f"{PREFIX}combination") if mixed else ()),
         *packed(f"{ours}/attention/qkv", f"{theirs}.self_attn.in_proj_", parts=3, heads=heads),
         *linear(f"{ours}/attention/out", f"{theirs}.self_attn.out_proj"),
         *norm(f"{ours}/norm1", f"{theirs}.norm1"),

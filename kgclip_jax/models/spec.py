@@ -10,6 +10,7 @@ from kgclip_jax.knowledge.converses import Converses, check_converses
 
 Activation = Literal["quick_gelu", "gelu_erf", "gelu_tanh"]
 InitialValues = Literal["clip", "siglip"]
+Combination = Literal["difference", "sum", "linear"]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -144,6 +145,8 @@ class KnowledgeEncoder:
             "wordpiece" reads BERT's by a table, positions and a norm of its own, and averages all
             `element_length` of them, padding included, as the released code does.
         vocabulary: wordpiece only: number of token ids (BERT 30522).
+        combination: what a triple is read as: its "difference" h + r - t (the paper), the "sum"
+            h + r + t or a "linear" map of all three (both tried in the released code).
         readout: "first" takes the output of the first triple (the released code), "mean" the
             average of all.
         converses: pairs of phrases for a relation, its canonical name first, and for its converse:
@@ -158,6 +161,7 @@ class KnowledgeEncoder:
     element_length: int = 5
     elements: Literal["text", "wordpiece"] = "text"
     vocabulary: int | None = None
+    combination: Combination = "difference"
     readout: Literal["first", "mean"] = "first"
     converses: Converses = ()
 

@@ -16,6 +16,9 @@ from kgclip_jax.models.layers import LayerNorm, Linear
 from kgclip_jax.models.rows import constrain_table
 from kgclip_jax.models.transformer import Execution, PostNormBlock, run_blocks, stack_blocks
 
+BERT_PADDING = 0
+"""Its row of the table keeps its values, as with torch's `padding_idx`."""
+
 
 class WordPieces(nnx.Module):
     """BERT's embedding layer: words, positions, the one type of token there is here, and a norm."""
@@ -25,21 +28,19 @@ class WordPieces(nnx.Module):
     ) -> None:
         self.embedding = nnx.Param(0.02 * jax.random.normal(rngs.params(), (vocabulary, width)))
         self.positions = nnx.Param(0.02 * jax.random.normal(rngs.params(), (length, width)))
+        self.token_type = nnx.Param(0.02 * jax.random.normal(rngs.params(), (width,)))
         self.norm = LayerNorm(width, eps=norm_eps)
 
     def __call__(self, tokens: Int[Array, "... e"]) -> Float[Array, "... e d"]:
-        """Embed tokens. (The type's vector is part of the positions'.)"""
-        return self.norm(constrain_table(self.embedding[...])[tokens] + self.positions[...])
-
-
-def combine(elements: Float[Array, "texts s 3 d"]) -> Float[Array, "texts s d"]:
-    """Make one vector of a triple: subject + relation - object, which tells the two apart."""
-    head, relation, tail = jnp.moveaxis(elements, 2, 0)
-    return head + relation - tail
+        """Embed tokens."""
+        words = constrain_table(self.embedding[...])[tokens]
+        padding = (tokens == BERT_PADDING)[..., None]
+        words = jnp.where(padding, jax.lax.stop_gradient(words), words)
+        return self.norm(words + self.positions[...] + self.token_type[...])
 
 
 class KnowledgeEncoder(nnx.Module):
-    """Elements -> h + r - t -> transformer without positions -> read-out -> projection."""
+    """Elements -> vectors of triples -> transformer without positions -> read-out -> projection."""
 
     def __init__(
         self,
@@ -56,6 +57,9 @@ class KnowledgeEncoder(nnx.Module):
             if words is None
             else WordPieces(words, length, width, norm_eps=norm_eps, rngs=rngs)
         )
+        if shape.combination == "linear":
+            std = (3 * width) ** -0.5
+            self.combination = Linear(3 * width, width, init=gaussian(std), rngs=rngs)
         self.blocks = stack_blocks(
             shape.transformer, init=gpt2_block(shape.transformer), kind=PostNormBlock, rngs=rngs
         )
@@ -76,7 +80,7 @@ class KnowledgeEncoder(nnx.Module):
             Vectors of any length, float32; finite, and without meaning for a text without triples.
         """
         tokens, mask = jnp.asarray(triples.tokens), jnp.asarray(triples.mask)
-        x = combine(self.elements(tokens, table))
+        x = self.combine(self.elements(tokens, table))
         depth, execution = self.shape.transformer.depth, self.execution
         visible = mask[:, None, :] & jnp.ones((1, mask.shape[1], 1), bool)
         y = run_blocks(self.blocks, x, depth=depth, visible=visible, execution=execution)
@@ -90,6 +94,18 @@ class KnowledgeEncoder(nnx.Module):
         tokens = jnp.maximum(tokens, 0)
         vectors = constrain_table(table)[tokens] if self.pieces is None else self.pieces(tokens)
         return jnp.sum(vectors, axis=-2, where=there) / jnp.maximum(jnp.sum(there, axis=-2), 1)
+
+    def combine(self, elements: Float[Array, "texts s 3 d"]) -> Float[Array, "texts s d"]:
+        """Make one vector of a triple; a sum does not tell subject and object apart."""
+        head, relation, tail = jnp.moveaxis(elements, 2, 0)
+        match self.shape.combination:
+            case "difference":
+                return head + relation - tail
+            case "sum":
+                return head + relation + tail
+            case "linear":
+                texts, slots, _, width = elements.shape
+                return self.combination(elements.reshape(-1, 3 * width)).reshape(texts, slots, -1)
 
     def _read_out(
         self, y: Float[Array, "texts s d"], mask: Bool[Array, "texts s"]

@@ -12,7 +12,6 @@ from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, normalise
 from kgclip_jax.models.flops import knowledge_flops, step_work
 from kgclip_jax.models.presets import preset
-from kgclip_jax.models.triple_encoder import combine
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.objective import Context
 from kgclip_jax.objectives.structure_clip import StructureClip
@@ -132,7 +131,7 @@ def triple_vectors(model, params, triples):
     """What the blocks are given, read from the module."""
     module = model.bind(params)
     elements = module.knowledge.elements(jnp.asarray(triples.tokens), module.text.embedding[...])
-    return np.asarray(elements), np.asarray(combine(elements))
+    return np.asarray(elements), np.asarray(module.knowledge.combine(elements))
 
 
 @BOTH
@@ -147,6 +146,34 @@ def test_a_triple_is_head_plus_relation_minus_tail(knowledge):
     np.testing.assert_allclose(forth - back, 2 * (head - tail), atol=1e-5)
     rows = [encoded(model, params, each) for each in (triples, turned)]
     assert np.abs(rows[0] - rows[1]).max() > 1e-3
+
+
+def test_other_combinations_of_a_triple():
+    triples = make_triples([4, 4])
+    model, params, _ = with_knowledge(TEXT, combination="sum")
+    elements, vectors = triple_vectors(model, params, triples)
+    np.testing.assert_allclose(vectors, elements.sum(axis=2), atol=1e-6)
+    model, params, _ = with_knowledge(TEXT, combination="linear")
+    elements, vectors = triple_vectors(model, params, triples)
+    linear = params["knowledge"]["combination"]
+    flat = elements.reshape(*elements.shape[:2], -1)
+    np.testing.assert_allclose(vectors, flat @ linear["kernel"] + linear["bias"], atol=1e-5)
+
+
+def test_the_row_of_padding_is_not_trained():
+    model, params, _ = with_knowledge(WORDPIECE)
+    tokens = make_triples([4]).tokens.copy()
+    tokens[..., -1] = 0
+
+    def loss(params):
+        module = model.bind(params)
+        elements = module.knowledge.elements
+        return jnp.square(elements(jnp.asarray(tokens), module.text.embedding[...])).sum()
+
+    pieces = jax.jit(jax.grad(loss))(params)["knowledge"]["pieces"]
+    moved = np.abs(pieces["embedding"]).max(axis=1)
+    assert moved[0] == 0 < moved[tokens[0, 0, 0, 0]]
+    assert np.abs(pieces["token_type"]).max() > 0
 
 
 def test_elements_of_text_tokens_are_averages_of_those_there_are():

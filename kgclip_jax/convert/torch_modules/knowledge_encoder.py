@@ -33,7 +33,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class KnowledgeEncoder(nn.Module):
-    """Triples (h, r, t) -> h + r - t -> transformer without positions -> read-out -> projection.
+    """Triples (h, r, t) -> vectors -> transformer without positions -> read-out -> projection.
 
     Args:
         settings: the content of `knowledge_encoder.json`.
@@ -46,6 +46,7 @@ class KnowledgeEncoder(nn.Module):
         self.triples = settings["triples"]
         self.element_length = settings["element_length"]
         self.end_id = settings["end_id"]
+        self.combination_of = settings["combination"]
         self.readout = settings["readout"]
         self.canonical_names = {
             phrase: (phrases[0], inverse)
@@ -57,7 +58,10 @@ class KnowledgeEncoder(nn.Module):
         if self.has_own_table:
             self.table = nn.Embedding(settings["vocabulary"], width)
             self.positions = nn.Parameter(torch.zeros(self.element_length, width))
+            self.token_type = nn.Parameter(torch.zeros(width))
             self.norm = nn.LayerNorm(width, norm_eps)
+        if self.combination_of == "linear":
+            self.combination = nn.Linear(3 * width, width)
         block = nn.TransformerEncoderLayer(
             width,
             settings["heads"],
@@ -155,15 +159,25 @@ class KnowledgeEncoder(nn.Module):
         """Average the tokens of each element: (texts, triples, 3, width)."""
         there = (tokens >= 0).unsqueeze(-1)
         ids = tokens.clamp(min=0)
-        vectors = self.norm(self.table(ids) + self.positions) if table is None else table[ids]
+        vectors = self._pieces(ids) if table is None else table[ids]
         return (vectors * there).sum(dim=-2) / there.sum(dim=-2).clamp(min=1)
+
+    def _pieces(self, ids: Tensor) -> Tensor:
+        """BERT's embedding layer, all tokens of its first type."""
+        return self.norm(self.table(ids) + self.positions + self.token_type)
+
+    def _combine(self, elements: Tensor) -> Tensor:
+        """One vector a triple: (texts, triples, width)."""
+        if self.combination_of == "linear":
+            return self.combination(elements.flatten(start_dim=2))
+        head, relation, tail = elements.unbind(dim=2)
+        return head + relation + (tail if self.combination_of == "sum" else -tail)
 
     def _encode(self, elements: Tensor, mask: Tensor) -> Tensor:
         """Encode triples: (texts, d), without meaning for a text without triples."""
-        head, relation, tail = elements.unbind(dim=2)
         # A text without triples sees its empty slots, since attention to nothing is not a number.
         hidden = ~mask & mask.any(dim=1, keepdim=True)
-        y = self.blocks(head + relation - tail, src_key_padding_mask=hidden)
+        y = self.blocks(self._combine(elements), src_key_padding_mask=hidden)
         if self.readout == "first":
             return self.projection(y[:, 0])
         there = mask.unsqueeze(-1)

@@ -67,8 +67,10 @@ def in_torch(module, params, plain, tokens, mask):
         (TEXT, "quick_gelu", "mean"),
         (PIECES, "gelu_tanh", "mean"),
         (PIECES, "gelu_erf", "first"),
+        (replace(TEXT, combination="linear"), "gelu_erf", "first"),
+        (replace(TEXT, combination="sum"), "gelu_erf", "first"),
     ],
-    ids=["text", "text, mean", "pieces, mean", "pieces"],
+    ids=["text", "text, mean", "pieces, mean", "pieces", "linear", "sum"],
 )
 def test_it_computes_what_ours_does(encoder, activation, readout, tmp_path):
     transformer = replace(encoder.transformer, activation=activation)
