@@ -28,13 +28,10 @@ class DualEncoder(nnx.Module):
     """Radford et al. 2021 (CLIP); with a logit bias, Zhai et al. 2023 (SigLIP)."""
 
     def __init__(self, shape: spec.DualEncoder, execution: Execution, *, rngs: nnx.Rngs) -> None:
-        family, text = shape.initial_values, shape.text.transformer
-        self.vision = VisionTower(
-            shape.vision, shape.embedding, execution, init=vision_init(family), rngs=rngs
-        )
-        self.text = TextTower(
-            shape.text, shape.embedding, execution, init=text_init(family, text), rngs=rngs
-        )
+        vision = vision_init(shape.initial_values, shape.vision)
+        text = text_init(shape.initial_values, shape.text)
+        self.vision = VisionTower(shape.vision, shape.embedding, execution, init=vision, rngs=rngs)
+        self.text = TextTower(shape.text, shape.embedding, execution, init=text, rngs=rngs)
         self.logit_scale = nnx.Param(jnp.array(math.log(shape.logit_scale), jnp.float32))
         if shape.logit_bias is not None:
             self.logit_bias = nnx.Param(jnp.array(shape.logit_bias, jnp.float32))

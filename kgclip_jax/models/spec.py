@@ -9,7 +9,7 @@ from typing import Literal
 from kgclip_jax.knowledge.converses import Converses, check_converses
 
 Activation = Literal["quick_gelu", "gelu_erf", "gelu_tanh"]
-InitialValues = Literal["clip", "siglip"]
+InitialValues = Literal["clip", "siglip", "gpt2"]
 Combination = Literal["difference", "sum", "linear"]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -190,7 +190,7 @@ class DualEncoder:
         logit_bias: initial bias on the logits (SigLIP -10), or None for no such parameter.
         knowledge: the encoder of scene graphs beside the text tower, or None.
         initial_values: whose values a fresh model starts from, open_clip's ("clip") or big_vision's
-            ("siglip").
+            ("siglip"), or GPT-2's in both towers ("gpt2").
     """
 
     vision: Vision
