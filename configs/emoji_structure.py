@@ -27,8 +27,8 @@ text tower must find it out. What remains of its gain with other graphs:
 
 None of the rows is Structure-CLIP as published: the margin is 0.05 and the weight of negatives 10,
 relations are swapped beside objects and attributes, and the knowledge encoder has two blocks that
-start from random values. Settings were chosen on the world of seed 0. This is another one. One base serves all seeds, so that
-intervals over seeds leave out how CLIPs differ.
+start from random values. Settings were chosen on the world of seed 0; this is another one. One base
+serves all seeds, so that intervals over seeds leave out how CLIPs differ.
 """
 
 from ml_collections import ConfigDict

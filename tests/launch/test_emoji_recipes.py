@@ -7,7 +7,7 @@ import pytest
 from kgclip_jax import config, schema
 from kgclip_jax.errors import ConfigError
 
-ROWS = ("clip", "random", "semantic", "encoder", "paper", "all")
+ROWS = ("clip", "random", "semantic", "encoder", "both", "all")
 
 
 def experiment(name, arguments):
@@ -26,7 +26,7 @@ def test_a_row_of_the_ablation_differs_from_clip_in_what_it_adds_and_in_steps(ro
     changed = {"total_steps"}
     if row != "encoder":
         changed |= {"objectives.contrastive", "objectives.structure_clip", "streams.captions"}
-    if row in ("encoder", "paper", "all"):
+    if row in ("encoder", "both", "all"):
         changed.add("model.knowledge")
     clip, other = (experiment("emoji_structure", f"{each},2") for each in ("clip", row))
     assert differing(clip, other) == changed
