@@ -59,14 +59,19 @@ class Group:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """AdamW (Loshchilov and Hutter 2019) with clipping, groups and an optional moving average.
+    """The optimizer, with clipping, groups and an optional moving average.
 
     Attributes:
+        kind: "adamw" (Loshchilov and Hutter 2019), or "adafactor" as Zhai et al. 2022 ("Scaling
+            vision transformers") and SigLIP have it: the second moment of a kernel by its rows and
+            columns (Shazeer and Stern 2018) with a momentum and decoupled weight decay, and without
+            relative steps. A kernel of a block is factored for itself, where both its sides have
+            128; the fused one of queries, keys and values as a whole.
         learning_rate: at the peak of the schedule.
         schedule: its course.
         b1: decay of the first moment.
-        b2: decay of the second moment.
-        eps: added to the root of the second moment.
+        b2: decay of the second moment; the highest for adafactor, 1 - t^-0.8 in step t.
+        eps: adamw only: added to the root of the second moment.
         weight_decay: of dense kernels, LoRA factors and the token embedding; biases, norms,
             positions, tokens and temperatures have none unless a group says so.
         clip_norm: largest global norm of the gradient, or None.
@@ -76,6 +81,7 @@ class Optimizer:
     """
 
     learning_rate: float
+    kind: Literal["adamw", "adafactor"] = "adamw"
     schedule: Schedule = field(default_factory=Schedule)
     b1: float = 0.9
     b2: float = 0.98
@@ -88,6 +94,7 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         check(self.learning_rate > 0, "learning_rate must be positive")
+        check(self.kind == "adamw" or self.eps == 1e-6, "eps means nothing for adafactor")
         check(self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay must be in (0, 1)")
         check(self.clip_norm is None or self.clip_norm > 0, "clip_norm must be positive")
 

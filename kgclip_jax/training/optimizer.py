@@ -1,4 +1,4 @@
-"""AdamW with groups of parameters chosen by path, on plain parameter dicts."""
+"""AdamW and Adafactor with groups of parameters chosen by path, on plain parameter dicts."""
 
 import re
 from collections.abc import Mapping
@@ -150,6 +150,19 @@ def _decay_and_scale(groups: Mapping[str, ParamGroup]) -> optax.GradientTransfor
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
+def _scale_by_moments(settings: Optimizer) -> optax.GradientTransformation:
+    dtype = jnp.dtype(settings.moment_dtype)
+    match settings.kind:
+        case "adamw":
+            return optax.scale_by_adam(settings.b1, settings.b2, settings.eps, mu_dtype=dtype)
+        case "adafactor":
+            scale_by_rms = optax.scale_by_factored_rms(
+                decay_rate_fn=lambda t, power: jnp.minimum(settings.b2, 1 - (t + 1.0) ** -power)
+            )
+            momentum = optax.ema(settings.b1, debias=False, accumulator_dtype=dtype)
+            return optax.chain(scale_by_rms, momentum)
+
+
 def make_optimizer(
     settings: Optimizer, groups: Mapping[str, ParamGroup], rate: optax.Schedule
 ) -> optax.GradientTransformation:
@@ -163,15 +176,14 @@ def make_optimizer(
         if settings.clip_norm is None
         else optax.clip_by_global_norm(settings.clip_norm)
     )
-    moment_dtype = jnp.dtype(settings.moment_dtype)
-    adamw = optax.chain(
+    trained = optax.chain(
         clip,
-        optax.scale_by_adam(settings.b1, settings.b2, settings.eps, mu_dtype=moment_dtype),
+        _scale_by_moments(settings),
         _decay_and_scale(groups),
         optax.scale_by_learning_rate(rate),
     )
     return optax.partition(
-        {"trained": adamw, "frozen": optax.set_to_zero()},
+        {"trained": trained, "frozen": optax.set_to_zero()},
         lambda params: map_paths(
             lambda path, _: "frozen" if groups[path].frozen else "trained", params
         ),

@@ -1,7 +1,8 @@
 """Which device holds what: the mesh, rules by name for `tensor`, one generic rule for `fsdp`.
 
 The same rules serve one device and a pod, the model and any head. Optimizer moments and moving
-averages repeat the parameters' paths at the end of their own, so the rules fit them as well.
+averages repeat the parameters' paths at the end of their own, so the rules fit them as well; those
+of fewer dimensions (Adafactor's) only as far as they go.
 """
 
 import math
@@ -67,7 +68,7 @@ def partition(path: str, shape: tuple[int, ...], mesh: jax.sharding.Mesh) -> Par
     axes: list[str | None] = [None] * len(shape)
     uncut = ""
     dimension = next((d for rule, d in TENSOR_RULES if re.search(f"{rule}$", path)), None)
-    if dimension is not None and mesh.shape["tensor"] > 1:
+    if dimension is not None and -dimension <= len(shape) and mesh.shape["tensor"] > 1:
         if shape[dimension] % mesh.shape["tensor"] == 0:
             axes[dimension] = "tensor"
         else:

@@ -8,6 +8,7 @@ import pytest
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.optimizer_config import Group, Optimizer, Schedule, TowerTuning, Tuning
 from kgclip_jax.training.optimizer import (
+    ParamGroup,
     learning_rate_schedule,
     make_optimizer,
     param_groups,
@@ -73,6 +74,52 @@ def test_three_steps_are_those_of_adamw_with_decay_by_name():
     ):
         expected = numpy_adamw(start, gradient, 3, 1e-2, decays[keys[-1].key], settings, 1 / norm)
         np.testing.assert_allclose(after, expected, rtol=2e-5)
+
+
+def numpy_adafactor(params, gradients, rate, decay, b1, b2, *, factored):
+    """Shazeer and Stern 2018, algorithms 2 and 4, with Zhai et al.'s cap and momentum."""
+    moment = momentum = 0.0
+    for t, gradient in enumerate(gradients, 1):
+        beta = min(b2, 1 - t**-0.8)
+        moment = beta * moment + (1 - beta) * (gradient**2 + 1e-30)
+        rows, columns = moment.mean(-1, keepdims=True), moment.mean(-2, keepdims=True)
+        mean = moment.mean((-2, -1), keepdims=True)
+        second = rows * columns / mean if factored else moment
+        momentum = b1 * momentum + (1 - b1) * gradient / np.sqrt(second)
+        params = params - rate * (momentum + decay * params)
+    return params
+
+
+def test_three_steps_are_those_of_adafactor_for_each_block():
+    rng = np.random.default_rng(0)
+    start = {"kernel": rng.standard_normal((2, 128, 130)), "bias": rng.standard_normal((2, 130))}
+    gradients = [{name: rng.standard_normal(x.shape) for name, x in start.items()} for _ in "123"]
+    settings = Optimizer(
+        1e-2, "adafactor", Schedule("constant"), b2=0.4, weight_decay=0.3, clip_norm=None
+    )
+    params = jax.tree.map(jnp.float32, start)
+    groups = {"kernel": ParamGroup(1.0, 0.3), "bias": ParamGroup(1.0, 0.0)}
+    rate = learning_rate_schedule(settings.schedule, settings.learning_rate, 10)
+    optimizer = make_optimizer(settings, groups, rate)
+    state = optimizer.init(params)
+    assert sum(leaf.size for leaf in jax.tree.leaves(state)) < 1.1 * sum(
+        leaf.size
+        for leaf in jax.tree.leaves(params)  # the momentum, and little beside it
+    )
+    for gradient in gradients:
+        updates, state = optimizer.update(jax.tree.map(jnp.float32, gradient), state, params)
+        params = jax.tree.map(jnp.add, params, updates)
+    for name, decay in (("kernel", 0.3), ("bias", 0.0)):
+        expected = numpy_adafactor(
+            start[name],
+            [gradient[name] for gradient in gradients],
+            1e-2,
+            decay,
+            settings.b1,
+            settings.b2,
+            factored=name == "kernel",
+        )
+        np.testing.assert_allclose(params[name], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_groups_scale_freeze_and_decay_by_path_and_the_first_match_decides():
