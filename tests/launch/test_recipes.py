@@ -16,6 +16,7 @@ import kgclip_jax
 from kgclip_jax import config
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.dual_encoder import Model
+from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.structure_clip_code import StructureClipCode
 from kgclip_jax.optimizer_config import Schedule
@@ -158,7 +159,11 @@ def test_structure_clip_has_the_settings_of_the_released_code(made_by_torch):
     assert (optimizer.learning_rate, optimizer.b1, optimizer.b2) == (5e-6, 0.9, 0.999)
     assert (optimizer.eps, optimizer.clip_norm, optimizer.ema_decay) == (1e-8, None, None)
     assert optimizer.schedule == Schedule(kind="constant", warmup_steps=0)
+    # The loss has no temperature, and torch does not touch what has no gradient.
+    assert groups.pop("model/logit_scale") == ParamGroup(1.0, 0.0)
     assert {*groups.values()} == {ParamGroup(1.0, 0.1)}
+    decayed = resolved("structure_clip", f"{made_by_torch},paper")[1]
+    assert decayed["model/logit_scale"] == ParamGroup(1.0, 0.1)
     assert any(path.startswith("model/knowledge/blocks") for path in groups)
     assert (captions.rows, experiment.total_steps) == (64, 17_701)  # 10 x 113,287 / 64
     assert experiment.execution.dtype == "float32"
@@ -180,11 +185,25 @@ def test_negclip_has_the_settings_of_the_authors_command(made_by_torch):
     assert {group.weight_decay for group in groups.values()} == {0.0, 0.2}
 
 
+def test_siglip_has_the_published_settings():
+    experiment, groups = resolved("siglip", "spiece.model")
+    optimizer, captions = experiment.optimizer, experiment.streams["captions"]
+    assert experiment.model == preset("SigLIP-B-16")
+    assert (optimizer.kind, optimizer.b1, optimizer.b2) == ("adafactor", 0.9, 0.95)
+    assert optimizer.moment_dtype == "bfloat16"
+    assert (captions.rows, experiment.total_steps) == (32_768, 274_658)
+    assert experiment.objectives == {"contrastive": Contrastive(form="sigmoid")}
+    decayed = {path for path, group in groups.items() if group.weight_decay}
+    assert decayed == {path for path in groups if path.endswith("/kernel")}
+    assert {groups[path].weight_decay * optimizer.learning_rate for path in decayed} == {1e-4}
+
+
 @pytest.mark.parametrize(
     ("recipe", "arguments", "message"),
     [
         ("structure_clip", ",papers", "'papers' is no folder of BERT, and neither code nor paper"),
         ("structure_clip", ",code,paper", "give SOURCE, and at most one of code and paper"),
+        ("siglip", ",ViT-B-32", "give the file of SigLIP's word pieces, and then a SigLIP preset"),
         ("negclip", ",swaps", "no negatives 'swaps'; there are random and semantic"),
     ],
 )
