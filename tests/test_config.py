@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import json
 import re
+import typing
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.spec import KnowledgeEncoder, Transformer
+from kgclip_jax.ranges import Range
 
 ALL = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
 
@@ -181,23 +183,44 @@ def test_a_knowledge_encoder_is_read_from_a_config():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"seed": 10**20}, r"config\.seed must be at most 4294967295, not 100000000000000000000"),
+        ({"mesh": {"data": 0}}, r"config\.mesh: sizes are positive, at most one is -1"),
+        ({"mesh": {"data": -1, "fsdp": -1}}, r"config\.mesh: sizes are positive"),
+        ({"optimizer.learning_rate": float("inf")}, r"learning_rate must be finite in float32"),
+        ({"optimizer.b1": 1.5}, r"config\.optimizer\.b1 must be below 1, not 1\.5"),
+        ({"optimizer.eps": -1}, r"config\.optimizer\.eps must be above 0, not -1\.0"),
+        ({"model.vision.std": (1, 0, 1)}, r"model\.vision\.std\[1\] must be above 0"),
+        (
+            {
+                "model.vision.positions": "sincos2d",
+                "model.vision.transformer.width": 6,
+                "model.vision.transformer.heads": 1,
+            },
+            r"model\.vision: .*divisible by 4, not 6",
+        ),
+        (
+            {"model.logit_scale": 200.0},
+            r"config\.model: logit_scale 200\.0 is not within 1 and max",
+        ),
+        ({"model.logit_scale": 0}, r"model\.logit_scale must be above 0"),
+        ({"objectives.contrastive.weight": -1}, r"contrastive\.weight must be above 0, not -1\.0"),
         ({"total_steps": 0}, "total_steps must be at least 1, not 0"),
-        ({"seed": -1}, "seed must not be negative"),
+        ({"seed": -1}, r"config\.seed must be at least 0, not -1"),
         ({"evaluate_every": 0}, "evaluate_every"),
-        ({"checkpoints": {"keep": 0}}, r"config\.checkpoints: every and keep"),
-        ({"data.workers": -1}, r"config\.data: workers"),
-        ({"optimizer.ema_decay": 2.0}, "ema_decay"),
+        ({"checkpoints": {"keep": 0}}, r"config\.checkpoints\.keep must be at least 1"),
+        ({"data.workers": -1}, r"config\.data\.workers must be at least 0"),
+        ({"optimizer.ema_decay": 2.0}, r"optimizer\.ema_decay must be below 1, not 2\.0"),
         ({"optimizer.schedule.cooldown_steps": 5}, "mean nothing for cosine"),
         ({"resize_positions": True}, "means nothing without init_from"),
         ({"model.text.pooling": "last"}, "last position means nothing"),
         ({"model.vision.patch_size": 40}, r"config\.model\.vision: image_size 32 holds no patch"),
         (
             {"streams.captions.rows": -8},
-            r"config\.streams\.captions: rows must be at least 1, not -8",
+            r"config\.streams\.captions\.rows must be at least 1, not -8",
         ),
         (
             {"streams.captions.sources.emoji.world.concepts": 3},
-            r"captions\.sources\.emoji\.world: concepts: expected a value from 8",
+            r"captions\.sources\.emoji\.world\.concepts must be at least 8, not 3",
         ),
         (
             {"streams.caption": {}},
@@ -232,8 +255,8 @@ def test_a_knowledge_encoder_is_read_from_a_config():
         ),
         ({"model.knowledge": {"transformer": BLOCKS | {"width": 8}}}, "width 8 must be 128"),
         ({"model.knowledge": PIECES | {"vocabulary": None}}, "vocabulary is for .*need it"),
-        ({"model.knowledge": PIECES | {"weight": -0.1}}, r"config\.model\.knowledge: weight must"),
-        ({"model.knowledge": READER | {"element_length": 2}}, "at least 3, or special tokens"),
+        ({"model.knowledge": PIECES | {"weight": -0.1}}, r"knowledge\.weight must be at least"),
+        ({"model.knowledge": READER | {"element_length": 2}}, "element_length must be at least 3"),
         (
             {"model.knowledge": READER, "streams": photographs()},
             r"streams\.captions: sources\.mine\.graphs is needed by model\.knowledge: .*prepare",
@@ -277,3 +300,52 @@ def test_a_text_tower_that_cannot_read_the_tokenizer_is_refused(change, message)
     shape = dataclasses.replace(model, text=dataclasses.replace(model.text, **change))
     with pytest.raises(ConfigError, match=message):
         preprocessing_for(shape, Tokenizers())
+
+
+def all_settings(section=config.Experiment):
+    """Yield (place, annotation) of each setting of an experiment, in parts of all kinds."""
+    for name, annotation in typing.get_type_hints(section, include_extras=True).items():
+        if typing.get_origin(annotation) is not typing.ClassVar:
+            yield f"{section.__name__}.{name}", annotation
+            for part in parts_of(annotation):
+                yield from all_settings(part)
+
+
+def parts_of(annotation):
+    """Yield the dataclasses that may stand somewhere in a setting."""
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        yield annotation
+    for argument in typing.get_args(annotation):
+        if isinstance(argument, schema.Registry):
+            yield from (argument.find(kind, "") for kind in argument.places)
+        else:
+            yield from parts_of(argument)
+
+
+def bare_numbers(annotation):
+    """Whether a setting holds numbers of any size."""
+    arguments = typing.get_args(annotation)
+    if arguments and isinstance(arguments[-1], Range):
+        return False
+    return annotation in (int, float) or any(map(bare_numbers, arguments))
+
+
+ANY_NUMBER = {"Vision.mean", "DualEncoder.logit_bias"}
+
+
+def test_every_number_has_a_range():
+    bare = {place for place, annotation in all_settings() if bare_numbers(annotation)}
+    assert bare == ANY_NUMBER
+
+
+def test_every_optional_setting_can_be_unset_from_the_command_line():
+    unset = schema.Override("None")
+    optional = {
+        place: annotation
+        for place, annotation in all_settings()
+        if type(None) in typing.get_args(annotation)
+    }
+    assert len(optional) > 20
+    for place, annotation in optional.items():
+        one = dataclasses.make_dataclass("One", [("setting", annotation)], frozen=True)
+        assert schema.parse(one, {"setting": unset}, place).setting is None

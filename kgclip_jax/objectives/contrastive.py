@@ -25,6 +25,7 @@ from kgclip_jax.objectives.pairs import (
     fold,
     require_negatives,
 )
+from kgclip_jax.ranges import PositiveFloat, PositiveInt
 from kgclip_jax.schema import check
 
 
@@ -180,15 +181,11 @@ class Contrastive:
     heads: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["contrastive"] = "contrastive"
-    weight: float = 1.0
+    weight: PositiveFloat = 1.0
     stream: str = "captions"
     form: Literal["softmax", "sigmoid"] = "softmax"
-    chunk_size: int | None = None
+    chunk_size: PositiveInt | None = None
     negatives: bool = False
-
-    def __post_init__(self) -> None:
-        if self.chunk_size is not None and self.chunk_size < 1:
-            raise ValueError(f"chunk_size must be at least 1, got {self.chunk_size}")
 
     def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
         """Refuse a model that lacks the bias which the form needs, or has one that it ignores."""

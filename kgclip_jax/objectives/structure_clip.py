@@ -11,6 +11,7 @@ from kgclip_jax.objectives.contrastive import softmax_contrastive
 from kgclip_jax.objectives.hinge import negative_hinge
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import require_negatives
+from kgclip_jax.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from kgclip_jax.schema import check
 
 
@@ -35,16 +36,11 @@ class StructureClip:
     heads: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["structure_clip"] = "structure_clip"
-    weight: float = 1.0
+    weight: PositiveFloat = 1.0
     stream: str = "captions"
-    negative_weight: float = 1.0
-    margin: float = 0.1
-    chunk_size: int | None = None
-
-    def __post_init__(self) -> None:
-        check(self.chunk_size is None or self.chunk_size >= 1, "chunk_size must be at least 1")
-        check(self.margin >= 0, "margin must not be negative")
-        check(self.negative_weight >= 0, "negative_weight must not be negative")
+    negative_weight: NonNegativeFloat = 1.0
+    margin: NonNegativeFloat = 0.1
+    chunk_size: PositiveInt | None = None
 
     def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
         """Refuse a model with a bias, which its softmax would ignore."""

@@ -44,8 +44,6 @@ def make_mesh(shape: config.Mesh, devices: list[jax.Device] | None = None) -> ja
     """
     devices = jax.devices() if devices is None else devices
     sizes = np.array([shape.data, shape.fsdp, shape.tensor])
-    if (sizes == -1).sum() > 1 or (sizes == 0).any() or (sizes < -1).any():
-        raise ConfigError("config.mesh: sizes are positive, and at most one of them is -1")
     sizes[sizes == -1] = max(1, len(devices) // sizes[sizes != -1].prod())
     if sizes.prod() != len(devices):
         wanted = " x ".join(f"{axis} {size}" for axis, size in zip(AXES, sizes, strict=True))
