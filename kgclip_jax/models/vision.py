@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, UInt8
 from kgclip_jax.models import spec
 from kgclip_jax.models.attention import attention
 from kgclip_jax.models.initial_values import SQUARE_XAVIER, BlockInit, VisionInit, gaussian
-from kgclip_jax.models.layers import LayerNorm, Linear, Mlp
+from kgclip_jax.models.layers import LayerNorm, Linear, Mlp, Projection
 from kgclip_jax.models.transformer import Execution, run_blocks, stack_blocks
 
 
@@ -103,7 +103,9 @@ class VisionTower(nnx.Module):
         if shape.pooling == "map":
             self.pool = AttentionPooling(shape.transformer, init=init.block, rngs=rngs)
         if shape.projection:
-            self.projection = Linear(width, embedding, init=gaussian(std), bias=False, rngs=rngs)
+            self.projection = Projection(
+                width, embedding, init=gaussian(std), bias=False, rngs=rngs
+            )
         self.shape = shape
         self.execution = execution
 

@@ -134,6 +134,24 @@ def test_bfloat16_stays_near_float32_and_returns_float32():
     assert not np.array_equal(exact.pooled, rough.pooled)
 
 
+def test_bfloat16_ends_where_the_projections_begin():
+    shape = replace(TINY, text=replace(TINY.text, projection_bias=True))
+    model, batch = Model(shape, Execution("bfloat16", unroll=1)), make_batch(shape)
+    module = model.bind(initialise(model))
+    tokens = batch["text"].tokens[0]
+    image, text = module.vision(batch["image"].pixels), module.text(tokens)
+    for tower, output, trunk in (
+        (module.vision, image, image.tokens[:, 0]),
+        (module.text, text, module.text._pool(text.tokens, tokens)),
+    ):
+        assert trunk.dtype == jnp.bfloat16
+        kernel, bias = tower.projection.kernel, tower.projection.bias
+        exact = np.asarray(trunk, np.float64) @ np.asarray(kernel[...], np.float64)
+        exact += 0 if bias is None else np.asarray(bias[...])
+        np.testing.assert_allclose(output.pooled, exact, rtol=1e-5, atol=1e-6)
+    assert "Precision.HIGHEST" in str(jax.make_jaxpr(module.text.projection)(trunk))
+
+
 def test_the_logit_scale_is_kept_within_limits():
     model = Model(TINY)
     params = initialise(model)
