@@ -7,12 +7,11 @@ from typing import Any, ClassVar, Literal
 from jaxtyping import Array
 
 from kgclip_jax.models import spec
-from kgclip_jax.objectives.contrastive import softmax_contrastive
+from kgclip_jax.objectives.contrastive import refuse_unused_bias, softmax_contrastive
 from kgclip_jax.objectives.hinge import negative_hinge
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import require_negatives
 from kgclip_jax.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
-from kgclip_jax.schema import check
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,8 @@ class StructureClip:
     chunk_size: PositiveInt | None = None
 
     def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
-        """Refuse a model with a bias, which its softmax would ignore."""
-        check(
-            model.logit_bias is None,
-            "its softmax does not use model.logit_bias; set it to None",
-        )
+        """Refuse a model with a bias that nothing uses."""
+        refuse_unused_bias(model, objectives)
 
     def embed(
         self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context

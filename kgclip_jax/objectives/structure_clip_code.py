@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from jaxtyping import Array
 
 from kgclip_jax.models import spec
+from kgclip_jax.objectives.contrastive import refuse_unused_bias
 from kgclip_jax.objectives.hinge import hardest_negative_hinge, negative_hinge
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import require_negatives
@@ -46,7 +47,8 @@ class StructureClipCode:
     chunk_size: PositiveInt | None = None
 
     def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
-        """Any model will do, and it needs no company."""
+        """Refuse a model with a bias that nothing uses."""
+        refuse_unused_bias(model, objectives)
 
     def embed(
         self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context

@@ -63,13 +63,13 @@ class Partition(NamedTuple):
 def partition(path: str, shape: tuple[int, ...], mesh: jax.sharding.Mesh) -> Partition:
     """Apply the rules to a leaf; an axis of the mesh that divides no dimension is left out."""
     axes: list[str | None] = [None] * len(shape)
-    uncut = ""
+    reasons = []
     dimension = next((d for rule, d in TENSOR_RULES if re.search(f"{rule}$", path)), None)
     if dimension is not None and mesh.shape["tensor"] > 1:
         if shape[dimension] % mesh.shape["tensor"] == 0:
             axes[dimension] = "tensor"
         else:
-            uncut = f"tensor {mesh.shape['tensor']} does not divide {shape[dimension]}"
+            reasons.append(f"tensor {mesh.shape['tensor']} does not divide {shape[dimension]}")
     if mesh.shape["fsdp"] > 1 and math.prod(shape) >= FSDP_SMALLEST:
         free = [d for d in range(len(shape)) if axes[d] is None]
         fitting = [d for d in free if shape[d] % mesh.shape["fsdp"] == 0]
@@ -77,10 +77,10 @@ def partition(path: str, shape: tuple[int, ...], mesh: jax.sharding.Mesh) -> Par
             axes[max(fitting, key=lambda d: (shape[d], d))] = "fsdp"
         else:
             sizes = " x ".join(map(str, shape))
-            uncut = uncut or f"fsdp {mesh.shape['fsdp']} divides nothing of {sizes}"
+            reasons.append(f"fsdp {mesh.shape['fsdp']} divides nothing of {sizes}")
     while axes and axes[-1] is None:
         axes.pop()
-    return Partition(PartitionSpec(*axes), uncut)
+    return Partition(PartitionSpec(*axes), " and ".join(reasons))
 
 
 def state_sharding(abstract: Any, mesh: jax.sharding.Mesh) -> Any:
