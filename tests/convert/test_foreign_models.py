@@ -21,7 +21,7 @@ from kgclip_jax.models.presets import preset
             "preprocessor_config.json",
             "image_std",
             [0.5, 0.0, 0.5],
-            r"vision.std\[1\] must be above",
+            r"vision.std\[1\] must be",
         ),
     ],
 )
