@@ -21,6 +21,7 @@ from kgclip_jax.models.teachers import TEACHERS, TeacherConfig
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.objective import OBJECTIVES, Objective, check_objectives
 from kgclip_jax.optimizer_config import Optimizer, Tuning
+from kgclip_jax.ranges import INT32_MAX, PositiveInt, Range, Seed
 from kgclip_jax.schema import check, suggestion
 
 
@@ -34,9 +35,13 @@ class Mesh:
         tensor: devices that share each matrix product.
     """
 
-    data: int = -1
-    fsdp: int = 1
-    tensor: int = 1
+    data: Annotated[int, Range(-1, INT32_MAX)] = -1
+    fsdp: Annotated[int, Range(-1, INT32_MAX)] = 1
+    tensor: Annotated[int, Range(-1, INT32_MAX)] = 1
+
+    def __post_init__(self) -> None:
+        sizes = (self.data, self.fsdp, self.tensor)
+        check(0 not in sizes and sizes.count(-1) <= 1, "sizes are positive, at most one is -1")
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,8 @@ class Checkpoints:
         keep: newest checkpoints that stay on disk.
     """
 
-    every: int = 1000
-    keep: int = 3
-
-    def __post_init__(self) -> None:
-        check(min(self.every, self.keep) >= 1, "every and keep must be at least 1")
+    every: PositiveInt = 1000
+    keep: PositiveInt = 3
 
 
 @dataclass(frozen=True)
@@ -89,18 +91,18 @@ class Experiment:
 
     model: spec.DualEncoder
     optimizer: Optimizer
-    total_steps: int
+    total_steps: PositiveInt
     streams: dict[str, Annotated[StreamConfig, STREAMS]] = field(default_factory=dict)
     objectives: dict[str, Annotated[Objective, OBJECTIVES]] = field(default_factory=dict)
     heads: dict[str, Annotated[Head, HEADS]] = field(default_factory=dict)
     teachers: dict[str, Annotated[TeacherConfig, TEACHERS]] = field(default_factory=dict)
     data: Data = field(default_factory=Data)
-    seed: int = 0
+    seed: Seed = 0
     execution: Execution = field(default_factory=Execution)
     mesh: Mesh = field(default_factory=Mesh)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
-    log_every: int = 10
-    evaluate_every: int | None = None
+    log_every: PositiveInt = 10
+    evaluate_every: PositiveInt | None = None
     tokenizer: ClipBpe | TokenizerJson = field(default_factory=ClipBpe)
     element_tokenizer: TokenizerJson | None = None
     init_from: str | None = None
@@ -124,11 +126,6 @@ class Experiment:
         ]
 
     def __post_init__(self) -> None:
-        for name in ("total_steps", "log_every"):
-            value = getattr(self, name)
-            check(value >= 1, f"{name} must be at least 1, not {value}")
-        check(self.seed >= 0, "seed must not be negative")
-        check(self.evaluate_every is None or self.evaluate_every >= 1, "evaluate_every: 1 or more")
         check(
             self.init_from is not None or not self.resize_positions,
             "resize_positions means nothing without init_from",

@@ -1,10 +1,13 @@
 """Settings of the optimizer, and of what is trained in a pretrained model."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from kgclip_jax.models.adapters import TARGETS, Lora, Target
+from kgclip_jax.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
 from kgclip_jax.schema import check
+
+Decay = Annotated[float, Range(0, 1, open_high=True)]
 
 
 @dataclass(frozen=True)
@@ -20,19 +23,15 @@ class Schedule:
     """
 
     kind: Literal["cosine", "rsqrt", "constant"] = "cosine"
-    warmup_steps: int = 0
-    timescale: int = 10_000
-    cooldown_steps: int = 0
+    warmup_steps: NonNegativeInt = 0
+    timescale: PositiveInt = 10_000
+    cooldown_steps: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         only_rsqrt = (self.timescale, self.cooldown_steps) == (10_000, 0)
         check(
             self.kind == "rsqrt" or only_rsqrt,
             f"timescale and cooldown_steps mean nothing for {self.kind}",
-        )
-        check(
-            min(self.warmup_steps, self.cooldown_steps) >= 0 and self.timescale > 0,
-            "steps must not be negative",
         )
 
 
@@ -42,19 +41,17 @@ class Group:
 
     Attributes:
         pattern: searched in paths like "vision/blocks/mlp/up/kernel"; the first match decides.
-        learning_rate: factor on the rate, beside that of the tower's tuning.
+        learning_rate: factor on the rate, beside that of the tower's tuning; to freeze, set
+            `frozen`.
         weight_decay: instead of the optimizer's, or None to keep it.
         frozen: True for neither trained nor given optimizer state, False for trained at
             `learning_rate` whatever the tower's tuning says, None to keep to the tuning.
     """
 
     pattern: str
-    learning_rate: float = 1.0
-    weight_decay: float | None = None
+    learning_rate: PositiveFloat = 1.0
+    weight_decay: NonNegativeFloat | None = None
     frozen: bool | None = None
-
-    def __post_init__(self) -> None:
-        check(self.learning_rate > 0, "learning_rate must be positive; to freeze, set frozen")
 
 
 @dataclass(frozen=True)
@@ -80,23 +77,20 @@ class Optimizer:
         ema_decay: of a moving average of the parameters, or None.
     """
 
-    learning_rate: float
+    learning_rate: PositiveFloat
     kind: Literal["adamw", "adafactor"] = "adamw"
     schedule: Schedule = field(default_factory=Schedule)
-    b1: float = 0.9
-    b2: float = 0.98
-    eps: float = 1e-6
-    weight_decay: float = 0.1
-    clip_norm: float | None = 1.0
+    b1: Decay = 0.9
+    b2: Decay = 0.98
+    eps: PositiveFloat = 1e-6
+    weight_decay: NonNegativeFloat = 0.1
+    clip_norm: PositiveFloat | None = 1.0
     moment_dtype: Literal["float32", "bfloat16"] = "float32"
     groups: tuple[Group, ...] = ()
-    ema_decay: float | None = None
+    ema_decay: Annotated[float, Range(0, 1, open_low=True, open_high=True)] | None = None
 
     def __post_init__(self) -> None:
-        check(self.learning_rate > 0, "learning_rate must be positive")
         check(self.kind == "adamw" or self.eps == 1e-6, "eps means nothing for adafactor")
-        check(self.ema_decay is None or 0 < self.ema_decay < 1, "ema_decay must be in (0, 1)")
-        check(self.clip_norm is None or self.clip_norm > 0, "clip_norm must be positive")
 
 
 @dataclass(frozen=True)
@@ -117,10 +111,10 @@ class TowerTuning:
     """
 
     kind: Literal["full", "frozen", "last", "lora"] = "full"
-    blocks: int | None = None
-    layer_decay: float = 1.0
-    rank: int | None = None
-    alpha: float | None = None
+    blocks: NonNegativeInt | None = None
+    layer_decay: Annotated[float, Range(0, 1, open_low=True)] = 1.0
+    rank: PositiveInt | None = None
+    alpha: PositiveFloat | None = None
     targets: tuple[Target, ...] = TARGETS
 
     def __post_init__(self) -> None:
@@ -130,8 +124,6 @@ class TowerTuning:
         check(
             lora or (self.alpha, self.targets) == (None, TARGETS), "alpha, targets: for kind lora"
         )
-        check(self.blocks is None or self.blocks >= 0, "blocks must not be negative")
-        check(0 < self.layer_decay <= 1, "layer_decay must be in (0, 1]")
         check(self.kind != "frozen" or self.layer_decay == 1, "layer_decay: not for kind frozen")
         if self.rank is not None:
             Lora(self.rank, self.alpha, self.targets)  # refuses values that make no sense

@@ -2,9 +2,10 @@
 
 A dataclass is its own schema: field annotations say what a key may hold. Dataclasses that may stand
 in one place are told apart by their field `kind`, a Literal: those of a union or, where the list is
-open, those of a `Registry`:
+open, those of a `Registry`; numbers have a `Range`:
 
     objectives: dict[str, Annotated[Objective, OBJECTIVES]]
+    rows: Annotated[int, Range(1, 1024)]
 """
 
 import ast
@@ -12,7 +13,6 @@ import contextlib
 import dataclasses
 import difflib
 import importlib
-import math
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,8 +20,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.ranges import Range
 
 T = TypeVar("T")
+
+FLOAT32_MAX = (2 - 2**-23) * 2.0**127
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +77,7 @@ def parse(cls: type[T], values: Mapping[str, Any], path: str = "config") -> T:
 
     Raises:
         ConfigError: for an unknown key (with the nearest known ones), a missing key, a value of the
-            wrong type, or a value that the dataclass itself refuses.
+            wrong type or out of range, or a value that the dataclass itself refuses.
     """
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
@@ -108,13 +111,15 @@ def suggestion(key: str, known: Iterable[str]) -> str:
 
 
 def _convert(annotation: Any, value: Any, path: str) -> Any:
+    if dataclasses.is_dataclass(value):  # built by a config file, and not checked there
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(arguments, value, path)
+    if origin is Annotated:
+        return _convert_annotated(arguments[0], arguments[1], value, path)
     if isinstance(value, Override):
         value = _read(annotation, value)
-    if origin is Annotated:
-        return _convert_registered(_registry(annotation), value, path)
     if origin is typing.Literal:
         if value in arguments:
             return value
@@ -160,9 +165,18 @@ def _name(annotation: Any) -> str:
 
 
 def _finite(value: float | int, path: str) -> float:
-    if math.isfinite(value):
+    if abs(value) <= FLOAT32_MAX:
         return float(value)
-    raise ConfigError(f"{path} must be finite, not {value!r}")
+    raise ConfigError(f"{path} must be finite in float32, not {value!r}")
+
+
+def _convert_annotated(annotation: Any, extra: Registry | Range, value: Any, path: str) -> Any:
+    if isinstance(extra, Registry):
+        return _convert_registered(extra, value, path)
+    number = _convert(annotation, value, path)
+    if broken := extra.broken_by(number):
+        raise ConfigError(f"{path} must be {broken}, not {number!r}")
+    return number
 
 
 def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
@@ -172,8 +186,6 @@ def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
     if len(options) == 1:
         return _convert(options[0], value, path)
     sections = [option for option in options if dataclasses.is_dataclass(option)]
-    if type(value) in sections:
-        return value
     section = value.literal() if isinstance(value, Override) else value
     if isinstance(section, Mapping) and sections:
         return parse(_of_kind(sections, section.get("kind"), path), section, path)
@@ -205,21 +217,16 @@ def _kinds(section: Any) -> tuple[str, ...]:
     return typing.get_args(typing.get_type_hints(section)["kind"])
 
 
-def _registry(annotation: Any) -> Registry:
-    return next(extra for extra in annotation.__metadata__ if isinstance(extra, Registry))
-
-
 def _convert_registered(registry: Registry, value: Any, path: str) -> Any:
-    if dataclasses.is_dataclass(value):
-        if type(value) is registry.find(getattr(value, "kind", None), path):
-            return value
-    elif isinstance(value, Mapping):
+    if isinstance(value, Override):
+        value = value.literal()
+    if isinstance(value, Mapping):
         return parse(registry.find(value.get("kind"), path), value, path)
     raise ConfigError(f"{path} must hold the settings of one {registry.noun}, not {value!r}")
 
 
 def _convert_dict(annotation: Any, values: Mapping[str, Any], path: str) -> dict[str, Any]:
-    registered = typing.get_origin(annotation) is Annotated
+    registered = any(isinstance(extra, Registry) for extra in typing.get_args(annotation))
     entries = {}
     for name, value in values.items():
         if _is_none(value):

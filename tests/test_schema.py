@@ -143,7 +143,7 @@ def test_text_from_the_command_line_within_sections():
     ("name", "text", "message"),
     [
         ("limit", "much", r"config\.limit must be a float, not 'much'"),
-        ("limit", "-inf", r"config\.limit must be finite, not -inf"),
+        ("limit", "-inf", r"config\.limit must be finite in float32, not -inf"),
         ("signed", "1", r"config\.signed must be a bool, not '1'"),
         ("signed", "None", r"config\.signed must be a bool, not 'None'"),
         ("mode", "slo", r"config\.mode must be one of fast, slow, 2, not 'slo'"),
@@ -181,7 +181,7 @@ def test_text_that_cannot_be_read_is_refused_by_key(name, text, message):
             r"paper\.kind must be one of circle, brush, not 'x'",
         ),
         ({"shapes": {}, "paper": float("nan")}, r"config\.paper must be a .* or float, not nan"),
-        ({"shapes": {}, "limit": float("inf")}, r"config\.limit must be finite, not inf"),
+        ({"shapes": {}, "limit": float("inf")}, r"config\.limit must be finite in float32"),
         (
             {"shapes": {}, "first": {}},
             r"first\.kind: there is no tool of kind None; known here: br",

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
+from kgclip_jax import schema
 from kgclip_jax.convert import huggingface, huggingface_preprocessing
 from kgclip_jax.convert.families import (
     DESCRIPTIONS,
@@ -13,6 +14,7 @@ from kgclip_jax.convert.families import (
     WeightFiles,
 )
 from kgclip_jax.convert.family import Family, Files, Format
+from kgclip_jax.convert.foreign_config import reading
 from kgclip_jax.convert.hub import SETTINGS, download, is_hub_id
 from kgclip_jax.convert.weights import INDEX, SUFFIXES
 from kgclip_jax.errors import ConversionError
@@ -59,12 +61,15 @@ def describe(family: Family, files: Files, place: Path) -> spec.DualEncoder:
         place: the folder of the files, for messages; or the file that describes itself.
 
     Raises:
-        ConversionError: for settings that cannot be had here; it names the file.
+        ConversionError: for settings that cannot be had here, and numbers out of range; it names
+            the file.
     """
     try:
         shape = family.describe(files)
     except ConversionError as error:  # it begins with the name of a file
         raise ConversionError(f"{place}{': ' if place.is_file() else '/'}{error}") from error
+    with reading(str(place)):
+        shape = schema.parse(spec.DualEncoder, schema.to_dict(shape), "model")
     if family.format == "huggingface" and not huggingface_preprocessing.stored(files)[1]:
         vision = shape.vision
         _logger.warning(

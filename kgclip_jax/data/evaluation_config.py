@@ -6,7 +6,8 @@ from typing import Protocol, runtime_checkable
 
 from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
-from kgclip_jax.schema import Registry, check
+from kgclip_jax.ranges import Share
+from kgclip_jax.schema import Registry
 
 _SUITE = "kgclip_jax.data.suites.benchmarks:CompositionSuite"
 
@@ -38,10 +39,7 @@ class PictureSet:
             missing or unreadable; what is asked about them is left out.
     """
 
-    bad_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
+    bad_share: Share = 0.0
 
 
 @runtime_checkable

@@ -17,6 +17,7 @@ from kgclip_jax.data.readers.visual_genome import open_regions
 from kgclip_jax.data.readers.webdataset import TarPictures
 from kgclip_jax.data.records import Records, Source
 from kgclip_jax.data.stored_pictures import Data, StoredPictures
+from kgclip_jax.ranges import NonNegativeInt, PositiveFloat
 from kgclip_jax.schema import Registry, check
 
 
@@ -33,11 +34,10 @@ class EmojiSource:
 
     kind: Literal["emoji"]
     world: EmojiWorld
-    weight: float = 1.0
-    evaluation_items: int = 500
+    weight: PositiveFloat = 1.0
+    evaluation_items: NonNegativeInt = 500
 
     def __post_init__(self) -> None:
-        check(self.weight > 0, "weight must be positive")
         check(self.evaluation_items != 1, "evaluation_items must be 0, or 2 and more")
 
     @property

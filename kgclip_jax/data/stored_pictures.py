@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
@@ -12,7 +12,10 @@ from kgclip_jax.data.records import Records
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.parsing.parser import MODEL, installed_version
+from kgclip_jax.ranges import NonNegativeInt, PositiveFloat, Range, Share
 from kgclip_jax.schema import check
+
+CropShare = Annotated[float, Range(0, 1, open_low=True)]
 
 _logger = logging.getLogger(__name__)
 
@@ -30,13 +33,9 @@ class Data:
     """
 
     path: str = "."
-    bad_share: float = 0.05
-    workers: int = 1
+    bad_share: Share = 0.05
+    workers: NonNegativeInt = 1
     parser: str = MODEL
-
-    def __post_init__(self) -> None:
-        check(self.workers >= 0, "workers must not be negative")
-        check(0 <= self.bad_share <= 1, "bad_share must be a share between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,15 +57,14 @@ class StoredPictures:
 
     kind: str
     folder: str = "."
-    crop_scale: tuple[float, float] = (0.9, 1.0)
-    weight: float = 1.0
+    crop_scale: tuple[CropShare, CropShare] = (0.9, 1.0)
+    weight: PositiveFloat = 1.0
     graphs: str | None = None
     scene_graphs: str | None = None
 
     def __post_init__(self) -> None:
         low, high = self.crop_scale
-        check(0 < low <= high <= 1, "crop_scale must be two shares between 0 and 1")
-        check(self.weight > 0, "weight must be positive")
+        check(low <= high, "crop_scale must ascend")
 
     @property
     def knows_graphs(self) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import check
 
 STANDARD_ERRORS = 2  # how far the texts of a run may be longer than the sample says
@@ -26,23 +27,22 @@ class TextSlots:
         lengths: tokens of each slot, ascending.
     """
 
-    unit: int
-    rows: tuple[int, ...]
-    lengths: tuple[int, ...]
+    unit: PositiveInt
+    rows: tuple[PositiveInt, ...]
+    lengths: tuple[PositiveInt, ...]
 
     def __post_init__(self) -> None:
         check(
             0 < len(self.rows) == len(self.lengths),
             f"slots need rows and a length each, not rows {self.rows} and lengths {self.lengths}",
         )
-        check(min(self.rows) > 0, f"the rows of slots must be positive, not {self.rows}")
         check(
             sum(self.rows) == self.unit,
             f"the rows of slots {self.rows} must sum to the unit, {self.unit}",
         )
         check(
-            self.lengths[0] > 0 and sorted(set(self.lengths)) == list(self.lengths),
-            f"the lengths of slots must be positive and ascend, not {self.lengths}",
+            sorted(set(self.lengths)) == list(self.lengths),
+            f"the lengths of slots must ascend, not {self.lengths}",
         )
 
     def order(self, lengths: Int[np.ndarray, " unit"]) -> Int[np.ndarray, " unit"]:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from kgclip_jax.models.dual_encoder import Model, Params
+from kgclip_jax.ranges import PositiveFloat, PositiveInt
 from kgclip_jax.schema import check
 
 Target = Literal["attention/qkv", "attention/out", "mlp/up", "mlp/down"]
@@ -33,13 +34,11 @@ class Lora:
         targets: layers of every block that have factors.
     """
 
-    rank: int
-    alpha: float | None = None
+    rank: PositiveInt
+    alpha: PositiveFloat | None = None
     targets: tuple[Target, ...] = TARGETS
 
     def __post_init__(self) -> None:
-        check(self.rank >= 1, "rank must be at least 1")
-        check(self.alpha is None or self.alpha > 0, "alpha must be positive")
         check(0 < len(self.targets) == len({*self.targets}), "targets: at least one, each once")
 
     @property

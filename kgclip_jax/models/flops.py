@@ -4,6 +4,7 @@ Convention of open_clip's `docs/model_profile.csv`: a multiply-add is two operat
 matrix products count (dense layers, attention scores and sums).
 """
 
+import logging
 import math
 from collections.abc import Container
 from typing import NamedTuple
@@ -15,25 +16,51 @@ from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params
 from kgclip_jax.models.encode import inputs_by_path
 
-# Dense bfloat16 peak of one device, in FLOP/s, from the vendors' data sheets. Keys are prefixes of
-# `jax.Device.device_kind`, the longer ones first.
+_logger = logging.getLogger(__name__)
+
+# Dense peak of one device in bfloat16 (float16 on V100 and T4, which have none), in FLOP/s, by
+# `jax.Device.device_kind`. From NVIDIA's data sheets (half of what they give "with sparsity") and
+# Google's pages on each TPU. A device is one core of the two on TPU v2, v3 and 7x, else a chip.
 PEAK_FLOPS = {
+    "Tesla V100-PCIE-16GB": 112e12,
+    "Tesla V100-PCIE-32GB": 112e12,
+    "Tesla V100-SXM2-16GB": 125e12,
+    "Tesla V100-SXM2-32GB": 125e12,
+    "Tesla T4": 65e12,
+    "NVIDIA A100-PCIE-40GB": 312e12,
+    "NVIDIA A100 80GB PCIe": 312e12,
+    "NVIDIA A100-SXM4-40GB": 312e12,
+    "NVIDIA A100-SXM4-80GB": 312e12,
+    "NVIDIA L4": 121e12,
+    "NVIDIA L40S": 362e12,
+    "NVIDIA H100 PCIe": 756e12,
+    "NVIDIA H100 NVL": 835e12,
+    "NVIDIA H100 80GB HBM3": 989e12,
+    "NVIDIA H200 NVL": 835e12,
     "NVIDIA H200": 989e12,
-    "NVIDIA H100": 989e12,
-    "NVIDIA A100": 312e12,
-    "TPU v6": 918e12,
-    "TPU v5p": 459e12,
+    "NVIDIA GH200 480GB": 989e12,
+    "NVIDIA GH200 144G HBM3e": 989e12,
+    "NVIDIA B200": 2250e12,
+    "NVIDIA GB200": 2500e12,
+    "TPU v2": 23e12,
+    "TPU v3": 61.5e12,
+    "TPU v4": 275e12,
     "TPU v5 lite": 197e12,
     "TPU v5e": 197e12,
     "TPU v5": 459e12,
-    "TPU v4": 275e12,
+    "TPU v5p": 459e12,
+    "TPU v6 lite": 918e12,
+    "TPU v6e": 918e12,
+    "TPU7x": 1153.5e12,
 }
 
 
 def peak_flops(device: jax.Device) -> float | None:
-    """Peak of one device in FLOP/s, or None where no data sheet gives one (CPUs)."""
-    matches = (peak for kind, peak in PEAK_FLOPS.items() if device.device_kind.startswith(kind))
-    return next(matches, None)
+    """Peak of one device in FLOP/s; None for CPUs and, with a warning, for unknown devices."""
+    kind = device.device_kind
+    if kind not in PEAK_FLOPS and device.platform != "cpu":
+        _logger.warning("the peak of %r is not known, so there is no MFU", kind)
+    return PEAK_FLOPS.get(kind)
 
 
 def transformer_flops(shape: spec.Transformer, length: int) -> int:

@@ -59,6 +59,20 @@ class Linear(nnx.Module):
         return y if self.bias is None else y + self.bias[...].astype(x.dtype)
 
 
+class Projection(Linear):
+    """An affine map into the space that embeddings are compared in: float32 whatever its input.
+
+    Logits are the first thing that rounding reaches unhindered (a scale of 100 stands behind it),
+    so accelerators are asked for true float32 here, not for their usual TensorFloat-32 or bfloat16.
+    """
+
+    def __call__(self, x: Float[Array, "rows i"]) -> Float[Array, "rows o"]:
+        """`x @ kernel + bias`."""
+        x, kernel = x.astype(jnp.float32), self.kernel[...]
+        y = jnp.matmul(x, kernel, precision=jax.lax.Precision.HIGHEST)
+        return y if self.bias is None else y + self.bias[...]
+
+
 class LayerNorm(nnx.Module):
     """Layer norm over features, with float32 statistics."""
 

@@ -4,9 +4,17 @@ Plain frozen dataclasses without JAX, so that configs, tools and converters can 
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from kgclip_jax.knowledge.converses import Converses, check_converses
+from kgclip_jax.ranges import (
+    INT32_MAX,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Range,
+)
 
 Activation = Literal["quick_gelu", "gelu_erf", "gelu_tanh"]
 InitialValues = Literal["clip", "siglip", "gpt2"]
@@ -29,17 +37,15 @@ class Transformer:
         norm_eps: epsilon of every layer norm (CLIP 1e-5, SigLIP 1e-6).
     """
 
-    width: int
-    depth: int
-    heads: int
-    mlp_width: int
+    width: PositiveInt
+    depth: PositiveInt
+    heads: PositiveInt
+    mlp_width: PositiveInt
     activation: Activation = "gelu_erf"
-    norm_eps: float = 1e-5
+    norm_eps: PositiveFloat = 1e-5
 
     def __post_init__(self) -> None:
-        if min(self.width, self.depth, self.heads, self.mlp_width) < 1:
-            raise ValueError("width, depth, heads and mlp_width must be at least 1")
-        if self.width % self.heads:
+        if self.heads < 1 or self.width % self.heads:
             raise ValueError(f"width {self.width} is not divisible by heads {self.heads}")
 
 
@@ -67,8 +73,8 @@ class Vision:
     """
 
     transformer: Transformer
-    image_size: int = 224
-    patch_size: int = 32
+    image_size: PositiveInt = 224
+    patch_size: PositiveInt = 32
     pooling: Literal["class", "mean", "map"] = "class"
     class_token: bool = True
     pool_before_norm: bool = False
@@ -77,7 +83,7 @@ class Vision:
     norm_pre: bool = True
     projection: bool = True
     mean: tuple[float, float, float] = CLIP_MEAN
-    std: tuple[float, float, float] = CLIP_STD
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = CLIP_STD
     resize: Literal["shortest", "squash"] = "shortest"
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
 
@@ -89,6 +95,10 @@ class Vision:
         if not 0 < self.patch_size <= self.image_size:
             raise ValueError(
                 f"image_size {self.image_size} holds no patch of patch_size {self.patch_size}"
+            )
+        if self.positions == "sincos2d" and self.transformer.width % 4:
+            raise ValueError(
+                f"positions 'sincos2d' need a width divisible by 4, not {self.transformer.width}"
             )
 
     @property
@@ -119,11 +129,11 @@ class Text:
     """
 
     transformer: Transformer
-    vocabulary: int = 49408
-    context_length: int = 77
+    vocabulary: PositiveInt = 49408
+    context_length: PositiveInt = 77
     causal: bool = True
     pooling: Literal["eos", "argmax", "last"] = "eos"
-    eos_id: int = 49407
+    eos_id: NonNegativeInt = 49407
     projection_bias: bool = False
 
     def __post_init__(self) -> None:
@@ -156,22 +166,16 @@ class KnowledgeEncoder:
     """
 
     transformer: Transformer
-    weight: float = 0.2
-    triples: int = 6
-    element_length: int = 5
+    weight: NonNegativeFloat = 0.2
+    triples: PositiveInt = 6
+    element_length: Annotated[int, Range(3, INT32_MAX)] = 5
     elements: Literal["text", "wordpiece"] = "text"
-    vocabulary: int | None = None
+    vocabulary: PositiveInt | None = None
     combination: Combination = "difference"
     readout: Literal["first", "mean"] = "first"
     converses: Converses = ()
 
     def __post_init__(self) -> None:
-        if self.weight < 0:
-            raise ValueError("weight must not be negative")
-        if self.triples < 1:
-            raise ValueError("triples must be at least 1")
-        if self.element_length < 3:
-            raise ValueError("element_length must be at least 3, or special tokens leave no words")
         check_converses(self.converses)
         if (self.elements == "wordpiece") != (self.vocabulary is not None):
             raise ValueError("vocabulary is for elements 'wordpiece', which need it")
@@ -195,14 +199,19 @@ class DualEncoder:
 
     vision: Vision
     text: Text
-    embedding: int = 512
-    logit_scale: float = 1 / 0.07
-    max_logit_scale: float | None = 100.0
+    embedding: PositiveInt = 512
+    logit_scale: PositiveFloat = 1 / 0.07
+    max_logit_scale: Annotated[float, Range(1)] | None = 100.0
     logit_bias: float | None = None
     knowledge: KnowledgeEncoder | None = None
     initial_values: InitialValues = "clip"
 
     def __post_init__(self) -> None:
+        if self.max_logit_scale is not None and not 1 <= self.logit_scale <= self.max_logit_scale:
+            raise ValueError(
+                f"logit_scale {self.logit_scale} is not within 1 and max_logit_scale "
+                f"{self.max_logit_scale}, as it is held"
+            )
         knowledge, width = self.knowledge, self.text.transformer.width
         if knowledge and knowledge.elements == "text" and knowledge.transformer.width != width:
             raise ValueError(

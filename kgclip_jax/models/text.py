@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float, Int, Int32
 from kgclip_jax.models import spec
 from kgclip_jax.models.attention import causal
 from kgclip_jax.models.initial_values import TextInit, gaussian
-from kgclip_jax.models.layers import LayerNorm, Linear
+from kgclip_jax.models.layers import LayerNorm, Projection
 from kgclip_jax.models.rows import constrain_table
 from kgclip_jax.models.transformer import Execution, run_blocks, stack_blocks
 from kgclip_jax.models.vision import TowerOutput
@@ -34,7 +34,7 @@ class TextTower(nnx.Module):
         self.positions = nnx.Param(init.positions(rngs.params(), (shape.context_length, width)))
         self.blocks = stack_blocks(shape.transformer, init=init.block, rngs=rngs)
         self.norm_post = LayerNorm(width, eps=shape.transformer.norm_eps)
-        self.projection = Linear(
+        self.projection = Projection(
             width, embedding, init=gaussian(width**-0.5), bias=shape.projection_bias, rngs=rngs
         )
         self.shape = shape
@@ -61,8 +61,7 @@ class TextTower(nnx.Module):
             execution=self.execution,
         )
         y = self.norm_post(y)
-        pooled = self.projection(self._pool(y, tokens))
-        return TowerOutput(pooled.astype(jnp.float32), y)
+        return TowerOutput(self.projection(self._pool(y, tokens)), y)
 
     def _pool(self, x: Float[Array, "b n d"], tokens: Int32[Array, "b n"]) -> Float[Array, "b d"]:
         return jnp.take_along_axis(x, self._end(tokens)[..., None, None], axis=1)[:, 0]

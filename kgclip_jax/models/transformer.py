@@ -14,7 +14,7 @@ from kgclip_jax.models.attention import SelfAttention, Visible
 from kgclip_jax.models.initial_values import BlockInit
 from kgclip_jax.models.layers import LayerNorm, Mlp
 from kgclip_jax.models.rows import constrain_rows
-from kgclip_jax.schema import check
+from kgclip_jax.ranges import NonNegativeInt, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,8 @@ class Execution:
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     remat: Literal["none", "dots", "full"] = "none"
-    unroll: int = 0
-    microbatches: int = 1
-
-    def __post_init__(self) -> None:
-        check(self.microbatches >= 1, "microbatches must be at least 1")
+    unroll: NonNegativeInt = 0
+    microbatches: PositiveInt = 1
 
     def on(self, platform: str) -> "Execution":
         """Settle what is automatic for a JAX platform ("cpu", "gpu", "tpu")."""

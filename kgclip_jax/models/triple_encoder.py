@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 from kgclip_jax.batch import Triples
 from kgclip_jax.models import spec
 from kgclip_jax.models.initial_values import gaussian, gpt2_block
-from kgclip_jax.models.layers import LayerNorm, Linear
+from kgclip_jax.models.layers import LayerNorm, Projection
 from kgclip_jax.models.rows import constrain_table
 from kgclip_jax.models.transformer import Execution, PostNormBlock, run_blocks, stack_blocks
 
@@ -63,7 +63,7 @@ class KnowledgeEncoder(nnx.Module):
         self.blocks = stack_blocks(
             shape.transformer, init=gpt2_block(shape.transformer), kind=PostNormBlock, rngs=rngs
         )
-        self.projection = Linear(width, embedding, init=gaussian(width**-0.5), rngs=rngs)
+        self.projection = Projection(width, embedding, init=gaussian(width**-0.5), rngs=rngs)
         self.shape = shape
         self.execution = execution
 
@@ -84,7 +84,7 @@ class KnowledgeEncoder(nnx.Module):
         depth, execution = self.shape.transformer.depth, self.execution
         visible = mask[:, None, :] & jnp.ones((1, mask.shape[1], 1), bool)
         y = run_blocks(self.blocks, x, depth=depth, visible=visible, execution=execution)
-        return self.projection(self._read_out(y, mask)).astype(jnp.float32)
+        return self.projection(self._read_out(y, mask))
 
     def elements(
         self, tokens: Int[Array, "texts s 3 e"], table: Float[Array, "vocabulary d_text"]

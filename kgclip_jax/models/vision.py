@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, UInt8
 from kgclip_jax.models import spec
 from kgclip_jax.models.attention import attention
 from kgclip_jax.models.initial_values import SQUARE_XAVIER, BlockInit, VisionInit, gaussian
-from kgclip_jax.models.layers import LayerNorm, Linear, Mlp
+from kgclip_jax.models.layers import LayerNorm, Linear, Mlp, Projection
 from kgclip_jax.models.transformer import Execution, run_blocks, stack_blocks
 
 
@@ -32,10 +32,8 @@ def sincos2d(grid: int, width: int) -> Float[np.ndarray, "n width"]:
     """Fixed two-dimensional positions of a grid of patches, row by row (Chen et al. 2021, MoCo v3).
 
     A quarter of the features each: sine and cosine of the column, sine and cosine of the row, at
-    `width / 4` frequencies from 1 down to 1/10000. Raises ValueError unless 4 divides `width`.
+    `width / 4` frequencies from 1 down to 1/10000.
     """
-    if width % 4:
-        raise ValueError(f"sincos2d positions need a width divisible by 4, not {width}")
     frequencies = 10_000.0 ** -np.linspace(0, 1, width // 4)
     rows, columns = np.divmod(np.arange(grid * grid), grid)
     angles = [np.outer(columns, frequencies), np.outer(rows, frequencies)]
@@ -105,7 +103,9 @@ class VisionTower(nnx.Module):
         if shape.pooling == "map":
             self.pool = AttentionPooling(shape.transformer, init=init.block, rngs=rngs)
         if shape.projection:
-            self.projection = Linear(width, embedding, init=gaussian(std), bias=False, rngs=rngs)
+            self.projection = Projection(
+                width, embedding, init=gaussian(std), bias=False, rngs=rngs
+            )
         self.shape = shape
         self.execution = execution
 

@@ -25,6 +25,7 @@ from kgclip_jax.objectives.pairs import (
     fold,
     require_negatives,
 )
+from kgclip_jax.ranges import PositiveFloat, PositiveInt
 from kgclip_jax.schema import check
 
 
@@ -180,28 +181,21 @@ class Contrastive:
     heads: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["contrastive"] = "contrastive"
-    weight: float = 1.0
+    weight: PositiveFloat = 1.0
     stream: str = "captions"
     form: Literal["softmax", "sigmoid"] = "softmax"
-    chunk_size: int | None = None
+    chunk_size: PositiveInt | None = None
     negatives: bool = False
 
-    def __post_init__(self) -> None:
-        if self.chunk_size is not None and self.chunk_size < 1:
-            raise ValueError(f"chunk_size must be at least 1, got {self.chunk_size}")
-
     def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
-        """Refuse a model that lacks the bias which the form needs, or has one that it ignores."""
+        """Refuse a model that lacks the bias which the form needs, or has one that none uses."""
         if self.form == "sigmoid":
             check(
                 model.logit_bias is not None,
                 "the sigmoid form needs model.logit_bias; set it (SigLIP: -10)",
             )
         else:
-            check(
-                model.logit_bias is None,
-                "the softmax form does not use model.logit_bias; set it to None",
-            )
+            refuse_unused_bias(model, objectives)
 
     def embed(
         self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context
@@ -223,3 +217,17 @@ class Contrastive:
         if self.form == "sigmoid":
             return sigmoid_contrastive(**arguments | {"logit_bias": context.logit_bias})
         return softmax_contrastive(**arguments)
+
+
+def refuse_unused_bias(model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
+    """Raise ValueError for a logit bias that no objective trains: it would be exported as it was.
+
+    A softmax is the same with a bias as without; the sigmoid form alone can learn one.
+    """
+    used = any(
+        isinstance(other, Contrastive) and other.form == "sigmoid" for other in objectives.values()
+    )
+    check(
+        model.logit_bias is None or used,
+        "none of the objectives uses model.logit_bias; set it to None",
+    )

@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Literal
 from jaxtyping import Array
 
 from kgclip_jax.models import spec
-from kgclip_jax.objectives.contrastive import softmax_contrastive
+from kgclip_jax.objectives.contrastive import refuse_unused_bias, softmax_contrastive
 from kgclip_jax.objectives.hinge import negative_hinge
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import require_negatives
-from kgclip_jax.schema import check
+from kgclip_jax.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -35,23 +35,15 @@ class StructureClip:
     heads: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["structure_clip"] = "structure_clip"
-    weight: float = 1.0
+    weight: PositiveFloat = 1.0
     stream: str = "captions"
-    negative_weight: float = 1.0
-    margin: float = 0.1
-    chunk_size: int | None = None
-
-    def __post_init__(self) -> None:
-        check(self.chunk_size is None or self.chunk_size >= 1, "chunk_size must be at least 1")
-        check(self.margin >= 0, "margin must not be negative")
-        check(self.negative_weight >= 0, "negative_weight must not be negative")
+    negative_weight: NonNegativeFloat = 1.0
+    margin: NonNegativeFloat = 0.1
+    chunk_size: PositiveInt | None = None
 
     def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
-        """Refuse a model with a bias, which its softmax would ignore."""
-        check(
-            model.logit_bias is None,
-            "its softmax does not use model.logit_bias; set it to None",
-        )
+        """Refuse a model with a bias that nothing uses."""
+        refuse_unused_bias(model, objectives)
 
     def embed(
         self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context

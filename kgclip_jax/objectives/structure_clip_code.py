@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Literal
 from jaxtyping import Array
 
 from kgclip_jax.models import spec
+from kgclip_jax.objectives.contrastive import refuse_unused_bias
 from kgclip_jax.objectives.hinge import hardest_negative_hinge, negative_hinge
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import require_negatives
-from kgclip_jax.schema import check
+from kgclip_jax.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -37,22 +38,17 @@ class StructureClipCode:
     heads: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["structure_clip_code"] = "structure_clip_code"
-    weight: float = 1.0
+    weight: PositiveFloat = 1.0
     stream: str = "captions"
-    negative_weight: float = 5.0
-    margin: float = 0.1
-    batch_margin: float = 0.2
-    mild_steps: int = 100
-    chunk_size: int | None = None
-
-    def __post_init__(self) -> None:
-        check(self.chunk_size is None or self.chunk_size >= 1, "chunk_size must be at least 1")
-        check(self.mild_steps >= 0, "mild_steps must not be negative")
-        check(self.margin >= 0 and self.batch_margin >= 0, "margins must not be negative")
-        check(self.negative_weight >= 0, "negative_weight must not be negative")
+    negative_weight: NonNegativeFloat = 5.0
+    margin: NonNegativeFloat = 0.1
+    batch_margin: NonNegativeFloat = 0.2
+    mild_steps: NonNegativeInt = 100
+    chunk_size: PositiveInt | None = None
 
     def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
-        """Any model will do, and it needs no company."""
+        """Refuse a model with a bias that nothing uses."""
+        refuse_unused_bias(model, objectives)
 
     def embed(
         self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context

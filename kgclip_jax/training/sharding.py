@@ -45,8 +45,6 @@ def make_mesh(shape: config.Mesh, devices: list[jax.Device] | None = None) -> ja
     """
     devices = jax.devices() if devices is None else devices
     sizes = np.array([shape.data, shape.fsdp, shape.tensor])
-    if (sizes == -1).sum() > 1 or (sizes == 0).any() or (sizes < -1).any():
-        raise ConfigError("config.mesh: sizes are positive, and at most one of them is -1")
     sizes[sizes == -1] = max(1, len(devices) // sizes[sizes != -1].prod())
     if sizes.prod() != len(devices):
         wanted = " x ".join(f"{axis} {size}" for axis, size in zip(AXES, sizes, strict=True))
@@ -66,13 +64,13 @@ class Partition(NamedTuple):
 def partition(path: str, shape: tuple[int, ...], mesh: jax.sharding.Mesh) -> Partition:
     """Apply the rules to a leaf; an axis of the mesh that divides no dimension is left out."""
     axes: list[str | None] = [None] * len(shape)
-    uncut = ""
+    reasons = []
     dimension = next((d for rule, d in TENSOR_RULES if re.search(f"{rule}$", path)), None)
     if dimension is not None and -dimension <= len(shape) and mesh.shape["tensor"] > 1:
         if shape[dimension] % mesh.shape["tensor"] == 0:
             axes[dimension] = "tensor"
         else:
-            uncut = f"tensor {mesh.shape['tensor']} does not divide {shape[dimension]}"
+            reasons.append(f"tensor {mesh.shape['tensor']} does not divide {shape[dimension]}")
     if mesh.shape["fsdp"] > 1 and math.prod(shape) >= FSDP_SMALLEST:
         free = [d for d in range(len(shape)) if axes[d] is None]
         fitting = [d for d in free if shape[d] % mesh.shape["fsdp"] == 0]
@@ -80,10 +78,10 @@ def partition(path: str, shape: tuple[int, ...], mesh: jax.sharding.Mesh) -> Par
             axes[max(fitting, key=lambda d: (shape[d], d))] = "fsdp"
         else:
             sizes = " x ".join(map(str, shape))
-            uncut = uncut or f"fsdp {mesh.shape['fsdp']} divides nothing of {sizes}"
+            reasons.append(f"fsdp {mesh.shape['fsdp']} divides nothing of {sizes}")
     while axes and axes[-1] is None:
         axes.pop()
-    return Partition(PartitionSpec(*axes), uncut)
+    return Partition(PartitionSpec(*axes), " and ".join(reasons))
 
 
 def state_sharding(abstract: Any, mesh: jax.sharding.Mesh) -> Any:

@@ -22,10 +22,24 @@ def parameter_rows(setup: Setup) -> list[Row]:
         decay = "-" if group.frozen else f"{group.weight_decay:g}"
         shape = " x ".join(map(str, leaf.shape)) or "scalar"
         axes = [str(axis or "-") for axis in leaf.sharding.spec]
-        uncut = partition(f"params/{path}", leaf.shape, setup.mesh).uncut
-        cut = (", ".join(axes) or "replicated") + (f" ({uncut})" if uncut else "")
-        rows.append((path, shape, rate, decay, cut))
+        rows.append((path, shape, rate, decay, ", ".join(axes) or "replicated"))
     return rows
+
+
+def uncut(setup: Setup) -> list[str]:
+    """Say what the mesh was to cut and cannot, one line each."""
+    found = []
+    for path, leaf in leaves_by_path(setup.abstract.params).items():
+        if reason := partition(f"params/{path}", leaf.shape, setup.mesh).uncut:
+            found.append(f"{path} is not cut as config.mesh has it: {reason}")
+    shape, tensor = setup.model.shape, setup.mesh.shape["tensor"]
+    for tower, blocks in (("vision", shape.vision.transformer), ("text", shape.text.transformer)):
+        if blocks.heads % tensor:
+            found.append(
+                f"model/{tower} is not cut between heads: tensor {tensor} does not divide "
+                f"{blocks.heads}, so attention moves data between devices"
+            )
+    return found
 
 
 def _rate(factor: Factor) -> str:
@@ -47,7 +61,7 @@ def trained_count(setup: Setup) -> int:
 
 
 def parameter_table(setup: Setup) -> Table:
-    """The rows under their headings, with the mesh and the number of parameters in the title."""
+    """The rows under their headings, mesh and number of parameters above them, the uncut below."""
     total, trained = parameter_count(setup.abstract.params), trained_count(setup)
     count = f"{total / 1e6:.2f} M parameters"
     if trained < total:
@@ -55,7 +69,9 @@ def parameter_table(setup: Setup) -> Table:
     device = setup.mesh.devices.flat[0].device_kind
     axes = " x ".join(f"{axis} {size}" for axis, size in setup.mesh.shape.items())
     title = f"{count} on {jax.process_count()} host(s), {device}, {axes}"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    caption = "\n".join(uncut(setup)) or None
+    table = Table(title=title, caption=caption, box=None, pad_edge=False)
+    table.title_justify = table.caption_justify = "left"
     for heading in ("parameter", "shape", "lr x", "decay", "sharding"):
         table.add_column(heading, no_wrap=True)
     for row in parameter_rows(setup):

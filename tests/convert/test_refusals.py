@@ -52,6 +52,7 @@ class TestDescriptions:
             ("vision_config.image_size", [224, 224], "vision_config.image_size must be a int"),
             ("vision_config.patch_size", 300, "holds no patch of patch_size 300"),
             ("vision_config.num_attention_heads", 7, "768 is not divisible by heads 7"),
+            ("vision_config.num_attention_heads", 0, "768 is not divisible by heads 0"),
             ("text_config.eos_token_id", [1, 2], "text_config.eos_token_id must be a int"),
             ("text_config", "none", "text_config must be a TextConfig"),
             ("auto_map", {"AutoModel": "x.EVACLIPModel"}, "auto_map must be one of None"),

@@ -161,7 +161,7 @@ def test_folders_without_pictures_are_refused(tmp_path):
 def test_settings_come_from_a_config():
     values = {"kind": "classification", "folder": "imagenet", "bad_share": 0.01}
     assert parse(ClassificationFolder, values).classes is None
-    with pytest.raises(ConfigError, match="bad_share must be a share"):
+    with pytest.raises(ConfigError, match="bad_share must be at most 1"):
         parse(ClassificationFolder, values | {"bad_share": 2.0})
 
 

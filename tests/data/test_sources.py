@@ -51,10 +51,11 @@ def test_the_part_to_evaluate_on_differs_in_one_setting(kind):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"crop_scale": (0.0, 1.0)}, "crop_scale must be two shares"),
-        ({"crop_scale": (0.9, 0.5)}, "crop_scale must be two shares"),
-        ({"crop_scale": (0.5, 1.1)}, "crop_scale must be two shares"),
-        ({"weight": 0}, "weight must be positive"),
+        ({"crop_scale": (0.0, 1.0)}, r"crop_scale\[0\] must be above 0"),
+        ({"crop_scale": (0.9, 0.5)}, "crop_scale must ascend"),
+        ({"crop_scale": (0.5, 1.1)}, r"crop_scale\[1\] must be at most 1"),
+        ({"weight": 0}, "weight must be above 0"),
+        ({"weight": float("nan")}, "weight must be finite"),
         ({"folders": "x"}, "did you mean folder"),
     ],
 )

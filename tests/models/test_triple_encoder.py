@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from kgclip_jax.batch import Images, Pairs, Texts, Triples
 from kgclip_jax.models import spec
@@ -279,6 +280,26 @@ def test_the_length_of_what_is_added_does_not_depend_on_precision():
     assert others.dtype == np.float32
     cosines = (normalise(jnp.asarray(rows)) * normalise(jnp.asarray(others))).sum(-1)
     assert cosines.min() > 0.99
+
+
+def test_bfloat16_ends_where_the_projection_begins():
+    model, params, _ = with_knowledge()
+    towers = Model(model.shape, replace(model.execution, dtype="bfloat16")).bind(params)
+    triples = make_triples([1, 4])
+    knowledge, table = towers.knowledge, towers.text.embedding[...]
+    seen = {}
+    projection = knowledge.projection
+
+    class Spy(nnx.Module):
+        def __call__(self, x):
+            seen["trunk"] = x
+            return projection(x)
+
+    knowledge.projection = Spy()
+    known = knowledge(triples, table)
+    assert seen["trunk"].dtype == jnp.bfloat16
+    exact = np.asarray(seen["trunk"], np.float64) @ np.asarray(projection.kernel[...], np.float64)
+    np.testing.assert_allclose(known, exact + projection.bias[...], rtol=1e-5, atol=1e-6)
 
 
 def test_operations_are_those_that_the_compiler_counts():

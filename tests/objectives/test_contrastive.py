@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kgclip_jax.objectives.contrastive import (
-    Contrastive,
     sigmoid_contrastive,
     softmax_contrastive,
 )
@@ -284,8 +283,3 @@ def test_any_batch_gives_the_oracles_value(form, seed, chunk_size, share, noise,
 def test_facts_about_negatives_without_negatives_are_an_error(form, facts):
     with pytest.raises(ValueError, match="without negatives"):
         form.loss(form().make_inputs(2) | facts)
-
-
-def test_a_config_with_a_chunk_size_below_one_is_an_error():
-    with pytest.raises(ValueError, match="chunk_size must be at least 1, got 0"):
-        Contrastive(chunk_size=0)

@@ -42,6 +42,8 @@ def test_losses_are_weighted_and_metrics_are_not():
         (SIGLIP, {"clip": Contrastive(form="sigmoid")}),
         (CLIP, {"paper": StructureClip(), "code": StructureClipCode()}),
         (CLIP, {"ce": CeClip(), "clip": Contrastive(negatives=True)}),
+        (SIGLIP, {"clip": Contrastive(form="sigmoid"), "code": StructureClipCode()}),
+        (SIGLIP, {"clip": Contrastive(form="sigmoid"), "paper": StructureClip()}),
         (CLIP, {"ce": CeClip(stream="a"), "clip": Contrastive(stream="a", negatives=True)}),
     ],
 )
@@ -56,7 +58,9 @@ ALONE = r"objectives\.ce: alone it may collapse; .*negatives=True on stream 'cap
     ("model", "objectives", "message"),
     [
         (CLIP, {"clip": Contrastive(form="sigmoid")}, r"config\.objectives\.clip: .*logit_bias"),
-        (SIGLIP, {"clip": Contrastive()}, r"does not use model\.logit_bias; set it to None"),
+        (SIGLIP, {"clip": Contrastive()}, r"none of the objectives uses model\.logit_bias"),
+        (SIGLIP, {"paper": StructureClip()}, r"none of the objectives uses model\.logit_bias"),
+        (SIGLIP, {"code": StructureClipCode()}, r"none of the objectives uses model\.logit_bias"),
         (CLIP, {"ce": CeClip()}, ALONE),
         (CLIP, {"ce": CeClip(), "clip": Contrastive()}, ALONE),
         (CLIP, {"ce": CeClip(), "clip": Contrastive(stream="a", negatives=True)}, ALONE),

@@ -48,23 +48,3 @@ def test_the_paper_compares_negatives_with_their_graphs_and_the_code_without():
     np.testing.assert_allclose(code.metrics["negative_loss"], hinges[1], atol=1e-7)
     shifted = run(StructureClipCode(), GOLDEN._replace(text=features(text + 0.3)))
     np.testing.assert_allclose(code.metrics["batch_loss"], shifted.metrics["batch_loss"])
-
-
-@pytest.mark.parametrize("objective", [StructureClip, StructureClipCode])
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"chunk_size": 0}, "chunk_size must be at least 1"),
-        ({"margin": -0.1}, "must not be negative"),
-        ({"negative_weight": -1.0}, "negative_weight must not be negative"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(objective, setting, message):
-    with pytest.raises(ValueError, match=message):
-        objective(**setting)
-
-
-@pytest.mark.parametrize("setting", [{"mild_steps": -1}, {"batch_margin": -0.1}])
-def test_settings_of_the_code_that_make_no_sense_are_refused(setting):
-    with pytest.raises(ValueError, match="must not be negative"):
-        StructureClipCode(**setting)

@@ -147,7 +147,19 @@ def test_the_table_says_what_is_trained(one_device):
     head = 2 * text.width + text.width * preset("tiny").embedding
     factors = 2 * 2 * (32 + 96 + 128 + 32)
     trained = 1 + block + head + factors
-    assert f" {trained / 1e6:.2f} M of them trained," in str(parameter_table(setup).title)
+    table = parameter_table(setup)
+    assert f" {trained / 1e6:.2f} M of them trained," in str(table.title)
+    assert table.caption is None
+
+
+def test_what_the_mesh_cannot_cut_is_said_below_the_table():
+    mesh = config.Mesh(fsdp=1, tensor=3)
+    setup = trainer(replace(EXPERIMENT, mesh=mesh), jax.devices()[:3]).setup
+    lines = parameter_table(setup).caption.splitlines()
+    assert (
+        "model/text/embedding is not cut as config.mesh has it: tensor 3 does not divide 49408"
+    ) in lines
+    assert [line for line in lines if "between heads: tensor 3 does not divide 1" in line]
 
 
 def test_the_table_shows_the_span_of_learning_rates():

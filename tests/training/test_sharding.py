@@ -28,9 +28,7 @@ def test_minus_one_takes_the_remaining_devices():
     assert one.devices.size == 1
 
 
-@pytest.mark.parametrize(
-    "shape", [config.Mesh(3), config.Mesh(-1, -1), config.Mesh(0), config.Mesh(1)]
-)
+@pytest.mark.parametrize("shape", [config.Mesh(3), config.Mesh(1)])
 def test_a_mesh_that_does_not_fit_the_devices_is_refused(shape):
     with pytest.raises(ConfigError, match=r"config\.mesh"):
         make_mesh(shape)
@@ -67,7 +65,11 @@ def test_tensor_cuts_by_name_and_fsdp_the_largest_dimension_that_it_divides(path
     [
         ("text/embedding", (301, 32), (P(None, "fsdp"), "tensor 2 does not divide 301")),
         ("heads/table", (65, 65), (P(), "fsdp 2 divides nothing of 65 x 65")),
-        ("text/embedding", (301, 33), (P(), "tensor 2 does not divide 301")),
+        (
+            "text/embedding",
+            (301, 33),
+            (P(), "tensor 2 does not divide 301 and fsdp 2 divides nothing of 301 x 33"),
+        ),
         ("text/embedding", (49408, 1), (P("tensor"), "fsdp 2 divides nothing of 49408 x 1")),
         ("logit_scale", (), (P(), "")),
     ],

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from kgclip_jax.data.emoji.caption_words import (
 )
 from kgclip_jax.data.emoji.concepts import Concept, choose_concepts
 from kgclip_jax.random import generator
+from kgclip_jax.ranges import Range, Share
 from kgclip_jax.schema import check
 
 MAX_OBJECTS = 4
@@ -40,31 +41,22 @@ class EmojiWorld:
         max_words: captions are no longer.
 
     Raises:
-        ValueError: a value is out of range.
+        ValueError: a family is unknown, or there twice.
     """
 
-    seed: int = 0
-    concepts: int = 100
-    unseen_concepts: int = 20
-    scenes: int = 3000
-    max_objects: int = 3
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
+    concepts: Annotated[int, Range(8, 1_000_000)] = 100
+    unseen_concepts: Annotated[int, Range(0, 1_000_000)] = 20
+    scenes: Annotated[int, Range(1, 2**62)] = 3000
+    max_objects: Annotated[int, Range(1, MAX_OBJECTS)] = 3
     families: tuple[str, ...] = tuple(FAMILIES)
-    distractor_probability: float = 0.3
-    attribute_probability: float = 0.5
-    relation_probability: float = 0.7
-    unseen_pair_share: float = 0.1
-    max_words: int = 16
+    distractor_probability: Share = 0.3
+    attribute_probability: Share = 0.5
+    relation_probability: Share = 0.7
+    unseen_pair_share: Annotated[float, Range(0, 0.4)] = 0.1
+    max_words: Annotated[int, Range(MIN_WORDS, 1_000)] = 16
 
     def __post_init__(self) -> None:
-        _check_range("seed", self.seed, 0, 2**63 - 1)
-        _check_range("concepts", self.concepts, 8, 1_000_000)
-        _check_range("unseen_concepts", self.unseen_concepts, 0, 1_000_000)
-        _check_range("scenes", self.scenes, 1, 2**62)
-        _check_range("max_objects", self.max_objects, 1, MAX_OBJECTS)
-        _check_range("max_words", self.max_words, MIN_WORDS, 1_000)
-        for key in ("distractor_probability", "attribute_probability", "relation_probability"):
-            _check_range(key, getattr(self, key), 0.0, 1.0)
-        _check_range("unseen_pair_share", self.unseen_pair_share, 0.0, 0.4)
         unknown = sorted(set(self.families) - set(FAMILIES))
         check(
             not unknown and len(set(self.families)) == len(self.families),
@@ -76,10 +68,6 @@ class EmojiWorld:
     def thing_families(self) -> tuple[str, ...]:
         """The families in use that belong to a thing, in the order of English adjectives."""
         return tuple(family for family in THING_FAMILIES if family in self.families)
-
-
-def _check_range(key: str, value: int | float, low: int | float, high: int | float) -> None:
-    check(low <= value <= high, f"{key}: expected a value from {low} to {high}, got {value}")
 
 
 class Splits(NamedTuple):

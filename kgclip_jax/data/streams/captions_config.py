@@ -24,6 +24,7 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.hierarchy import read_hierarchy
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.knowledge.vocabulary import Vocabulary
+from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import check
 
 SAMPLED_ROWS = 16_384  # whose longest texts decide on the slots
@@ -46,13 +47,10 @@ class CaptionsConfig:
 
     kind: Literal["captions"] = "captions"
     sources: dict[str, Annotated[SourceConfig, SOURCES]]
-    rows: int
+    rows: PositiveInt
     negatives: NegativeSettings | None = None
     tables: dict[str, Annotated[TableConfig, TABLES]] = field(default_factory=dict)
     text_slots: Literal["auto", "one"] | TextSlots = "auto"
-
-    def __post_init__(self) -> None:
-        check(self.rows >= 1, f"rows must be at least 1, not {self.rows}")
 
     def check(self, *, reads_graphs: bool) -> None:
         """See that scene graphs are known of all texts that they are read of.

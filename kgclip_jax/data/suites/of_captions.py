@@ -15,6 +15,7 @@ from kgclip_jax.data.suites.caption_swaps import swaps
 from kgclip_jax.knowledge.negatives.negative_config import REARRANGEMENTS
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.knowledge.parsing.parser import MODEL
+from kgclip_jax.ranges import Seed
 from kgclip_jax.schema import check, suggestion
 
 
@@ -28,11 +29,7 @@ class CaptionSuite(PictureSet):
     """
 
     source: Annotated[StoredPictures, SOURCES]
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(self.seed >= 0, "seed must not be negative")
+    seed: Seed = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +70,6 @@ class SwapSuite(CaptionSuite):
     parser: str = MODEL
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check(bool(self.negatives), "negatives names no kind")
         for kind in self.negatives:
             known = kind in REARRANGEMENTS

@@ -9,6 +9,7 @@ from jaxtyping import Int, Int32
 
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.json_tokenizer import Clean, JsonTokenizer
+from kgclip_jax.ranges import NonNegativeInt
 from kgclip_jax.schema import check
 
 
@@ -71,13 +72,12 @@ class TokenizerJson:
 
     kind: Literal["json"]
     file: str
-    pad_id: int
+    pad_id: NonNegativeInt
     clean: Clean = "none"
-    zeroed_id: int | None = None
+    zeroed_id: NonNegativeInt | None = None
 
     def __post_init__(self) -> None:
         check(bool(self.file), "file must name a tokenizer.json")
-        check(self.pad_id >= 0, "pad_id must not be negative")
 
 
 TokenizerSettings = ClipBpe | TokenizerJson

@@ -18,6 +18,7 @@ from kgclip_jax.knowledge.negatives.swaps import (
 )
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.random import FastRandom
+from kgclip_jax.ranges import PositiveFloat, PositiveInt, Share
 from kgclip_jax.schema import check, suggestion
 
 SWAPS = {
@@ -61,18 +62,15 @@ class NegativeSettings:
             replaces; the others are drawn by frequency.
     """
 
-    kinds: dict[str, float] = field(default_factory=lambda: {"structure_clip": 1.0})
-    count: int = 1
+    kinds: dict[str, PositiveFloat] = field(default_factory=lambda: {"structure_clip": 1.0})
+    count: PositiveInt = 1
     hierarchy: str | None = None
-    sibling_share: float = 0.5
+    sibling_share: Share = 0.5
 
     def __post_init__(self) -> None:
         check(bool(self.kinds), f"kinds is empty{suggestion('', LACKS)}")
-        for kind, weight in self.kinds.items():
+        for kind in self.kinds:
             check(kind in LACKS, f"kinds: {kind!r} is no kind{suggestion(kind, LACKS)}")
-            check(weight > 0, f"kinds: the weight of {kind} must be positive")
-        check(self.count >= 1, "count must be at least 1")
-        check(0 <= self.sibling_share <= 1, "sibling_share must be a share between 0 and 1")
         check(
             self.hierarchy is None or self.needs_vocabulary,
             f"hierarchy is for the kinds {', '.join(REPLACEMENTS)}",
