@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 from kgclip_jax.batch import Triples
 from kgclip_jax.models import spec
 from kgclip_jax.models.initial_values import gaussian, gpt2_block
-from kgclip_jax.models.layers import LayerNorm, Projection
+from kgclip_jax.models.layers import LayerNorm, Linear, Projection
 from kgclip_jax.models.rows import constrain_table
 from kgclip_jax.models.transformer import Execution, PostNormBlock, run_blocks, stack_blocks
 
