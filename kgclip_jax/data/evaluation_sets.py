@@ -106,10 +106,9 @@ class Question(NamedTuple):
         right: pairs that fit. Decisions with fewer comparisons repeat one of them.
         wrong: pairs that do not.
         chance: expected share for scores without knowledge.
-        clusters: decisions of one cluster depend on each other and are resampled together.
+        clusters: decisions of one cluster, an item, depend on each other and are resampled together.
         groups: the number is the mean of the means of these groups; None for the plain mean.
         anchors: what the first index of a pair counts: pictures, or texts of the set.
-        blind_to: what the blind row beneath keeps from the scorer; None for no such row.
     """
 
     metric: str
@@ -119,7 +118,6 @@ class Question(NamedTuple):
     clusters: Int[np.ndarray, " decisions"]
     groups: Int[np.ndarray, " decisions"] | None = None
     anchors: Literal["pictures", "texts"] = "pictures"
-    blind_to: Literal["pictures", "texts"] | None = "pictures"
 
 
 class ChoiceSet(NamedTuple):

@@ -35,7 +35,6 @@ def ask(
     chance: float,
     macro: bool = False,
     anchors: Side = "pictures",
-    blind_to: Side | None = "pictures",
 ) -> Question:
     """Make a question of decisions; see `Question` for the arguments.
 
@@ -45,7 +44,6 @@ def ask(
         chance: expected share for scores without knowledge.
         macro: average over the means of the groups instead of over decisions.
         anchors: what the first index of a pair counts.
-        blind_to: what the blind row keeps from the scorer.
     """
     most = max(len(decision.right) for decision in decisions)
     groups = np.unique([decision.group for decision in decisions], return_inverse=True)[1]
@@ -57,7 +55,6 @@ def ask(
         clusters=np.array([decision.cluster for decision in decisions]),
         groups=groups if macro else None,
         anchors=anchors,
-        blind_to=blind_to,
     )
 
 
@@ -81,21 +78,18 @@ def ask_by_group(
         chance: see `ask`.
         suffix: added to the names of all questions.
         mean: what the mean is called.
-        anchors: see `ask`; without pictures there is nothing to be blind to.
+        anchors: see `ask`.
     """
-    blind_to: Side | None = "pictures" if anchors == "pictures" else None
     groups: dict[str, list[Decision]] = {}
     for decision in decisions:
         groups.setdefault(decision.group, []).append(decision)
     questions = [
-        ask(name + suffix, members, chance=chance, anchors=anchors, blind_to=blind_to)
+        ask(name + suffix, members, chance=chance, anchors=anchors)
         for name, members in groups.items()
     ]
     if len(groups) > 1:
         metric = f"{mean} of the {len(groups)}{suffix}"
-        questions.append(
-            ask(metric, decisions, chance=chance, macro=True, anchors=anchors, blind_to=blind_to)
-        )
+        questions.append(ask(metric, decisions, chance=chance, macro=True, anchors=anchors))
     return questions
 
 
@@ -113,7 +107,7 @@ def ask_to_match(items: Iterable[tuple[Pair, Pair]], *, both_at_once: bool) -> l
     get 1/2. 1/6 is the convention, not a bound.
 
     A scorer that never sees the picture prefers one caption of an item for both pictures, so it
-    gets exactly one of two decisions right (none, if it is undecided).
+    gets exactly one of two decisions right (none, if it is undecided): texts alone give nothing.
 
     Args:
         items: (picture, caption) pairs, two an item; decisions of an item form a cluster.
@@ -134,8 +128,8 @@ def ask_to_match(items: Iterable[tuple[Pair, Pair]], *, both_at_once: bool) -> l
     chance = 1 / 4 if both_at_once else 1 / 2
     return [
         ask("text", text, chance=chance),
-        ask("image", image, chance=chance, blind_to="texts"),
-        ask("group", group, chance=1 / 6, blind_to=None),
+        ask("image", image, chance=chance),
+        ask("group", group, chance=1 / 6),
     ]
 
 

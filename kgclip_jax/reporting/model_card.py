@@ -30,7 +30,7 @@ _CREDITS = {
     "emoji": "drawings: Noto Emoji by Google (Apache-2.0) and Twemoji by Twitter and contributors "
     "(CC-BY 4.0); names: Unicode CLDR",
 }
-_BLIND = "A blind row shows what a scorer reaches that may not see the other side."
+_BLIND = "A blind row shows what is reached when each item has the pictures of another one."
 _NO_PATHS = {"pattern", "targets", "dataset"}  # settings whose slashes lead to no folder
 _MODELS = {"init_from", "knowledge_init_from"}
 

@@ -4,8 +4,9 @@ Files in folders, such as Attribute/vg/color.json:
 
     [["VG_100K/2361911.jpg", {"POS": ["brown knob"], "NEG": ["teal knob"]}], ...]
 
-As in the authors' evaluation ("itc"), the first phrase of each list counts, and a tie is wrong. A
-row a file, named by its path, and the unweighted mean of the files of each of the topmost folders
+As in the authors' evaluation ("itc"), the first phrase of each list counts, and a tie is wrong; so
+is an entry whose two phrases are the same (of Visual Genome's, 82 of 19,567 attributes and 28 of
+43,383 relations, capitals and spaces apart), so that 100 % cannot be had. A row a file, named by its path, and the unweighted mean of the files of each of the topmost folders
 (Attribute, Object, Relation), or of the files that are in none. The paths of one suite share a
 root; data sets with different roots (vg, vaw, hake, swig) are different suites.
 
