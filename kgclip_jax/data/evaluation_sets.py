@@ -106,7 +106,8 @@ class Question(NamedTuple):
         right: pairs that fit. Decisions with fewer comparisons repeat one of them.
         wrong: pairs that do not.
         chance: expected share for scores without knowledge.
-        clusters: decisions of one cluster, an item, depend on each other and are resampled together.
+        clusters: decisions of one cluster, an item, depend on each other and are resampled
+            together.
         groups: the number is the mean of the means of these groups; None for the plain mean.
         anchors: what the first index of a pair counts: pictures, or texts of the set.
     """

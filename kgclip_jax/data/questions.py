@@ -67,30 +67,40 @@ def ask_by_group(
     decisions: Sequence[Decision],
     *,
     chance: float,
+    prefix: str = "",
     suffix: str = "",
-    mean: str = "mean",
     anchors: Side = "pictures",
 ) -> list[Question]:
-    """Ask a question for each group, and if there are several one for the mean of their means.
+    """Ask a question for each group; if there are several, for their mean and for all decisions.
+
+    The mean of the groups' means (macro) is what benchmarks quote; over all decisions (micro), a
+    group counts by its size.
 
     Args:
         decisions: any number.
         chance: see `ask`.
+        prefix: put before the names of the last two questions.
         suffix: added to the names of all questions.
-        mean: what the mean is called.
         anchors: see `ask`.
     """
+    questions = ask_each_group(decisions, chance=chance, suffix=suffix, anchors=anchors)
+    if len(questions) > 1:
+        for name, macro in ((f"mean of the {len(questions)}", True), ("all decisions", False)):
+            metric = f"{prefix}{name}{suffix}"
+            questions.append(ask(metric, decisions, chance=chance, macro=macro, anchors=anchors))
+    return questions
+
+
+def ask_each_group(
+    decisions: Sequence[Decision], *, chance: float, suffix: str = "", anchors: Side = "pictures"
+) -> list[Question]:
+    """Ask a question for each group, in alphabetical order; see `ask_by_group`."""
     groups: dict[str, list[Decision]] = {}
     for decision in decisions:
         groups.setdefault(decision.group, []).append(decision)
-    questions = [
-        ask(name + suffix, members, chance=chance, anchors=anchors)
-        for name, members in groups.items()
+    return [
+        ask(name + suffix, groups[name], chance=chance, anchors=anchors) for name in sorted(groups)
     ]
-    if len(groups) > 1:
-        metric = f"{mean} of the {len(groups)}{suffix}"
-        questions.append(ask(metric, decisions, chance=chance, macro=True, anchors=anchors))
-    return questions
 
 
 def ask_to_match(items: Iterable[tuple[Pair, Pair]], *, both_at_once: bool) -> list[Question]:

@@ -60,7 +60,7 @@ def test_all_comparisons_of_a_decision_must_hold(make, encoder):
 
 
 def test_a_text_chooses_its_picture_and_the_blind_row_reads_another_text(make, encoder):
-    # b: picture 0 3 > picture 1 2. c: picture 1 3 > picture 0 1. Each chooses wrongly for the other.
+    # b: picture 0 3 > picture 1 2. c: picture 1 3 > picture 0 1. Each is wrong for the other.
     asked = question([[(0, 1)], [(1, 2)]], [[(1, 1)], [(0, 2)]])
     rows = evaluate_choices(encoder, make(asked))
     assert values(rows) == {("caption", False): 1, ("caption", True): 0}
@@ -70,7 +70,7 @@ def test_a_blind_row_asks_each_item_about_the_pictures_of_one_other():
     sizes = [3, 1, 2, 2, 1]
     items = np.repeat(np.arange(5), sizes)[[8, 0, 5, 1, 7, 2, 3, 6, 4]]  # in any order
     right = np.stack([np.arange(9), np.arange(9)], axis=1)[:, None]
-    wrong = right + [0, 100]
+    wrong = right + np.array([0, 100])
     blind = blinded(question(right, wrong, clusters=items))
     np.testing.assert_array_equal(blind.right[..., 1], right[..., 1])
     np.testing.assert_array_equal(blind.wrong[..., 1], wrong[..., 1])

@@ -48,7 +48,11 @@ def test_macro_mean_over_relations_of_cropped_pictures(world, answers):
     seen = rows["relations, macro"]
     assert seen.value == pytest.approx((2 / 3 + 0) / 2)
     assert (seen.n, seen.chance) == (4, 0.5)
-    assert [*rows] == ["relations, macro"]  # all parts are of one picture
+    micro, own = rows["relations, micro"], rows["to the left of"]
+    assert (micro.value, micro.n) == (2 / 4, 4)
+    assert (own.value, own.n) == (pytest.approx(2 / 3), 3)
+    # All parts are of one picture, so there are no blind rows.
+    assert [*rows] == ["relations, macro", "relations, micro", "on", "to the left of"]
 
 
 def test_attribute_pairs_with_25_cases_and_all_of_them(world, answers):
@@ -62,6 +66,10 @@ def test_attribute_pairs_with_25_cases_and_all_of_them(world, answers):
     every = rows["all attribute pairs, macro (Structure-CLIP)"]
     assert (official.value, official.n) == (pytest.approx(20 / 25), 25)
     assert (every.value, every.n) == (pytest.approx((20 / 25 + 0) / 2), 26)
+    micro = rows["all attribute pairs, micro"]
+    assert (micro.value, micro.n) == (pytest.approx(20 / 26), 26)
+    assert (rows["big, red"].value, rows["big, red"].n) == (pytest.approx(20 / 25), 25)
+    assert "red, big" not in rows  # it does not count for the authors
 
 
 def test_one_case_less_does_not_count(world, answers):
@@ -69,7 +77,7 @@ def test_one_case_less_does_not_count(world, answers):
     cases = [case("1.jpg", LEFT, *SIDES, attributes=["big", "red"])] * 24
     world.write("vga.json", cases)
     rows = answers(world.open("aro_attribution", "vga.json"), SCORES)
-    assert [row.value for row in rows.values()] == [1]
+    assert [row.value for row in rows.values()] == [1, 1]
     assert all(metric.startswith("all attribute pairs") for metric in rows)
 
 

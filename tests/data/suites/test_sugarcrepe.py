@@ -29,13 +29,13 @@ def test_a_row_for_each_of_seven_and_their_mean(world, answers):
         world.write(f"data/{kind}.json", cases)
     rows = answers(world.open("sugarcrepe", "data"), scores)
     seen = {metric: row for metric, row in rows.items() if not row.blind}
-    assert list(seen) == [*KINDS, "mean of the 7"]
+    assert list(seen) == [*KINDS, "mean of the 7", "all decisions"]
     assert [row.value for row in list(seen.values())[:7]] == [n / 6 for n in range(7)]
     assert seen["mean of the 7"].value == pytest.approx(1 / 2)
-    assert [row.n for row in seen.values()] == [6] * 7 + [42]
+    assert [row.n for row in seen.values()] == [6] * 7 + [42, 42]
     # With the pictures exchanged; the first and the last kind have one picture alone.
     blind = {metric: row.value for metric, row in rows.items() if row.blind}
-    assert [*blind] == [f"{metric}, blind" for metric in [*KINDS[1:-1], "mean of the 7"]]
+    assert [*blind] == [f"{metric}, blind" for metric in [*list(seen)[1:6], *list(seen)[7:]]]
     assert blind["replace_obj, blind"] == 1 / 2
 
 
@@ -47,6 +47,7 @@ def test_the_mean_is_over_files_not_over_cases(world, answers):
     world.write("data/swap_obj.json", {"4": wrong})
     rows = answers(world.open("sugarcrepe", "data"), {"yes": [1], "no": [0]})
     assert rows["mean of the 2"].value == 1 / 2
+    assert (rows["all decisions"].value, rows["all decisions"].n) == (9 / 10, 10)
 
 
 # Two pictures, two more dimensions for the texts among themselves.
@@ -86,6 +87,7 @@ def test_both_captions_must_win_and_the_texts_alone(world, answers):
         "replace_att ITT, blind",
         "swap_obj ITT, blind",
         "mean of the 2 ITT, blind",
+        "all decisions ITT, blind",
     ]
 
 
