@@ -13,6 +13,7 @@ _SUITE = "kgclip_jax.data.suites.benchmarks:CompositionSuite"
 EVALUATIONS = Registry(
     "evaluation",
     {
+        "retrieval": "kgclip_jax.data.captioned_retrieval:CaptionedRetrieval",
         "classification": "kgclip_jax.data.classification:ClassificationFolder",
         "order": "kgclip_jax.data.suites.of_captions:OrderSuite",
         "swaps": "kgclip_jax.data.suites.of_captions:SwapSuite",

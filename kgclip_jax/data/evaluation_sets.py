@@ -57,12 +57,16 @@ class EvaluationSet(Protocol):
 
 
 class RetrievalSet(NamedTuple):
-    """Pictures and captions; `owners[c]` is the index of the picture that caption c describes."""
+    """Pictures and captions; `owners[c]` is the index of the picture that caption c describes.
+
+    With several `folds`, that many equal parts of the pictures are ranked by themselves as well.
+    """
 
     name: str
     pictures: Pictures
     captions: Sequence[Text]
     owners: Int[np.ndarray, " captions"]
+    folds: int = 1
 
     @property
     def texts(self) -> Sequence[Text]:
