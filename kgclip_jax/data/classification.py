@@ -12,17 +12,23 @@ Templates are a JSON list or lines, each with `{}` where the name belongs. Blank
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from kgclip_jax.data.evaluation_config import PictureSet
 from kgclip_jax.data.evaluation_sets import ZeroShotSet
-from kgclip_jax.data.lazy_pictures import EncodedPicture, EvaluationTransform, encoded_pictures
+from kgclip_jax.data.lazy_pictures import (
+    EncodedPicture,
+    EvaluationTransform,
+    LazyPictures,
+    encoded_pictures,
+)
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_json, read_text
 
@@ -55,12 +61,15 @@ class ClassificationFolder(PictureSet):
             folders with spaces for underscores. Format: see `kgclip_jax.data.classification`.
         templates: file of templates, looked for in the same way, or None for CLIP's own "a photo of
             a {}.".
+        averaged_as: name of a row for the mean top-1 over all such sets of that name; None for no
+            such row.
     """
 
     kind: Literal["classification"]
     folder: str
     classes: str | None = None
     templates: str | None = None
+    averaged_as: str | None = None
 
     def open(self, name: str, root: Path, transform: EvaluationTransform) -> ZeroShotSet:
         """Read class names and templates, see `classification_set`."""
@@ -97,15 +106,26 @@ def classification_set(
     templates: Sequence[str] = DEFAULT_TEMPLATES
     if settings.templates is not None:
         templates = read_templates(Path(path) / settings.templates)
-    pairs = [(file, label) for label, key in enumerate(files) for file in files[key]]
-    pictures = encoded_pictures(
-        [EncodedPicture(file, Path(file).read_bytes) for file, _ in pairs],
-        transform,
-        name=name,
-        bad_share=settings.bad_share,
+    pictures, labels = labelled_pictures(
+        files, [*files], transform, name=name, bad_share=settings.bad_share
     )
-    labels = np.array([label for _, label in pairs])
-    return ZeroShotSet(name, pictures, labels, [names[key] for key in files], templates)
+    class_names = [names[key] for key in files]
+    return ZeroShotSet(name, pictures, labels, class_names, templates, settings.averaged_as)
+
+
+def labelled_pictures(
+    files: Mapping[str, Sequence[str]],
+    classes: Sequence[str],
+    transform: EvaluationTransform,
+    *,
+    name: str,
+    bad_share: float,
+) -> tuple[LazyPictures[EncodedPicture], Int[np.ndarray, " pictures"]]:
+    """Return the pictures of class folders, and the place of each one's folder among `classes`."""
+    pairs = [(file, label) for label, key in enumerate(classes) for file in files.get(key, ())]
+    pictures = [EncodedPicture(file, Path(file).read_bytes) for file, _ in pairs]
+    lazy = encoded_pictures(pictures, transform, name=name, bad_share=bad_share)
+    return lazy, np.array([label for _, label in pairs])
 
 
 def list_pictures(folder: Path) -> dict[str, list[str]]:

@@ -79,13 +79,17 @@ class RetrievalSet(NamedTuple):
 
 
 class ZeroShotSet(NamedTuple):
-    """Pictures of known classes; their texts are templates ("a photo of {}") filled with names."""
+    """Pictures of known classes; their texts are templates ("a photo of {}") filled with names.
+
+    Sets that are `averaged_as` one thing have a row of that name for their mean.
+    """
 
     name: str
     pictures: Pictures
     labels: Int[np.ndarray, " pictures"]
     class_names: Sequence[str]
     templates: Sequence[str]
+    averaged_as: str | None = None
 
     @property
     def texts(self) -> Sequence[Text]:
@@ -93,6 +97,30 @@ class ZeroShotSet(NamedTuple):
         return ()
 
     def with_texts(self, texts: Sequence[Text]) -> "ZeroShotSet":
+        """Return the set itself."""
+        del texts
+        return self
+
+
+class LinearProbeSet(NamedTuple):
+    """Pictures of numbered classes, and others (`training`) to fit a classifier to.
+
+    Sets that are `averaged_as` one thing have a row of that name for their mean.
+    """
+
+    name: str
+    pictures: Pictures
+    labels: Int[np.ndarray, " pictures"]
+    training: Pictures
+    training_labels: Int[np.ndarray, " training"]
+    averaged_as: str | None = None
+
+    @property
+    def texts(self) -> Sequence[Text]:
+        """None: a linear probe sees pictures alone."""
+        return ()
+
+    def with_texts(self, texts: Sequence[Text]) -> "LinearProbeSet":
         """Return the set itself."""
         del texts
         return self

@@ -1,18 +1,16 @@
 """Zero-shot classification: pictures against texts made of class names."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from jaxtyping import Float, Int
 
 from kgclip_jax.data.evaluation_sets import ZeroShotSet
 from kgclip_jax.errors import DataError
+from kgclip_jax.evaluation.accuracy import accuracies, mean_of_classes
 from kgclip_jax.evaluation.encoder import Encoder, encode_pictures, encode_texts
 from kgclip_jax.evaluation.ranking import best_ranks
-from kgclip_jax.evaluation.result import Result, measured
+from kgclip_jax.evaluation.result import Result
 
 TASK = "zero-shot"
-CUTOFFS = (1, 5)
 PLACE_OF_NAME = "{}"
 
 
@@ -36,25 +34,16 @@ def evaluate_zero_shot(encoder: Encoder, data: ZeroShotSet) -> list[Result]:
     images, readable = encode_pictures(encoder, data)
     names, first, name = np.unique(data.class_names, return_index=True, return_inverse=True)
     images, labels = images[readable], data.labels[readable]
-    pictures = np.flatnonzero(readable)
-
-    def rows(ranks: Int[np.ndarray, " pictures"], count: int, note: str = "") -> Iterator[Result]:
-        for cutoff in CUTOFFS:
-            if cutoff < count:
-                metric, chance = f"top-{cutoff}{note}", cutoff / count
-                yield measured(TASK, data.name, metric, ranks <= cutoff, pictures, chance=chance)
-
     ranks = best_ranks(images, classes, name[labels], name) + _earlier_twins(name)[labels]
-    results = [*rows(ranks, len(name))]
+    found = TASK, data.name, ranks, np.flatnonzero(readable), len(name)
+    rows = [*accuracies(*found)]
     if np.ptp(np.unique(data.labels, return_counts=True)[1]) > 1:
-        metric, chance = "top-1, mean of classes", 1 / len(name)
-        results.append(
-            measured(TASK, data.name, metric, ranks <= 1, pictures, chance=chance, groups=labels)
-        )
+        rows.append(mean_of_classes(*found, labels))
     if len(names) < len(name):
         ranks = best_ranks(images, classes[first], name[labels], np.arange(len(names)))
-        results += rows(ranks, len(names), ", equal names as one class")
-    return results
+        merged = TASK, data.name, ranks, np.flatnonzero(readable), len(names)
+        rows += accuracies(*merged, ", equal names as one class")
+    return rows
 
 
 def _earlier_twins(names: Int[np.ndarray, " classes"]) -> Int[np.ndarray, " classes"]:
