@@ -48,12 +48,14 @@ def mean_of_classes(
     return measured(task, name, metric, ranks <= 1, pictures, chance=chance, groups=labels)
 
 
-def mean_of_sets(name: str, rows: Sequence[Result]) -> Result:
-    """Return the unweighted mean of the top-1 accuracies of sets, given all rows of these."""
+def mean_of_sets(name: str, rows: Sequence[Result]) -> Iterator[Result]:
+    """Return the unweighted mean of the top-1 accuracies of two or more sets, given all rows."""
     rows = [row for row in rows if row.metric == _TOP_1]
+    if len(rows) < 2:
+        return
     outcomes = [row.outcomes for row in rows if row.outcomes is not None]
     sizes = [len(known.values) for known in outcomes]
-    return measured(
+    yield measured(
         rows[0].task,
         name,
         f"{_TOP_1}, mean of {len(rows)} sets",

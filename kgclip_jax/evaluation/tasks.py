@@ -67,7 +67,7 @@ def evaluate(
         if isinstance(data, (ZeroShotSet, LinearProbeSet)) and data.averaged_as is not None:
             averaged[type(data), data.averaged_as] += found
     for (_, name), found in averaged.items():
-        rows.append(mean_of_sets(name, found))
+        rows += mean_of_sets(name, found)
     return [replace(row, weights=weights) for row in rows]
 
 

@@ -84,6 +84,7 @@ def test_sets_that_are_averaged_have_a_row_for_their_mean(encoder, pictures):
         ZeroShotSet("alone", pictures(2), right, names, templates),
         ZeroShotSet("whole", pictures(1), right[:1], names, templates, averaged_as="all sets"),
     ]
+    assert [row.set_name for row in evaluate(encoder, sets[:2])] == ["half", "alone"]
     *rows, mean = evaluate(encoder, sets)
     assert {row.set_name for row in rows} == {"half", "alone", "whole"}
     assert (mean.task, mean.set_name, mean.metric) == (
