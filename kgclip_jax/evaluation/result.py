@@ -34,7 +34,7 @@ class Result:
     """One row of the evaluation table. Rates are fractions in [0, 1].
 
     Attributes:
-        task: "retrieval", "zero-shot" or "composition".
+        task: "retrieval", "zero-shot", "linear probe" or "composition".
         set_name: the evaluation set.
         metric: what was measured, for instance "text-to-image R@1".
         value: the measured rate.

@@ -23,6 +23,7 @@ _LIBRARIES = {"huggingface": "transformers", "open_clip": "open_clip"}
 _TASKS = {
     "retrieval": "image-text-retrieval",
     "zero-shot": "zero-shot-image-classification",
+    "linear probe": "image-classification",
     "composition": "image-text-matching",
 }
 _DATASETS = {"visual_genome": "ranjaykrishna/visual_genome"}  # on the hub, by kind of source
