@@ -5,8 +5,8 @@
 
 SOURCE is as in `configs/finetune.py`; after it come the benchmarks, or none for all of them. FOLDER
 holds a folder for each, laid out as `SUITES` says; a missing file is named, with where to get it.
-Every number comes with its interval and its chance, and with what a scorer that never sees the
-picture gets.
+Every number comes with its interval, its chance and its blind row: what the model gets when each
+item is asked about the pictures of another one.
 """
 
 from ml_collections import ConfigDict

@@ -1,21 +1,25 @@
 """From settings to held-out sets: prepared as the model wants them, in the order of the config."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from kgclip_jax.config import Experiment
+from kgclip_jax.data.captioned_retrieval import CaptionedRetrieval
 from kgclip_jax.data.classification import ClassificationFolder
 from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.sources import EmojiSource
 from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.streams.captions_config import CaptionsConfig
+from kgclip_jax.errors import ConfigError
 from kgclip_jax.held_out import evaluation_sets
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.optimizer_config import Optimizer
+from kgclip_jax.schema import parse
 from tests.array_pictures import all_images
 from tests.data.readers.layouts import LAYOUTS, drawn
 
@@ -71,3 +75,12 @@ def test_what_is_not_held_out_is_not_evaluated(tmp_path):
     coco = stored(tmp_path / "x", "coco")
     emoji = EmojiSource("emoji", EmojiWorld(), evaluation_items=0)
     assert evaluation_sets(experiment(tmp_path, x=coco, y=emoji)) == []
+
+
+def test_any_captioned_pictures_are_a_retrieval_set_of_any_name(tmp_path):
+    source = stored(tmp_path / "shards", "array_record")
+    settings = CaptionedRetrieval(kind="retrieval", source=source, folds=2)
+    (result,) = evaluation_sets(experiment(tmp_path, {"COCO": settings}))
+    assert (result.name, result.folds, len(result.pictures)) == ("COCO", 2, 5)
+    with pytest.raises(ConfigError, match="folds must be at least 1"):
+        parse(CaptionedRetrieval, {"kind": "retrieval", "source": asdict(source), "folds": 0})

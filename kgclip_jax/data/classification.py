@@ -12,17 +12,23 @@ Templates are a JSON list or lines, each with `{}` where the name belongs. Blank
 
 import logging
 import os
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from kgclip_jax.data.evaluation_config import PictureSet
 from kgclip_jax.data.evaluation_sets import ZeroShotSet
-from kgclip_jax.data.lazy_pictures import EncodedPicture, EvaluationTransform, encoded_pictures
+from kgclip_jax.data.lazy_pictures import (
+    EncodedPicture,
+    EvaluationTransform,
+    LazyPictures,
+    encoded_pictures,
+)
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_json, read_text
 
@@ -55,12 +61,15 @@ class ClassificationFolder(PictureSet):
             folders with spaces for underscores. Format: see `kgclip_jax.data.classification`.
         templates: file of templates, looked for in the same way, or None for CLIP's own "a photo of
             a {}.".
+        averaged_as: name of a row for the mean top-1 over all such sets of that name; None for no
+            such row.
     """
 
     kind: Literal["classification"]
     folder: str
     classes: str | None = None
     templates: str | None = None
+    averaged_as: str | None = None
 
     def open(self, name: str, root: Path, transform: EvaluationTransform) -> ZeroShotSet:
         """Read class names and templates, see `classification_set`."""
@@ -76,8 +85,8 @@ def classification_set(
 ) -> ZeroShotSet:
     """Read the class names and templates, and list the pictures, which are not opened yet.
 
-    Classes of the same name become one, with a line in the log, because no text can tell them
-    apart: in ImageNet's usual names two "missile" and two "sunglasses", so that 998 are left.
+    Classes may share a name, which no text can tell apart: ImageNet's usual names have two
+    "missile" and two "sunglasses". See `evaluation/zero_shot.py` for what is counted then.
 
     Args:
         settings: what lies where.
@@ -97,20 +106,26 @@ def classification_set(
     templates: Sequence[str] = DEFAULT_TEMPLATES
     if settings.templates is not None:
         templates = read_templates(Path(path) / settings.templates)
-    classes = list(dict.fromkeys(names.values()))
-    shared = [text for text, count in Counter(names.values()).items() if count > 1]
-    if shared:
-        _logger.warning("%s: folders with the same class name are one class: %s", name, shared)
-    label = {text: index for index, text in enumerate(classes)}
-    pairs = [(file, label[names[key]]) for key, of_class in files.items() for file in of_class]
-    pictures = encoded_pictures(
-        [EncodedPicture(file, Path(file).read_bytes) for file, _ in pairs],
-        transform,
-        name=name,
-        bad_share=settings.bad_share,
+    pictures, labels = labelled_pictures(
+        files, [*files], transform, name=name, bad_share=settings.bad_share
     )
-    labels = np.array([number for _, number in pairs])
-    return ZeroShotSet(name, pictures, labels, classes, templates)
+    class_names = [names[key] for key in files]
+    return ZeroShotSet(name, pictures, labels, class_names, templates, settings.averaged_as)
+
+
+def labelled_pictures(
+    files: Mapping[str, Sequence[str]],
+    classes: Sequence[str],
+    transform: EvaluationTransform,
+    *,
+    name: str,
+    bad_share: float,
+) -> tuple[LazyPictures[EncodedPicture], Int[np.ndarray, " pictures"]]:
+    """Return the pictures of class folders, and the place of each one's folder among `classes`."""
+    pairs = [(file, label) for label, key in enumerate(classes) for file in files.get(key, ())]
+    pictures = [EncodedPicture(file, Path(file).read_bytes) for file, _ in pairs]
+    lazy = encoded_pictures(pictures, transform, name=name, bad_share=bad_share)
+    return lazy, np.array([label for _, label in pairs])
 
 
 def list_pictures(folder: Path) -> dict[str, list[str]]:
@@ -158,6 +173,7 @@ def read_class_names(file: Path, folders: Sequence[str]) -> dict[str, str]:
     if all(entry.key is None for entry in entries):
         if len(entries) != len(folders):
             raise DataError(f"{file}: {len(entries)} class names for {len(folders)} folders")
+        _check_order(file, folders)
         return {key: entry.text for key, entry in zip(folders, entries, strict=True)}
     names: dict[str, str] = {}
     for place, key, text in entries:
@@ -172,6 +188,16 @@ def read_class_names(file: Path, folders: Sequence[str]) -> dict[str, str]:
     if missing:
         raise DataError(f"{file}: no class name for folder {', '.join(missing[:5])}")
     return {key: names[key] for key in folders}
+
+
+def _check_order(file: Path, folders: Sequence[str]) -> None:
+    """Refuse to pair by position what has two orders: '10' comes before '2', or behind it."""
+    for before, after in pairwise(folders):
+        if before.isdecimal() and after.isdecimal() and int(before) > int(after):
+            raise DataError(
+                f"{file}: the folders {before!r}, {after!r} have another order as text than as "
+                "numbers; name each by its folder, in lines of folder<TAB>name"
+            )
 
 
 def read_templates(file: Path) -> list[str]:

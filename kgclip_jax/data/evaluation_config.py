@@ -14,7 +14,9 @@ _SUITE = "kgclip_jax.data.suites.benchmarks:CompositionSuite"
 EVALUATIONS = Registry(
     "evaluation",
     {
+        "retrieval": "kgclip_jax.data.captioned_retrieval:CaptionedRetrieval",
         "classification": "kgclip_jax.data.classification:ClassificationFolder",
+        "linear_probe": "kgclip_jax.data.linear_probe_folders:LinearProbeFolders",
         "order": "kgclip_jax.data.suites.of_captions:OrderSuite",
         "swaps": "kgclip_jax.data.suites.of_captions:SwapSuite",
         "aro_relation": _SUITE,

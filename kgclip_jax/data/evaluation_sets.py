@@ -57,12 +57,16 @@ class EvaluationSet(Protocol):
 
 
 class RetrievalSet(NamedTuple):
-    """Pictures and captions; `owners[c]` is the index of the picture that caption c describes."""
+    """Pictures and captions; `owners[c]` is the index of the picture that caption c describes.
+
+    With several `folds`, that many equal parts of the pictures are ranked by themselves as well.
+    """
 
     name: str
     pictures: Pictures
     captions: Sequence[Text]
     owners: Int[np.ndarray, " captions"]
+    folds: int = 1
 
     @property
     def texts(self) -> Sequence[Text]:
@@ -75,13 +79,17 @@ class RetrievalSet(NamedTuple):
 
 
 class ZeroShotSet(NamedTuple):
-    """Pictures of known classes; their texts are templates ("a photo of {}") filled with names."""
+    """Pictures of known classes; their texts are templates ("a photo of {}") filled with names.
+
+    Sets that are `averaged_as` one thing have a row of that name for their mean.
+    """
 
     name: str
     pictures: Pictures
     labels: Int[np.ndarray, " pictures"]
     class_names: Sequence[str]
     templates: Sequence[str]
+    averaged_as: str | None = None
 
     @property
     def texts(self) -> Sequence[Text]:
@@ -89,6 +97,30 @@ class ZeroShotSet(NamedTuple):
         return ()
 
     def with_texts(self, texts: Sequence[Text]) -> "ZeroShotSet":
+        """Return the set itself."""
+        del texts
+        return self
+
+
+class LinearProbeSet(NamedTuple):
+    """Pictures of numbered classes, and others (`training`) to fit a classifier to.
+
+    Sets that are `averaged_as` one thing have a row of that name for their mean.
+    """
+
+    name: str
+    pictures: Pictures
+    labels: Int[np.ndarray, " pictures"]
+    training: Pictures
+    training_labels: Int[np.ndarray, " training"]
+    averaged_as: str | None = None
+
+    @property
+    def texts(self) -> Sequence[Text]:
+        """None: a linear probe sees pictures alone."""
+        return ()
+
+    def with_texts(self, texts: Sequence[Text]) -> "LinearProbeSet":
         """Return the set itself."""
         del texts
         return self
@@ -106,10 +138,10 @@ class Question(NamedTuple):
         right: pairs that fit. Decisions with fewer comparisons repeat one of them.
         wrong: pairs that do not.
         chance: expected share for scores without knowledge.
-        clusters: decisions of one cluster depend on each other and are resampled together.
+        clusters: decisions of one cluster, an item, depend on each other and are resampled
+            together.
         groups: the number is the mean of the means of these groups; None for the plain mean.
         anchors: what the first index of a pair counts: pictures, or texts of the set.
-        blind_to: what the blind row beneath keeps from the scorer; None for no such row.
     """
 
     metric: str
@@ -119,7 +151,6 @@ class Question(NamedTuple):
     clusters: Int[np.ndarray, " decisions"]
     groups: Int[np.ndarray, " decisions"] | None = None
     anchors: Literal["pictures", "texts"] = "pictures"
-    blind_to: Literal["pictures", "texts"] | None = "pictures"
 
 
 class ChoiceSet(NamedTuple):

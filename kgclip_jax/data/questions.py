@@ -35,7 +35,6 @@ def ask(
     chance: float,
     macro: bool = False,
     anchors: Side = "pictures",
-    blind_to: Side | None = "pictures",
 ) -> Question:
     """Make a question of decisions; see `Question` for the arguments.
 
@@ -45,7 +44,6 @@ def ask(
         chance: expected share for scores without knowledge.
         macro: average over the means of the groups instead of over decisions.
         anchors: what the first index of a pair counts.
-        blind_to: what the blind row keeps from the scorer.
     """
     most = max(len(decision.right) for decision in decisions)
     groups = np.unique([decision.group for decision in decisions], return_inverse=True)[1]
@@ -57,7 +55,6 @@ def ask(
         clusters=np.array([decision.cluster for decision in decisions]),
         groups=groups if macro else None,
         anchors=anchors,
-        blind_to=blind_to,
     )
 
 
@@ -70,33 +67,40 @@ def ask_by_group(
     decisions: Sequence[Decision],
     *,
     chance: float,
+    prefix: str = "",
     suffix: str = "",
-    mean: str = "mean",
     anchors: Side = "pictures",
 ) -> list[Question]:
-    """Ask a question for each group, and if there are several one for the mean of their means.
+    """Ask a question for each group; if there are several, for their mean and for all decisions.
+
+    The mean of the groups' means (macro) is what benchmarks quote; over all decisions (micro), a
+    group counts by its size.
 
     Args:
         decisions: any number.
         chance: see `ask`.
+        prefix: put before the names of the last two questions.
         suffix: added to the names of all questions.
-        mean: what the mean is called.
-        anchors: see `ask`; without pictures there is nothing to be blind to.
+        anchors: see `ask`.
     """
-    blind_to: Side | None = "pictures" if anchors == "pictures" else None
+    questions = ask_each_group(decisions, chance=chance, suffix=suffix, anchors=anchors)
+    if len(questions) > 1:
+        for name, macro in ((f"mean of the {len(questions)}", True), ("all decisions", False)):
+            metric = f"{prefix}{name}{suffix}"
+            questions.append(ask(metric, decisions, chance=chance, macro=macro, anchors=anchors))
+    return questions
+
+
+def ask_each_group(
+    decisions: Sequence[Decision], *, chance: float, suffix: str = "", anchors: Side = "pictures"
+) -> list[Question]:
+    """Ask a question for each group, in alphabetical order; see `ask_by_group`."""
     groups: dict[str, list[Decision]] = {}
     for decision in decisions:
         groups.setdefault(decision.group, []).append(decision)
-    questions = [
-        ask(name + suffix, members, chance=chance, anchors=anchors, blind_to=blind_to)
-        for name, members in groups.items()
+    return [
+        ask(name + suffix, groups[name], chance=chance, anchors=anchors) for name in sorted(groups)
     ]
-    if len(groups) > 1:
-        metric = f"{mean} of the {len(groups)}{suffix}"
-        questions.append(
-            ask(metric, decisions, chance=chance, macro=True, anchors=anchors, blind_to=blind_to)
-        )
-    return questions
 
 
 def ask_to_match(items: Iterable[tuple[Pair, Pair]], *, both_at_once: bool) -> list[Question]:
@@ -113,7 +117,7 @@ def ask_to_match(items: Iterable[tuple[Pair, Pair]], *, both_at_once: bool) -> l
     get 1/2. 1/6 is the convention, not a bound.
 
     A scorer that never sees the picture prefers one caption of an item for both pictures, so it
-    gets exactly one of two decisions right (none, if it is undecided).
+    gets exactly one of two decisions right (none, if it is undecided): texts alone give nothing.
 
     Args:
         items: (picture, caption) pairs, two an item; decisions of an item form a cluster.
@@ -134,8 +138,8 @@ def ask_to_match(items: Iterable[tuple[Pair, Pair]], *, both_at_once: bool) -> l
     chance = 1 / 4 if both_at_once else 1 / 2
     return [
         ask("text", text, chance=chance),
-        ask("image", image, chance=chance, blind_to="texts"),
-        ask("group", group, chance=1 / 6, blind_to=None),
+        ask("image", image, chance=chance),
+        ask("group", group, chance=1 / 6),
     ]
 
 

@@ -3,9 +3,18 @@
 Every question is a set of decisions between right and wrong pairs (`Question`). A
 tie is wrong: benchmarks that list the false caption first and take the arg-max do the same.
 
-The blind row of a question puts the mean picture of the set in place of every picture (or the mean
-text in place of every text). A scorer that never looks at the picture can be far above chance: the
-false captions of many benchmarks read oddly, and training on captions of that style finds it out.
+Beneath each question about pictures stands its blind row, the same for all suites: the decisions of
+an item (a cluster) are about the pictures of another item, drawn once by a fixed seed, and so the
+picture that would tell right from wrong is not shown. (Where a text chooses its picture, the text
+is another item's.) If the right picture tells a scorer no more than any other one, the two rows are
+draws from one distribution: what the blind row has over chance, texts alone give away, and what the
+seeing row has over the blind one is sight. The false captions of many benchmarks read oddly, and
+training on captions of that style finds it out.
+
+Where each item has both pictures and both captions, texts alone give nothing, and the blind row is
+at chance but for sampling. It is measured, not true by construction: first pictures are exchanged
+for first ones and second for second, so a set whose first pictures and first captions have
+something in common is found out.
 """
 
 import logging
@@ -20,6 +29,7 @@ from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation.encoder import Encoder, encode_pictures, encode_texts
 from kgclip_jax.evaluation.ranking import beats
 from kgclip_jax.evaluation.result import Result, measured
+from kgclip_jax.random import generator
 
 _logger = logging.getLogger(__name__)
 
@@ -29,7 +39,9 @@ _PAIRS_IN_MEMORY = 2**14  # whose embeddings are gathered at once
 
 
 def evaluate_choices(encoder: Encoder, data: ChoiceSet) -> list[Result]:
-    """Answer every question of a suite, with a blind row beneath each where it has a meaning.
+    """Answer every question of a suite, with a blind row beneath each that is about pictures.
+
+    A question about one item has no blind row.
 
     Decisions about a picture that cannot be read are left out. Intervals resample clusters.
 
@@ -50,7 +62,7 @@ def evaluate_choices(encoder: Encoder, data: ChoiceSet) -> list[Result]:
                 "%s, %s: left out, none of its pictures can be read", data.name, question.metric
             )
         else:
-            rows.extend(_rows(data.name, _kept(question, asked), anchors, usable, texts))
+            rows.extend(_rows(data.name, _kept(question, asked), anchors, texts))
     return rows
 
 
@@ -58,16 +70,36 @@ def _rows(
     name: str,
     question: Question,
     anchors: Float[np.ndarray, "anchors d"],
-    usable: Bool[np.ndarray, " anchors"],
     texts: Float[np.ndarray, "texts d"],
 ) -> Iterator[Result]:
     yield _row(name, question, decide(question, anchors, texts))
-    if question.blind_to == "pictures":
-        mean = np.broadcast_to(anchors[usable].mean(axis=0), anchors.shape)
-        yield _row(name, question, decide(question, mean, texts), blind=True)
-    elif question.blind_to == "texts":
-        mean = np.broadcast_to(texts.mean(axis=0), texts.shape)
-        yield _row(name, question, decide(question, anchors, mean), blind=True)
+    if (blind := blinded(question)) is not None:
+        yield _row(name, blind, decide(blind, anchors, texts), blind=True)
+
+
+def blinded(question: Question) -> Question | None:
+    """Ask each item about the pictures of another (or for its text, if the picture is chosen).
+
+    The n-th decision of an item takes those of the n-th of the other, counted from the first again
+    where it has fewer. Items are put into one random cycle, so none meets itself. None for
+    questions without pictures, and where there is but one item.
+    """
+    order = np.argsort(question.clusters, kind="stable")
+    starts, sizes = np.unique(question.clusters[order], return_index=True, return_counts=True)[1:]
+    if question.anchors == "texts" or len(starts) < 2:
+        return None
+    item = np.repeat(np.arange(len(starts)), sizes)
+    cycle = generator(0, "blind").permutation(len(starts))
+    other = np.empty_like(cycle)
+    other[cycle] = np.roll(cycle, 1)
+    place = (np.arange(len(order)) - starts[item]) % sizes[other[item]]
+    given = np.empty_like(order)
+    given[order] = order[starts[other[item]] + place]
+    side = int(np.array_equal(question.right[..., 1], question.wrong[..., 1]))
+    right, wrong = question.right.copy(), question.wrong.copy()
+    right[..., side] = question.right[given][..., side]
+    wrong[..., side] = question.wrong[given][..., side]
+    return question._replace(right=right, wrong=wrong)
 
 
 def _row(

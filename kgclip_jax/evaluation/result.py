@@ -34,7 +34,7 @@ class Result:
     """One row of the evaluation table. Rates are fractions in [0, 1].
 
     Attributes:
-        task: "retrieval", "zero-shot" or "composition".
+        task: "retrieval", "zero-shot", "linear probe" or "composition".
         set_name: the evaluation set.
         metric: what was measured, for instance "text-to-image R@1".
         value: the measured rate.
@@ -42,8 +42,8 @@ class Result:
         high: upper end of it.
         n: number of decisions that `value` averages (they need not be independent).
         chance: expected value of a scorer that knows nothing.
-        blind: true when the scorer was kept from seeing the other side (picture or caption). Such a
-            row shows what the set gives away; it belongs to the seeing row of equal names.
+        blind: true when each item was asked about the pictures of another one (see `choice`). Such
+            a row shows what the set gives away; it belongs to the seeing row of equal names.
         weights: "raw" or "average": whether the encoder had a moving average of the parameters.
         outcomes: what `value` averages. They are written to a file of their own, see
             `kgclip_jax.evaluation.outcomes`; rows read from JSON have none.

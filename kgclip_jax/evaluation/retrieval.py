@@ -1,6 +1,6 @@
 """Text-to-image and image-to-text recall over all pictures and captions of a set."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,11 +26,19 @@ def evaluate_retrieval(encoder: Encoder, data: RetrievalSet) -> list[Result]:
     left out. Pictures that cannot be read are left out with their captions. Intervals resample
     pictures together with their captions.
 
+    A set in folds (COCO's "1K": its 5,000 test pictures in five) has rows for the mean of its folds
+    too, each of which ranks its own pictures and captions alone. Folds are consecutive pictures, as
+    many in each (Faghri et al., VSE++, BMVC 2018).
+
     Raises:
         DataError: the set is empty or inconsistent, or too many pictures cannot be read.
     """
     embedded = embed(encoder, data)
-    return recalls(data.name, embedded.images, embedded.captions, embedded.owners)
+    rows = recalls(data.name, embedded.images, embedded.captions, embedded.owners)
+    if data.folds > 1:
+        folds = embedded.image_numbers * data.folds // len(data.pictures)
+        rows += fold_recalls(data.name, embedded, folds)
+    return rows
 
 
 class Embedded(NamedTuple):
@@ -73,30 +81,79 @@ def recalls(
     owners: Int[np.ndarray, " captions"],
 ) -> list[Result]:
     """Return the rows of `evaluate_retrieval` for embedded pictures and captions."""
+    return [
+        row
+        for ranked in _both_directions(images, captions, owners)
+        for row in _rows(name, [ranked])
+    ]
+
+
+def fold_recalls(name: str, embedded: Embedded, folds: Int[np.ndarray, " images"]) -> list[Result]:
+    """Return rows of the mean of the folds' recalls; `folds` tells the fold of each picture."""
+    directions = []
+    for fold in np.unique(folds):
+        pictures, captions = folds == fold, folds[embedded.owners] == fold
+        owners = (np.cumsum(pictures) - 1)[embedded.owners[captions]]
+        both = _both_directions(embedded.images[pictures], embedded.captions[captions], owners)
+        numbers = np.flatnonzero(pictures)
+        directions.append([r._replace(clusters=numbers[r.clusters]) for r in both])
+    return [row for ranked in zip(*directions, strict=True) for row in _rows(name, ranked)]
+
+
+class _Ranked(NamedTuple):
+    """The ranks of queries in one direction.
+
+    Attributes:
+        direction: what tables call it.
+        ranks: of the best right candidate of each query.
+        clusters: the picture of each query.
+        right: how many right candidates each query has.
+        candidates: how many there are.
+    """
+
+    direction: str
+    ranks: Int[np.ndarray, " queries"]
+    clusters: Int[np.ndarray, " queries"]
+    right: Int[np.ndarray, " queries"]
+    candidates: int
+
+
+def _both_directions(
+    images: Float[np.ndarray, "images d"],
+    captions: Float[np.ndarray, "captions d"],
+    owners: Int[np.ndarray, " captions"],
+) -> list[_Ranked]:
     pictures = np.arange(len(images))
     described, owned = np.unique(owners, return_counts=True)
     to_image = best_ranks(captions, images, owners, pictures)
     to_text = best_ranks(images[described], captions, described, owners)
     one_each = np.ones(len(captions), dtype=np.int64)
     return [
-        *_rows(name, "text-to-image", to_image, owners, len(images), one_each),
-        *_rows(name, "image-to-text", to_text, described, len(captions), owned),
+        _Ranked("text-to-image", to_image, owners, one_each, len(images)),
+        _Ranked("image-to-text", to_text, described, owned, len(captions)),
     ]
 
 
-def _rows(
-    name: str,
-    direction: str,
-    ranks: Int[np.ndarray, " queries"],
-    clusters: Int[np.ndarray, " queries"],
-    candidates: int,
-    right: Int[np.ndarray, " queries"],
-) -> Iterator[Result]:
+def _rows(name: str, folds: Sequence[_Ranked]) -> Iterator[Result]:
+    """Return the rows of one direction: of all queries, or of the mean of several folds."""
+    ranks = np.concatenate([fold.ranks for fold in folds])
+    clusters = np.concatenate([fold.clusters for fold in folds])
+    note, groups = "", None
+    if len(folds) > 1:
+        note = f", mean of {len(folds)} folds"
+        groups = np.repeat(np.arange(len(folds)), [len(fold.ranks) for fold in folds])
     for cutoff in CUTOFFS:
-        if cutoff < candidates:
-            chance = chance_recall(cutoff, candidates, right)
-            metric = f"{direction} R@{cutoff}"
-            yield measured(TASK, name, metric, ranks <= cutoff, clusters, chance=chance)
+        if cutoff < min(fold.candidates for fold in folds):
+            chances = [chance_recall(cutoff, fold.candidates, fold.right) for fold in folds]
+            yield measured(
+                TASK,
+                name,
+                f"{folds[0].direction} R@{cutoff}{note}",
+                ranks <= cutoff,
+                clusters,
+                chance=float(np.mean(chances)),
+                groups=groups,
+            )
 
 
 def chance_recall(cutoff: int, candidates: int, right: Int[np.ndarray, " queries"]) -> float:
@@ -120,13 +177,18 @@ def check_retrieval_set(data: RetrievalSet) -> None:
     """Refuse a set that cannot be evaluated.
 
     Raises:
-        DataError: fewer than two pictures or captions, or owners that do not fit them.
+        DataError: fewer than two pictures or captions, fewer than two pictures a fold, or owners
+            that do not fit them.
     """
     where = f"retrieval set {data.name!r}"
     if len(data.pictures) < 2 or len(data.captions) < 2:
         raise DataError(
             f"{where} has {len(data.pictures)} pictures and {len(data.captions)} captions; "
             "ranking needs at least two of each"
+        )
+    if len(data.pictures) < 2 * data.folds:
+        raise DataError(
+            f"{where} has {len(data.pictures)} pictures, too few for {data.folds} folds"
         )
     if len(data.owners) != len(data.captions):
         raise DataError(

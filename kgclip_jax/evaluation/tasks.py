@@ -4,14 +4,21 @@ A task is a class of sets and a function that turns an encoder and such a set in
 one is a file beside this one and a line of `TASKS`.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from kgclip_jax.data.evaluation_sets import ChoiceSet, EvaluationSet, RetrievalSet, ZeroShotSet
+from kgclip_jax.data.evaluation_sets import (
+    ChoiceSet,
+    EvaluationSet,
+    LinearProbeSet,
+    RetrievalSet,
+    ZeroShotSet,
+)
 from kgclip_jax.errors import DataError
-from kgclip_jax.evaluation import choice, retrieval, zero_shot
+from kgclip_jax.evaluation import choice, linear_probe, retrieval, zero_shot
+from kgclip_jax.evaluation.accuracy import mean_of_sets
 from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.evaluation.result import Result
 
@@ -26,6 +33,7 @@ class Task(NamedTuple):
 TASKS: dict[type, Task] = {
     RetrievalSet: Task(retrieval.TASK, retrieval.evaluate_retrieval),
     ZeroShotSet: Task(zero_shot.TASK, zero_shot.evaluate_zero_shot),
+    LinearProbeSet: Task(linear_probe.TASK, linear_probe.evaluate_linear_probe),
     ChoiceSet: Task(choice.TASK, choice.evaluate_choices),
 }
 
@@ -33,7 +41,7 @@ TASKS: dict[type, Task] = {
 def evaluate(
     encoder: Encoder, sets: Sequence[EvaluationSet], *, weights: str = "raw"
 ) -> list[Result]:
-    """Evaluate on each set in turn and return the rows of the table.
+    """Evaluate on each set in turn and return the rows of the table; means over sets come last.
 
     Within a set each distinct text is encoded once, and all texts go to the encoder in one call;
     cutting them into batches is the encoder's business. Pictures follow as they are read. What is
@@ -51,7 +59,15 @@ def evaluate(
     if not sets:
         raise DataError("nothing to evaluate on: name at least one evaluation set")
     check_sets(sets)
-    rows = [row for data in sets for row in TASKS[type(data)].evaluate(encoder, data)]
+    rows: list[Result] = []
+    averaged: dict[tuple[type, str], list[Result]] = defaultdict(list)
+    for data in sets:
+        found = TASKS[type(data)].evaluate(encoder, data)
+        rows += found
+        if isinstance(data, (ZeroShotSet, LinearProbeSet)) and data.averaged_as is not None:
+            averaged[type(data), data.averaged_as] += found
+    for (_, name), found in averaged.items():
+        rows += mean_of_sets(name, found)
     return [replace(row, weights=weights) for row in rows]
 
 

@@ -87,12 +87,18 @@ def _kind(run: Run) -> tuple[Mapping[str, Any], int, str]:
 
 
 def _without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes a method: a config but for its seed, and for that of the run it started from."""
+    """What makes a method: a config but for its seed, and for those of the runs it builds on."""
+    teachers = {name: _of_method(settings) for name, settings in config.get("teachers", {}).items()}
     settings = {key: value for key, value in config.items() if key != "seed"}
+    return _of_method(settings) | {"teachers": teachers}
+
+
+def _of_method(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Put in the place of a run that something starts from what makes its method."""
     start = settings.get("init_from")
     if start and (workdir := Workdir(Path(start))).holds_run():
-        settings["init_from"] = _without_seed(workdir.read_config())
-    return settings
+        return {**settings, "init_from": _without_seed(workdir.read_config())}
+    return {**settings}
 
 
 def _names(groups: Sequence[Sequence[Run]]) -> list[str]:

@@ -23,6 +23,7 @@ _LIBRARIES = {"huggingface": "transformers", "open_clip": "open_clip"}
 _TASKS = {
     "retrieval": "image-text-retrieval",
     "zero-shot": "zero-shot-image-classification",
+    "linear probe": "image-classification",
     "composition": "image-text-matching",
 }
 _DATASETS = {"visual_genome": "ranjaykrishna/visual_genome"}  # on the hub, by kind of source
@@ -30,7 +31,7 @@ _CREDITS = {
     "emoji": "drawings: Noto Emoji by Google (Apache-2.0) and Twemoji by Twitter and contributors "
     "(CC-BY 4.0); names: Unicode CLDR",
 }
-_BLIND = "A blind row shows what a scorer reaches that may not see the other side."
+_BLIND = "A blind row shows what is reached when each item has the pictures of another one."
 _NO_PATHS = {"pattern", "targets", "dataset"}  # settings whose slashes lead to no folder
 _MODELS = {"init_from", "knowledge_init_from"}
 

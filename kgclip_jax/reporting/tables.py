@@ -15,7 +15,7 @@ from kgclip_jax.reporting.page import Markup, join, tag
 
 READING = (
     "Dots are measured rates, whiskers their 95 % intervals, the red tick is what chance would "
-    "give. A blind row, with hollow dots, is a scorer that was kept from seeing the other side: "
+    "give. A blind row, with hollow dots, has each item asked about the pictures of another one: "
     "what it gains over chance, the set gives away."
 )
 """How a page's table is read."""

@@ -82,13 +82,11 @@ def test_templates_of_a_file(folder, file, content):
     assert load(folder, templates=file).templates == ["a {}", "the {}, {}"]
 
 
-def test_classes_of_the_same_name_are_one(folder, caplog):
+def test_classes_may_share_a_name(folder):
     (folder / "names.txt").write_text("plant\nplant\nsky")
-    with caplog.at_level(logging.WARNING):
-        data = load(folder, classes="names.txt")
-    assert data.class_names == ["plant", "sky"]
-    assert data.labels.tolist() == [0, 0, 0, 0, 1, 1]
-    assert "plant" in caplog.text
+    data = load(folder, classes="names.txt")
+    assert data.class_names == ["plant", "plant", "sky"]
+    assert data.labels.tolist() == [0, 0, 1, 1, 2, 2]
     check_zero_shot_set(data)
 
 
@@ -131,6 +129,18 @@ def test_errors_of_class_names_name_the_place(tmp_path, file, content, message):
     (tmp_path / file).write_text(content)
     with pytest.raises(DataError, match=message):
         read_class_names(tmp_path / file, sorted(COLOURS))
+
+
+def test_names_by_position_need_folders_of_one_order(tmp_path):
+    (tmp_path / "n.txt").write_text("zero\none\ntwo\nten")
+    numbers = ["0", "1", "10", "2"]
+    message = r"n\.txt: the folders '10', '2' .* as text than as numbers; .* folder<TAB>name"
+    with pytest.raises(DataError, match=message):
+        read_class_names(tmp_path / "n.txt", numbers)
+    padded = ["00", "01", "02", "10"]
+    assert read_class_names(tmp_path / "n.txt", padded)["10"] == "ten"
+    (tmp_path / "n.tsv").write_text("10\tten\n0\tzero\n1\tone\n2\ttwo")
+    assert read_class_names(tmp_path / "n.tsv", numbers)["10"] == "ten"
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,35 @@ def test_unreadable_pictures_are_left_out_with_their_captions(
     assert left == recalls("set", unit[good].astype(np.float32), vectors[kept], places)
 
 
+def test_folds_are_sets_by_themselves(table_encoder, pictures, random_units):
+    """Three folds of 11 pictures, one of which cannot be read."""
+    vectors = random_units(1, 66, 4)
+    texts = dict(zip(map(str, range(66)), vectors, strict=True))
+    owners = np.random.default_rng(2).permutation(np.arange(66) % 33)
+    images = random_units(0, 33, 4)
+    encoder = table_encoder(images, texts)
+    data = RetrievalSet("set", pictures(33, unreadable=[12]), list(texts), owners, folds=3)
+    whole = evaluate_retrieval(encoder, data._replace(folds=1))
+    rows = evaluate_retrieval(encoder, data)
+    assert rows[:6] == whole
+    expected = []
+    for fold in range(3):
+        kept = np.setdiff1d(np.arange(11 * fold, 11 * fold + 11), [12])
+        mine = np.isin(owners, kept)
+        expected.append(
+            recalls("set", images[kept], vectors[mine], np.searchsorted(kept, owners[mine]))
+        )
+    names = [f"{row.metric}, mean of 3 folds" for row in expected[1]]  # R@10 of 10 says nothing
+    assert [row.metric for row in rows[6:]] == names
+    by_fold = [by_metric(part) for part in expected]
+    for row in rows[6:]:
+        parts = [part[row.metric.removesuffix(", mean of 3 folds")] for part in by_fold]
+        assert row.value == pytest.approx(np.mean([part.value for part in parts]))
+        assert row.chance == pytest.approx(np.mean([part.chance for part in parts]))
+        assert row.n == sum(part.n for part in parts)
+        assert row.low <= row.value <= row.high
+
+
 def test_chance_agrees_with_all_orders():
     right = np.array([1, 2, 4])
     for cutoff in (1, 2, 3):
@@ -147,4 +176,10 @@ def test_chance_of_a_large_set():
 def test_bad_sets_are_refused(table_encoder, pictures, count, captions, owners, message):
     data = RetrievalSet("flawed", pictures(count), captions, np.array(owners, dtype=np.int64))
     with pytest.raises(DataError, match=f"'flawed'.*{message}"):
+        evaluate_retrieval(table_encoder(np.ones((1, 2)), {}), data)
+
+
+def test_folds_of_less_than_two_pictures_are_refused(table_encoder, pictures):
+    data = RetrievalSet("small", pictures(5), ["a"] * 5, np.arange(5), folds=3)
+    with pytest.raises(DataError, match="5 pictures, too few for 3 folds"):
         evaluate_retrieval(table_encoder(np.ones((1, 2)), {}), data)

@@ -73,3 +73,23 @@ def test_no_sets_are_refused(encoder):
 def test_two_sets_of_one_name_are_refused(encoder, sets):
     with pytest.raises(DataError, match="2 composition sets are named 'swaps'"):
         evaluate(encoder, [*sets, sets[-1]])
+
+
+def test_sets_that_are_averaged_have_a_row_for_their_mean(encoder, pictures):
+    """Half of one set, all of another, each counting the same; a third stands alone."""
+    right, wrong = np.array([0, 1]), np.array([0, 0])
+    names, templates = ["cat", "dog"], ["{}"]
+    sets = [
+        ZeroShotSet("half", pictures(2), wrong, names, templates, averaged_as="all sets"),
+        ZeroShotSet("alone", pictures(2), right, names, templates),
+        ZeroShotSet("whole", pictures(1), right[:1], names, templates, averaged_as="all sets"),
+    ]
+    assert [row.set_name for row in evaluate(encoder, sets[:2])] == ["half", "alone"]
+    *rows, mean = evaluate(encoder, sets)
+    assert {row.set_name for row in rows} == {"half", "alone", "whole"}
+    assert (mean.task, mean.set_name, mean.metric) == (
+        "zero-shot",
+        "all sets",
+        "top-1, mean of 2 sets",
+    )
+    assert (mean.value, mean.n, mean.chance) == (pytest.approx(3 / 4), 3, 1 / 2)

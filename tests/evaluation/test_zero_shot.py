@@ -41,7 +41,7 @@ def test_top_1_and_top_5_agree_with_sorting(table_encoder, pictures, random_unit
     images = random_units(2, 80, 5)
     labels = rng.integers(12, size=80)
     encoder = table_encoder(images, dict(zip(texts, vectors, strict=True)))
-    first, fifth = evaluate_zero_shot(encoder, make_set(pictures(80), labels, names))
+    first, fifth, _ = evaluate_zero_shot(encoder, make_set(pictures(80), labels, names))
 
     hits = np.zeros((80, 12), dtype=bool)
     for i in range(80):
@@ -92,6 +92,37 @@ def test_a_tie_with_a_wrong_class_is_wrong(table_encoder, pictures):
     assert row.value == 0
 
 
+def test_equal_names_count_as_arg_max_counts_them_and_as_one_class_beside(
+    table_encoder, pictures, random_units
+):
+    names = ["crane", "dog", "cat", "ox", "crane", "elk", "owl"]
+    labels = np.repeat(np.arange(7), 40)
+    texts = dict(zip({*names}, random_units(0, 6, 4), strict=True))
+    images = random_units(1, 280, 4)
+    data = make_set(pictures(280), labels, names, ["{}"])
+    rows = {row.metric: row for row in evaluate_zero_shot(table_encoder(images, texts), data)}
+    scores = images @ np.stack([texts[name] for name in names]).T
+    order = np.argsort(-scores, axis=1, kind="stable")  # of equal scores the first one
+    for cutoff in (1, 5):
+        hits = (order[:, :cutoff] == labels[:, None]).any(axis=1)
+        assert rows[f"top-{cutoff}"].value == pytest.approx(hits.mean())
+        assert rows[f"top-{cutoff}"].chance == cutoff / 7
+    names_of = np.array(names)
+    merged = [names_of[row[0]] == name for row, name in zip(order, names_of[labels], strict=True)]
+    single = rows["top-1, equal names as one class"]
+    assert single.value == pytest.approx(np.mean(merged))
+    assert single.value > rows["top-1"].value
+    assert (single.chance, single.n) == (1 / 6, 280)
+    assert [*rows] == ["top-1", "top-5", *(f"top-{k}, equal names as one class" for k in (1, 5))]
+
+
+def test_classes_of_unequal_size_have_their_mean_beside(table_encoder, pictures):
+    encoder = table_encoder(np.eye(2)[[0, 0, 0, 1, 0]], {"cat": [1, 0], "dog": [0, 1]})
+    data = make_set(pictures(5), [0, 0, 0, 0, 1], ["cat", "dog"], ["{}"])
+    rows = {row.metric: row.value for row in evaluate_zero_shot(encoder, data)}
+    assert rows == {"top-1": 3 / 5, "top-1, mean of classes": pytest.approx((3 / 4 + 0) / 2)}
+
+
 @pytest.mark.parametrize(
     ("count", "labels", "names", "templates", "message"),
     [
@@ -101,7 +132,7 @@ def test_a_tie_with_a_wrong_class_is_wrong(table_encoder, pictures):
         (2, [0], ["cat", "dog"], TEMPLATES, "2 pictures but 1 labels"),
         (2, [0, 2], ["cat", "dog"], TEMPLATES, "picture 1 has label 2, but there are 2"),
         (2, [-1, 0], ["cat", "dog"], TEMPLATES, "picture 0 has label -1"),
-        (1, [0], ["cat", "dog", "cat"], TEMPLATES, "two classes 'cat'"),
+        (1, [0], ["cat", "cat"], TEMPLATES, "all classes are named 'cat'"),
         (1, [0], ["cat", "dog"], ["a photo"], "'a photo' lacks {}"),
     ],
 )

@@ -139,7 +139,7 @@ def test_the_rows_of_a_benchmark_as_json(ask, reads_graphs, tmp_path):
         content = json.loads(file.read_text())
         assert (content["init_from"], content["graphs"]) == (str(reads_graphs[0]), graphs)
         metrics = {row["metric"] for row in content["results"]}
-        assert metrics == {"swap_att", "replace_att", "mean of the 2"}
+        assert metrics == {"swap_att", "replace_att", "mean of the 2", "all decisions"}
 
 
 def test_other_graphs_give_other_numbers_in_files_of_their_own(commands, finished, reads_graphs):

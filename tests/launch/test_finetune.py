@@ -82,6 +82,22 @@ def test_zero_shot_from_a_folder_of_folders(commands, result, made_by_torch, tmp
     assert "zero-shot: pictures" in process.stdout
 
 
+def test_a_table_of_several_zero_shot_sets(commands, result, made_by_torch, tmp_path):
+    for name in ("first", "second"):
+        for label, colour in COLOURS.items():
+            (tmp_path / name / "test" / label).mkdir(parents=True)
+            Image.new("RGB", (24, 20), colour).save(tmp_path / name / "test" / label / "1.png")
+        (tmp_path / name / "classes.json").write_text(json.dumps(list(COLOURS)))
+        (tmp_path / name / "templates.json").write_text('["a photo of a {}", "{}"]')
+    config = f"--config=configs/zero_shot.py:{made_by_torch},first,second"
+    process = result(commands.start("launch/evaluate.py", config, f"--config.data.path={tmp_path}"))
+    assert process.returncode == 0, process.stderr
+    lines = [line.strip(" │┃") for line in process.stdout.splitlines()]
+    tables = [line.partition("│")[0].strip() for line in lines if line.startswith("zero-shot")]
+    assert tables == [f"zero-shot: {name}" for name in ("first", "second", "all sets")]
+    assert any(line.startswith("top-1, mean of 2 sets") for line in lines)
+
+
 def test_the_result_goes_back_to_torch(commands, result, trained_further, tmp_path):
     workdir, _ = trained_further
     output = tmp_path / "exported"

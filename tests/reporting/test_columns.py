@@ -55,6 +55,18 @@ def test_runs_that_start_from_seeds_of_one_method_are_one_method(tmp_path):
     assert [column.seeds for column in columns_of([first, second])] == [(0, 1)]
     assert len(columns_of([first, other])) == 2
     assert len(columns_of([first, unknown])) == 2
+    taught = [
+        make_run(name, seed=seed, settings={"teachers": {"big": {"init_from": str(tmp_path / t)}}})
+        for name, seed, t in [("e", 0, "x"), ("f", 1, "y"), ("g", 1, "z")]
+    ]
+    assert [column.seeds for column in columns_of(taught[:2])] == [(0, 1)]
+    assert len(columns_of(taught[::2])) == 2
+
+
+def test_seeds_are_never_read_from_the_names_of_models():
+    runs = [make_run(f"r{s}", seed=s, settings={"init_from": "models/clip-v1"}) for s in (1, 2)]
+    (column,) = columns_of(runs)
+    assert (column.name, column.seeds) == ("r", (1, 2))
 
 
 @pytest.mark.parametrize(

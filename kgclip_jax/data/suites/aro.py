@@ -9,22 +9,23 @@ with "attributes": ["red", "big"] instead of the relation for attribution.
 
 The picture is cut to the box first (the part of a box outside of the picture, which Pillow would
 fill with black, is left out), a tie is wrong, and the number is the mean of the means of the
-relations, or of the ordered pairs of attributes. There are 23,937 and 28,748 cases. Relations: the
-157 of `aro_relations` do not count, which leaves 48. Attributes: pairs with fewer than 25 cases do
-not count, which leaves 117; Structure-CLIP counts all pairs, so its numbers cannot be compared with
-those of ARO's authors, and both are given.
+relations, or of the ordered pairs of attributes (macro). Beside it stand the mean over all cases
+(micro) and a row for each relation, or pair, that counts for the authors. There are 23,937 and
+28,748 cases. Relations: the 157 of `aro_relations` do not count, which leaves 48. Attributes: pairs
+with fewer than 25 cases do not count, which leaves 117; Structure-CLIP counts all pairs, so its
+numbers cannot be compared with those of ARO's authors, and both are given.
 
 Source: Yuksekgonul et al., When and why vision-language models behave like bags-of-words, ICLR
 2023; Huang et al., Structure-CLIP, AAAI 2024.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from kgclip_jax.data.evaluation_sets import Question
 from kgclip_jax.data.images import Box
-from kgclip_jax.data.questions import Decision, ask, in_groups_of
+from kgclip_jax.data.questions import Decision, ask, ask_each_group, in_groups_of
 from kgclip_jax.data.suites.annotation_files import read_objects
 from kgclip_jax.data.suites.aro_relations import LEFT_OUT
 from kgclip_jax.data.suites.assembly import Assembly
@@ -46,7 +47,7 @@ _FIELDS = {
 
 
 def relation(suite: Assembly, path: Path) -> list[Question]:
-    """Ask VG-Relation's question: the macro mean over the relations that count.
+    """Ask VG-Relation's questions: over the relations that count, and for each of them.
 
     Raises:
         DataError: the file is missing or malformed.
@@ -56,25 +57,28 @@ def relation(suite: Assembly, path: Path) -> list[Question]:
         for _, record in read_objects(path, _FIELDS | {"relation_name": str}, HOME)
         if record["relation_name"] not in LEFT_OUT
     ]
-    return [ask("relations, macro", decisions, chance=1 / 2, macro=True)] if decisions else []
+    return [*_overall("relations", decisions), *ask_each_group(decisions, chance=1 / 2)]
 
 
 def attribution(suite: Assembly, path: Path) -> list[Question]:
-    """Ask VG-Attribution's question, over pairs with at least 25 cases and over all pairs.
+    """Ask VG-Attribution's questions: over pairs with at least 25 cases, all pairs, and each.
 
     Raises:
         DataError: the file is missing or malformed.
     """
     every = list(_attribution_decisions(suite, path))
-    selections = {
-        f"attribute pairs of {LEAST_CASES} cases, macro": in_groups_of(every, LEAST_CASES),
-        "all attribute pairs, macro (Structure-CLIP)": every,
-    }
+    often = in_groups_of(every, LEAST_CASES)
     return [
-        ask(metric, decisions, chance=1 / 2, macro=True)
-        for metric, decisions in selections.items()
-        if decisions
+        *_overall(f"attribute pairs of {LEAST_CASES} cases", often),
+        *_overall("all attribute pairs", every, macro_of=" (Structure-CLIP)"),
+        *ask_each_group(often, chance=1 / 2),
     ]
+
+
+def _overall(name: str, decisions: Sequence[Decision], macro_of: str = "") -> Iterator[Question]:
+    if decisions:
+        yield ask(f"{name}, macro{macro_of}", decisions, chance=1 / 2, macro=True)
+        yield ask(f"{name}, micro", decisions, chance=1 / 2)
 
 
 def _attribution_decisions(suite: Assembly, path: Path) -> Iterator[Decision]:
@@ -82,7 +86,7 @@ def _attribution_decisions(suite: Assembly, path: Path) -> Iterator[Decision]:
         attributes = record["attributes"]
         if len(attributes) != 2 or not all(isinstance(name, str) for name in attributes):
             raise DataError(f"{path}: {place} needs two 'attributes', not {attributes!r}")
-        yield _decision(suite, record, "_".join(attributes))
+        yield _decision(suite, record, ", ".join(attributes))
 
 
 def _decision(suite: Assembly, record: dict[str, Any], group: str) -> Decision:

@@ -12,8 +12,8 @@ the order; the first is taken.
 
 The task of the data set is to say true or false, for which a dual encoder has no threshold. Asked
 here is the picture: does a sentence prefer a scene of which it is true to one of which it is false?
-All such pairs of a sentence are asked, and resampled together; chance is 1/2, and the blind row
-never reads the sentence. Pictures are squashed to a square whatever the model's preprocessing,
+All such pairs of a sentence are asked, and resampled together; chance is 1/2, and in the blind row
+the sentence is another one's. Pictures are squashed to a square whatever the model's preprocessing,
 because a square in the middle of 400 x 100 pixels shows one box of three.
 
 Source: Suhr et al., A Corpus of Natural Language for Visual Reasoning, ACL 2017.
@@ -58,4 +58,4 @@ def nlvr(suite: Assembly, path: Path) -> list[Question]:
             )
         )
     pairs = suite.picture_choices(judged)
-    return [ask("scene of a pair", pairs, chance=1 / 2, blind_to="texts")] if pairs else []
+    return [ask("scene of a pair", pairs, chance=1 / 2)] if pairs else []

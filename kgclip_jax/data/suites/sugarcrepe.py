@@ -4,7 +4,8 @@ SugarCrepe, a file for each of seven kinds (`swap_att.json`, `replace_rel.json` 
 
     {"0": {"filename": "000000085329.jpg", "caption": "...", "negative_caption": "..."}, ...}
 
-One true and one false caption; a tie is wrong. Seven rows, and their unweighted mean as an eighth.
+One true and one false caption; a tie is wrong. Seven rows, their unweighted mean (macro), and the
+mean over all cases (micro).
 
 SugarCrepe++, a file for each of five kinds:
 
@@ -32,7 +33,7 @@ _FIELDS = {"filename": str, "caption": str, "negative_caption": str}
 
 
 def sugarcrepe(suite: Assembly, path: Path) -> list[Question]:
-    """Ask a question for each file of a folder, and for the mean of all files.
+    """Ask a question for each file of a folder, for the mean of all files and for all cases.
 
     Raises:
         DataError: the folder holds no files, or one of them is malformed.
@@ -46,7 +47,7 @@ def sugarcrepe(suite: Assembly, path: Path) -> list[Question]:
 
 
 def sugarcrepe_pp(suite: Assembly, path: Path) -> list[Question]:
-    """Ask ITT and TOT for each file of a folder, and for the mean of all files.
+    """Ask ITT and TOT for each file of a folder, for the mean of all files and for all cases.
 
     Raises:
         DataError: the folder holds no files, or one of them is malformed.

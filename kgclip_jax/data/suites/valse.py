@@ -9,9 +9,9 @@ A file for each of its pieces (`existence.json`, `plurals.json`, `actant-swap.js
 
 Only items count for which at least two of three annotators took the caption, and not the foil, to
 describe the picture. The number is the pairwise accuracy (the paper's acc_r), a tie being wrong; a
-row a piece, and the unweighted mean of the pieces. Pictures lie in a folder for each of the data
-sets that they come from, named as the items name it: SWiG, visual7w, VisDial_v1.0, FOIL dataset (of
-COCO val2014), coco_2017.
+row a piece, the unweighted mean of the pieces, and the mean over all items. Pictures lie in a
+folder for each of the data sets that they come from, named as the items name it: SWiG, visual7w,
+VisDial_v1.0, FOIL dataset (of COCO val2014), coco_2017.
 
 Source: Parcalabescu et al., VALSE, ACL 2022.
 """
@@ -31,7 +31,7 @@ _FIELDS = {"dataset": str, "image_file": str, "caption": str, "foil": str, "mtur
 
 
 def valse(suite: Assembly, path: Path) -> list[Question]:
-    """Ask a question for each file of a folder, and for the mean of all files.
+    """Ask a question for each file of a folder, for the mean of all files and for all items.
 
     Raises:
         DataError: the folder holds no files, or one of them is malformed.

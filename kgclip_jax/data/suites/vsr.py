@@ -13,8 +13,8 @@ and 49.5 % (github.com/Sohojoe/CLIP_visual-spatial-reasoning), so it says little
 
 picture of a pair: captions were written to be true of one picture and false of another. For each
 caption that occurs with both labels, does it prefer a picture of which it is true? All pairs of one
-caption are asked, and resampled together. This is ours, not the authors'; a scorer that never reads
-the caption is the blind row.
+caption are asked, and resampled together. This is ours, not the authors'; in the blind row the
+caption is another one's.
 
 Source: Liu, Emerson and Collier, Visual Spatial Reasoning, TACL 2023.
 """
@@ -49,5 +49,5 @@ def vsr(suite: Assembly, path: Path) -> list[Question]:
         judged.append(Judged(caption, picture, label == 1))
     questions = [ask("verdict", verdicts, chance=1 / 2)] if verdicts else []
     if pairs := suite.picture_choices(judged):
-        questions.append(ask("picture of a pair", pairs, chance=1 / 2, blind_to="texts"))
+        questions.append(ask("picture of a pair", pairs, chance=1 / 2))
     return questions

@@ -19,7 +19,7 @@ down in that way (`pip install datasets`; folder winoground/images):
 
 Text score: both pictures prefer their own caption (chance 1/4). Image score: both captions prefer
 their own picture (1/4). Group score: both of these (1/6, see
-`kgclip_jax.data.questions.ask_to_match`, which also says what a blind scorer gets).
+`kgclip_jax.data.questions.ask_to_match`).
 
 Source: Thrush et al., Winoground, CVPR 2022.
 """

@@ -45,12 +45,14 @@ def test_macro_mean_over_relations_of_cropped_pictures(world, answers):
         ],
     )
     rows = answers(world.open("aro_relation", "vgr.json"), SCORES)
-    seen, blind = rows["relations, macro"], rows["relations, macro, blind"]
+    seen = rows["relations, macro"]
     assert seen.value == pytest.approx((2 / 3 + 0) / 2)
     assert (seen.n, seen.chance) == (4, 0.5)
-    # The mean of parts 0 and 1 scores 3.5 and 2.5: it takes the first text everywhere.
-    assert blind.value == pytest.approx((1 + 0) / 2)
-    assert len(rows) == 2
+    micro, own = rows["relations, micro"], rows["to the left of"]
+    assert (micro.value, micro.n) == (2 / 4, 4)
+    assert (own.value, own.n) == (pytest.approx(2 / 3), 3)
+    # All parts are of one picture, so there are no blind rows.
+    assert [*rows] == ["relations, macro", "relations, micro", "on", "to the left of"]
 
 
 def test_attribute_pairs_with_25_cases_and_all_of_them(world, answers):
@@ -64,6 +66,10 @@ def test_attribute_pairs_with_25_cases_and_all_of_them(world, answers):
     every = rows["all attribute pairs, macro (Structure-CLIP)"]
     assert (official.value, official.n) == (pytest.approx(20 / 25), 25)
     assert (every.value, every.n) == (pytest.approx((20 / 25 + 0) / 2), 26)
+    micro = rows["all attribute pairs, micro"]
+    assert (micro.value, micro.n) == (pytest.approx(20 / 26), 26)
+    assert (rows["big, red"].value, rows["big, red"].n) == (pytest.approx(20 / 25), 25)
+    assert "red, big" not in rows  # it does not count for the authors
 
 
 def test_one_case_less_does_not_count(world, answers):

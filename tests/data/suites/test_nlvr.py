@@ -17,21 +17,22 @@ def line(identifier, label, sentence="a tower", directory="3"):
 
 @pytest.mark.parametrize("folder", ["", "3/"])
 def test_a_sentence_chooses_its_scene(world, answers, folder):
-    for number, identifier in enumerate(["5-0", "5-1", "5-2", "6-0", "7-1"]):
+    for number, identifier in enumerate(["5-0", "5-1", "5-2", "6-0", "7-0", "7-1"]):
         world.paint(f"{folder}dev-{identifier}-0.png", number)
     lines = [
         line("5-0", "true"),
         line("5-1", "false"),
         line("5-2", "false"),
         line("6-0", "false"),  # the same words, written for other scenes: no pair with 5
+        line("7-0", "false", "a box"),
         line("7-1", "true", "a box"),
     ]
     world.write_lines("dev.json", lines)
-    scores = {"a tower": [2, 1, 3, 0, 0], "a box": [0, 0, 0, 0, 1]}
+    scores = {"a tower": [2, 1, 3, 0, 1, 0], "a box": [0, 1, 1, 0, 0, 1]}
     rows = answers(world.open("nlvr", "dev.json"), scores)
     scene = rows["scene of a pair"]
-    assert (scene.value, scene.n, scene.chance) == (1 / 2, 2, 1 / 2)
-    assert rows["scene of a pair, blind"].value == 1 / 2
+    assert (scene.value, scene.n, scene.chance) == (pytest.approx(2 / 3), 3, 1 / 2)
+    assert rows["scene of a pair, blind"].value == 0  # each sentence about the other's scenes
     assert len(rows) == 2
 
 

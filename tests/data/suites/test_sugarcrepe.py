@@ -29,12 +29,14 @@ def test_a_row_for_each_of_seven_and_their_mean(world, answers):
         world.write(f"data/{kind}.json", cases)
     rows = answers(world.open("sugarcrepe", "data"), scores)
     seen = {metric: row for metric, row in rows.items() if not row.blind}
-    assert list(seen) == [*KINDS, "mean of the 7"]
+    assert list(seen) == [*KINDS, "mean of the 7", "all decisions"]
     assert [row.value for row in list(seen.values())[:7]] == [n / 6 for n in range(7)]
     assert seen["mean of the 7"].value == pytest.approx(1 / 2)
-    assert [row.n for row in seen.values()] == [6] * 7 + [42]
-    assert len(rows) == 16
-    assert {row.value for row in rows.values() if row.blind} == {0}  # the mean picture ties
+    assert [row.n for row in seen.values()] == [6] * 7 + [42, 42]
+    # With the pictures exchanged; the first and the last kind have one picture alone.
+    blind = {metric: row.value for metric, row in rows.items() if row.blind}
+    assert [*blind] == [f"{metric}, blind" for metric in [*list(seen)[1:6], *list(seen)[7:]]]
+    assert blind["replace_obj, blind"] == 1 / 2
 
 
 def test_the_mean_is_over_files_not_over_cases(world, answers):
@@ -45,6 +47,7 @@ def test_the_mean_is_over_files_not_over_cases(world, answers):
     world.write("data/swap_obj.json", {"4": wrong})
     rows = answers(world.open("sugarcrepe", "data"), {"yes": [1], "no": [0]})
     assert rows["mean of the 2"].value == 1 / 2
+    assert (rows["all decisions"].value, rows["all decisions"].n) == (9 / 10, 10)
 
 
 # Two pictures, two more dimensions for the texts among themselves.
@@ -68,7 +71,8 @@ def test_both_captions_must_win_and_the_texts_alone(world, answers):
         {"id": 1, "filename": "b.jpg", **MAN},  # 3 does, 1 does not
     ]
     world.write("data/replace_att.json", cases)
-    world.write("data/swap_obj.json", [{"id": 0, "filename": "a.jpg", **CAT}])  # three ties
+    cats = [{"id": 0, "filename": name, **CAT} for name in ("a.jpg", "b.jpg")]  # ties
+    world.write("data/swap_obj.json", cats)
     rows = answers(world.open("sugarcrepe_pp", "data"), PLUS_PLUS)
     assert rows["replace_att ITT"].value == 1 / 2
     assert rows["swap_obj ITT"].value == 0
@@ -83,6 +87,7 @@ def test_both_captions_must_win_and_the_texts_alone(world, answers):
         "replace_att ITT, blind",
         "swap_obj ITT, blind",
         "mean of the 2 ITT, blind",
+        "all decisions ITT, blind",
     ]
 
 

@@ -31,6 +31,7 @@ def test_only_validated_items_count(world, answers):
         "actant-swap": (pytest.approx(1 / 3), 3),
         "plurals": (1, 1),
         "mean of the 2": (pytest.approx((1 / 3 + 1) / 2), 4),
+        "all decisions": (pytest.approx(2 / 4), 4),
     }
 
 

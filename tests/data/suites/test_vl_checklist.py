@@ -18,6 +18,7 @@ def test_a_row_a_file_and_the_mean_of_a_topic(world, answers):
         "Attribute/vg/color": (1, 3),
         "Attribute/vg/size": (0, 1),
         "Attribute, mean of the 2": (1 / 2, 4),
+        "Attribute, all decisions": (3 / 4, 4),
         "Relation/vg/spatial": (1 / 2, 2),
     }
 
@@ -28,7 +29,12 @@ def test_files_beside_each_other_have_one_mean(world, answers):
     world.write("Relation/vg/spatial.json", [["VG_100K/1.jpg", NO_YES]])
     rows = answers(world.open("vl_checklist", "Relation/vg"), {"yes": [1], "no": [0]})
     seen = {metric: (row.value, row.n) for metric, row in rows.items() if not row.blind}
-    assert seen == {"action": (1, 3), "spatial": (0, 1), "mean of the 2": (1 / 2, 4)}
+    assert seen == {
+        "action": (1, 3),
+        "spatial": (0, 1),
+        "mean of the 2": (1 / 2, 4),
+        "all decisions": (3 / 4, 4),
+    }
 
 
 @pytest.mark.parametrize(

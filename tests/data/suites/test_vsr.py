@@ -27,12 +27,10 @@ def test_verdicts_and_pictures_of_pairs(world, answers):
     }
     rows = answers(world.open("vsr", "test.jsonl"), scores)
     assert (rows["verdict"].value, rows["verdict"].n) == (2 / 4, 4)
-    # The mean picture scores 11/4 for true, 7/4 for false: true always, and a tie on the mat.
-    assert rows["verdict, blind"].value == 1 / 4
+    assert rows["verdict, blind"].n == 4
     pair = rows["picture of a pair"]
     assert (pair.value, pair.n, pair.low, pair.high) == (1 / 2, 2, 1 / 2, 1 / 2)  # one cluster
-    # The mean text scores the pictures 13, 12, 14: the same.
-    assert rows["picture of a pair, blind"].value == 1 / 2
+    assert "picture of a pair, blind" not in rows
 
 
 def test_captions_with_one_label_make_no_pairs(world):

@@ -41,6 +41,7 @@ def test_text_image_and_group_score(three_items, answers):
         "image": pytest.approx(2 / 3),
         "image, blind": 0,
         "group": pytest.approx(1 / 3),
+        "group, blind": 0,
     }
     chances = {metric: row.chance for metric, row in rows.items() if not row.blind}
     assert chances == {"text": 1 / 4, "image": 1 / 4, "group": 1 / 6}

@@ -1,0 +1,129 @@
+"""Linear probe: a logistic regression on frozen picture embeddings.
+
+With embeddings f_i of unit length, labels y_i, weights W and offsets b of the classes, and n
+training pictures,
+
+    minimise  sum_i -log softmax(W f_i + b)[y_i]  +  (penalty / 2) |W|^2
+
+by L-BFGS, at most 1,000 iterations (scikit-learn's LogisticRegression with C = 1 / penalty). The
+penalty is chosen as CLIP's authors did: among 10^-6, 10^-4 ... 10^6 by accuracy on training
+pictures that are held out (a fifth of them), then between its neighbours, halving the distance,
+until there are eight values to a decade. The final fit is to all training pictures.
+
+Source: Radford et al., CLIP, 2021, section A.3. There the embeddings are those before the
+projection into the space that is shared with texts; here, as in CLIP_benchmark, they are behind it.
+"""
+
+import logging
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+from scipy.optimize import minimize
+
+from kgclip_jax.data.evaluation_sets import LinearProbeSet
+from kgclip_jax.errors import DataError
+from kgclip_jax.evaluation.accuracy import accuracies, mean_of_classes
+from kgclip_jax.evaluation.encoder import Encoder, encode_pictures
+from kgclip_jax.evaluation.ranking import best_ranks
+from kgclip_jax.evaluation.result import Result
+from kgclip_jax.random import generator
+
+TASK = "linear probe"
+ITERATIONS = 1_000
+HELD_OUT = 5  # one training picture of so many chooses the penalty
+
+_logger = logging.getLogger(__name__)
+
+
+def evaluate_linear_probe(encoder: Encoder, data: LinearProbeSet) -> list[Result]:
+    """Fit a classifier to the training pictures, and measure its accuracy on the others.
+
+    The rows are those of `zero_shot`; a wrong class that ties counts as nearer. Pictures that
+    cannot be read are left out.
+
+    Raises:
+        DataError: less than two classes, too few training pictures, or too many pictures cannot be
+            read.
+    """
+    classes = int(data.training_labels.max(initial=-1)) + 1
+    if classes < 2 or len(data.training) < 2 * HELD_OUT:
+        raise DataError(
+            f"linear probe {data.name!r} has {len(data.training)} training pictures of {classes} "
+            f"classes; it needs {2 * HELD_OUT} of two"
+        )
+    images, readable = encode_pictures(encoder, data._replace(pictures=data.training))
+    weights = probe(images[readable], data.training_labels[readable], classes)
+    images, readable = encode_pictures(encoder, data)
+    labels = data.labels[readable]
+    ranks = best_ranks(_with_one(images[readable]), weights, labels, np.arange(classes))
+    found = TASK, data.name, ranks, np.flatnonzero(readable), classes
+    rows = [*accuracies(*found)]
+    if np.ptp(np.unique(data.labels, return_counts=True)[1]) > 1:
+        rows.append(mean_of_classes(*found, labels))
+    return rows
+
+
+def probe(
+    features: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " n"], classes: int
+) -> Float[np.ndarray, "classes d+1"]:
+    """Choose the penalty and fit; offsets are the last column of the result."""
+    order = generator(0, "linear probe").permutation(len(features))
+    held, kept = np.split(order, [len(order) // HELD_OUT])
+
+    def accuracy(exponent: float) -> float:
+        weights = fit(features[kept], labels[kept], classes, 10**exponent)
+        scores = _with_one(features[held]) @ weights.T
+        return float(np.mean(scores.argmax(axis=1) == labels[held]))
+
+    tried = {exponent: accuracy(exponent) for exponent in (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)}
+    for step in (1.0, 0.5, 0.25, 0.125):
+        best = max(tried, key=lambda exponent: (tried[exponent], exponent))
+        tried |= {near: accuracy(near) for near in (best - step, best + step)}
+    best = max(tried, key=lambda exponent: (tried[exponent], exponent))
+    _logger.info("linear probe: penalty 10^%g, %.1f %% held out", best, 100 * tried[best])
+    return fit(features, labels, classes, 10**best)
+
+
+def fit(
+    features: Float[np.ndarray, "n d"],
+    labels: Int[np.ndarray, " n"],
+    classes: int,
+    penalty: float,
+) -> Float[np.ndarray, "classes d+1"]:
+    """Minimise the objective above for one penalty."""
+    shape = classes, features.shape[1] + 1
+    inputs = jax.device_put((_with_one(features), labels, np.float32(penalty)))
+
+    def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = jax.device_put(flat.reshape(shape).astype(np.float32))
+        value, gradient = jax.device_get(_value_and_gradient(weights, *inputs))
+        return float(value), gradient.astype(np.float64).ravel()
+
+    found = minimize(
+        value_and_gradient,
+        np.zeros(shape).ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": ITERATIONS},
+    )
+    return found.x.reshape(shape).astype(np.float32)
+
+
+@jax.jit
+@jax.value_and_grad
+def _value_and_gradient(
+    weights: Float[Array, "classes d"],
+    features: Float[Array, "n d"],
+    labels: Int[Array, " n"],
+    penalty: Float[Array, ""],
+) -> Float[Array, ""]:
+    """The objective divided by n, so that its precision does not depend on n."""
+    logits = jnp.matmul(features, weights.T, precision=jax.lax.Precision.HIGHEST)
+    chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)
+    return -chosen.mean() + penalty / (2 * len(labels)) * jnp.sum(weights[:, :-1] ** 2)
+
+
+def _with_one(features: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d+1"]:
+    return np.concatenate([features, np.ones_like(features[:, :1])], axis=1)
