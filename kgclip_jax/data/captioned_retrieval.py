@@ -10,7 +10,7 @@ from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.photographs import retrieval_set
 from kgclip_jax.data.sources import SOURCES
 from kgclip_jax.data.stored_pictures import StoredPictures
-from kgclip_jax.schema import check
+from kgclip_jax.ranges import PositiveInt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +31,7 @@ class CaptionedRetrieval(PictureSet):
 
     kind: Literal["retrieval"]
     source: Annotated[StoredPictures, SOURCES]
-    folds: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(self.folds >= 1, "folds must be at least 1")
+    folds: PositiveInt = 1
 
     def open(self, name: str, root: Path, transform: EvaluationTransform) -> RetrievalSet:
         """List the pictures and captions of the source. Raises DataError where there are none."""
