@@ -15,7 +15,7 @@ from pathlib import Path
 from kgclip_jax.data.readers.record_table import RecordTable
 from kgclip_jax.data.readers.tar_samples import Sample, read_samples
 from kgclip_jax.data.records import Record
-from kgclip_jax.data.skips import EMPTY_CAPTION, Skips
+from kgclip_jax.data.skips import EMPTY_CAPTION, UNREADABLE_IMAGE, Skips
 from kgclip_jax.errors import BadRecord, DataError
 
 DAMAGED_ARCHIVE = "damaged archive"
@@ -108,9 +108,9 @@ class TarPictures:
                 file.seek(self._offset[index])
                 content = file.read(size)
         except OSError as error:
-            raise BadRecord(f"{path}: {error.strerror}") from error
+            raise BadRecord(UNREADABLE_IMAGE, f"{path}: {error.strerror}") from error
         if len(content) < size:
-            raise BadRecord(f"{path}: has become shorter since it was opened")
+            raise BadRecord(UNREADABLE_IMAGE, f"{path}: has become shorter since it was opened")
         return content
 
 
