@@ -7,9 +7,9 @@ import numpy as np
 
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.preprocessing import Preprocessing
+from kgclip_jax.data.skips import UNREADABLE_IMAGE
 from kgclip_jax.data.streams.caption_stream import CaptionStream
 from kgclip_jax.data.streams.texts import TextMaker
-from kgclip_jax.data.skips import UNREADABLE_IMAGE
 from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.errors import BadRecord
