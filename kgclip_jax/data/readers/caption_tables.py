@@ -98,7 +98,7 @@ def _separator(path: Path, header: str, columns: Columns) -> str:
             continue
         if _find(f"{path}, line 1", names, columns) is not None:
             return separator
-    raise _no_columns(f"{path}, line 1", repr(header), columns)
+    raise _no_columns(f"{path}, line 1", repr(header[:200]), columns)
 
 
 def _reader(lines: Iterable[str], separator: str) -> Any:
