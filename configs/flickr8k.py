@@ -7,6 +7,11 @@ folder in the COCO layout works with
 
     --config.streams.captions.sources.photographs.split=train2017
 
+and so do other tables of captions (tabs, `filepath` and `title`, JSON lines) and texts beside the
+pictures, see docs/data.md:
+
+    --config.streams.captions.sources.photographs.file={split}.csv
+
 With an argument more, `:small,clip`, it asks swap tests too, which need the parser (`pip install -r
 requirements-parse.txt`). `negclip` has negatives from scene graphs in its softmax, `structure` is
 Structure-CLIP with its knowledge encoder; their graphs are parsed once:

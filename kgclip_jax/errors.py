@@ -37,4 +37,17 @@ class ConversionError(UserError):
 
 
 class BadRecord(Exception):
-    """One training record cannot be used; the pipeline counts it and draws another in its place."""
+    """One record cannot be used; it is counted by its reason, of which there are few.
+
+    Attributes:
+        reason: one of those of `kgclip_jax.data.skips`.
+        detail: what is wrong with this record, or nothing more.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.reason, self.detail)))

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,9 +12,11 @@ from PIL import Image
 
 from kgclip_jax.batch import Images, Texts, Triples
 from kgclip_jax.data.images import evaluation_transform
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.tokenization.clip_tokenizer import bucket
-from kgclip_jax.errors import CheckpointError
+from kgclip_jax.errors import BadRecord, CheckpointError, DataError
+from kgclip_jax.files import read_bytes
 from kgclip_jax.knowledge.caption import Caption, Text, words_of
 from kgclip_jax.loading import open_trained
 from kgclip_jax.model_inputs import preprocessing_for
@@ -21,8 +24,9 @@ from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.models.encode import encode
 
-Picture = Image.Image | UInt8[np.ndarray, "_ _ 3"]
+Picture = str | Path | Image.Image | UInt8[np.ndarray, "_ _ 3"]
 Pictures = UInt8[np.ndarray, "b height width 3"] | Sequence[Picture]
+_PICTURE = "a picture is a path, a PIL image or a uint8 array (height, width, 3)"
 
 
 # Compiled once for each architecture, however many encoders come and go during a run.
@@ -74,22 +78,21 @@ class ClipEncoder:
         """Return unit-length float32 embeddings.
 
         Args:
-            images: uint8 arrays or PIL images of any size; those that are not of the model's size
-                are resized as in its evaluation preprocessing.
+            images: paths of files, uint8 arrays or PIL images of any size; those that are not of
+                the model's size are resized as in its evaluation preprocessing.
 
         Raises:
             TypeError: for an array that is no uint8 picture, or one picture instead of several.
+            DataError: a picture cannot be read, or prepared; the message says which.
         """
+        if isinstance(images, str | Path | Image.Image):
+            raise TypeError("encode_image takes a list of pictures, not one picture")
         vision = self.model.shape.vision
         side = (vision.image_size, vision.image_size, 3)
         if isinstance(images, np.ndarray) and (images.dtype, images.shape[1:]) == (np.uint8, side):
             return self._in_batches(_encode_image, images)
-        pictures = [
-            evaluation_transform(
-                _checked(image), vision.image_size, vision.resize, vision.interpolation
-            )
-            for image in images
-        ]
+        transform = EvaluationTransform(vision.image_size, vision.resize, vision.interpolation)
+        pictures = [_prepared(image, place, transform) for place, image in enumerate(images)]
         return self._in_batches(_encode_image, np.array(pictures, np.uint8).reshape(-1, *side))
 
     def encode_text(self, texts: Sequence[Text]) -> Float[np.ndarray, "b d"]:
@@ -148,16 +151,22 @@ class ClipEncoder:
         return min(self._batch_size, 1 << (rows - 1).bit_length())
 
 
-def _checked(picture: Image.Image | np.ndarray) -> Picture:
-    """Refuse arrays that Pillow would quietly take for another picture than is meant."""
-    if isinstance(picture, np.ndarray) and (
-        picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3
-    ):
-        raise TypeError(
-            "a picture is a PIL image or a uint8 array (height, width, 3), "
-            f"not {picture.dtype} {picture.shape}"
-        )
-    return picture
+def _prepared(
+    picture: Any, place: int, transform: EvaluationTransform
+) -> UInt8[np.ndarray, "size size 3"]:
+    """Read and resize a picture; refuse what Pillow would quietly take for another one."""
+    name, image = f"picture {place}", picture
+    if isinstance(image, str | Path):
+        name, image = str(picture), read_bytes(Path(image).expanduser())
+    elif isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise TypeError(f"{_PICTURE}, not an array of {image.dtype} {image.shape}")
+    elif not isinstance(image, Image.Image):
+        raise TypeError(f"{_PICTURE}, not a {type(image).__name__}")
+    try:
+        return evaluation_transform(image, *transform)
+    except BadRecord as error:
+        raise DataError(f"{name}: {error}") from error
 
 
 def load(

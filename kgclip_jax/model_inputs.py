@@ -44,3 +44,10 @@ def _check_tokenizer(text: spec.Text, tokenizer: Tokenizer) -> None:
         raise ConfigError(
             f"config.model.text.eos_id {text.eos_id} is not the tokenizer's {tokenizer.end_id}"
         )
+    highest = tokenizer.vocabulary_size - 1
+    if text.pooling == "argmax" and tokenizer.end_id != highest:
+        raise ConfigError(
+            "config.model.text.pooling 'argmax' reads a text at its highest token id, but this "
+            f"tokenizer ends texts with {tokenizer.end_id} and has ids up to {highest}: a word or "
+            "the padding would be read; 'eos' with config.model.text.eos_id reads the end"
+        )

@@ -14,7 +14,7 @@ from kgclip_jax.convert.export import export
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
-from kgclip_jax.errors import CheckpointError, ConversionError
+from kgclip_jax.errors import CheckpointError, ConversionError, DataError
 from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.model_inputs import preprocessing_for
@@ -116,13 +116,35 @@ def test_pictures_of_other_modes_are_converted(model):
         [np.zeros((SIDE, SIDE), np.uint8)],
         [np.zeros((SIDE, SIDE, 3), np.float32)],
         Image.new("RGB", (SIDE, SIDE)),
+        "a.jpg",
+        [7],
     ],
-    ids=["floats", "one array", "grey array", "float array", "one picture"],
+    ids=["floats", "one array", "grey array", "float array", "one picture", "one path", "number"],
 )
 def test_what_is_no_list_of_uint8_pictures_is_refused(model, images):
     encode = kgclip_jax.ClipEncoder.encode_image.__wrapped__  # without the check of annotations
-    with pytest.raises(TypeError, match=r"a picture is|not iterable"):
+    with pytest.raises(TypeError, match=r"a picture is|list of pictures"):
         encode(model, images)
+
+
+def test_files_are_read(model, tmp_path):
+    image = Image.fromarray(pictures((40, 20))[0])
+    image.save(tmp_path / "a.png")
+    paths = [tmp_path / "a.png", str(tmp_path / "a.png")]
+    expected = model.encode_image([image, image])
+    np.testing.assert_array_equal(model.encode_image(paths), expected)
+
+
+def test_pictures_that_cannot_be_read_are_named(model, tmp_path):
+    (tmp_path / "torn.jpg").write_bytes(b"<html>")
+    good = Image.new("RGB", (8, 8))
+    for bad, name in (
+        (tmp_path / "torn.jpg", r"torn\.jpg: unreadable image"),
+        (tmp_path / "gone.jpg", r"gone\.jpg: No such file"),
+        (Image.new("F", (8, 8)), r"picture 1: unreadable image: pixels of 32 bits"),
+    ):
+        with pytest.raises(DataError, match=name):
+            model.encode_image([good, bad])
 
 
 def test_texts_are_embedded_the_same_in_any_company(model):

@@ -80,7 +80,7 @@ def stopped(whole, tmp_path):
     return root
 
 
-COUNTED = (("bad record", "cannot decode"), ("negatives", "swap_words: made"))
+COUNTED = (("bad record", "unreadable image"), ("negatives", "swap_words: made"))
 
 
 def total(records, kind, outcome):

@@ -1,17 +1,20 @@
 """Pictures as uint8 RGB arrays: decoding, the random crop of training, the transform of evaluation.
 
-Training decodes JPEG with libjpeg-turbo, at half size or less where the crop allows it, and resizes
-with a SIMD implementation of the antialiased bicubic kernel that torchvision and Pillow use: the
-same picture within a few grey levels, about three times as fast. Evaluation uses Pillow itself, so
-that it agrees with the preprocessing of the PyTorch libraries to the last bit.
+JPEG are decoded with libjpeg-turbo, for training at half size or less where the crop allows it;
+those that it finds fault with, and all other formats, with Pillow, which decides what is a picture.
+Training resizes with a SIMD implementation of the antialiased bicubic kernel that torchvision and
+Pillow use: the same picture within a few grey levels, about three times as fast. Evaluation uses
+Pillow itself, so that it agrees with the preprocessing of the PyTorch libraries to the last bit.
 
-Transparency is dropped and EXIF orientation ignored, as those libraries do.
+Transparency is dropped and EXIF orientation ignored, as those libraries do. Of 16 bits the upper
+eight are kept, where those libraries make nearly all of a grey picture white. Pixels of 32 bits are
+refused: no file says which of their numbers are black and white.
 """
 
 import io
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -26,8 +29,9 @@ from cykooz_resizer import (
     Resizer,
 )
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from kgclip_jax.data.skips import EMPTY_BOX, TOO_MANY_PIXELS, UNREADABLE_IMAGE
 from kgclip_jax.errors import BadRecord, ConfigError
 
 MAX_PIXELS = 2**26  # 67 million, 200 MB decoded: above any photograph, below what exhausts a worker
@@ -37,7 +41,8 @@ JPEG_SHRINKS = (1, 2, 4, 8)
 Resize = Literal["shortest", "squash"]
 Interpolation = Literal["bicubic", "bilinear"]
 
-_PILLOW_FORMATS = ("PNG", "WEBP", "GIF", "BMP", "TIFF")  # not EPS and the like, which run programs
+# Not EPS and the like, which run programs.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _BICUBIC = ResizeAlg.convolution(FilterType.catmull_rom)  # bicubic with a = -0.5, as in Pillow
 
 
@@ -105,7 +110,9 @@ def whole_pixels(box: Box, height: int, width: int) -> tuple[int, int, int, int]
     bottom = min(height, math.ceil(box.top + box.height))
     right = min(width, math.ceil(box.left + box.width))
     if top >= bottom or left >= right:
-        raise BadRecord(f"{box} lies outside of the picture of {width} x {height} pixels")
+        raise BadRecord(
+            EMPTY_BOX, f"{box} lies outside of the picture of {width} x {height} pixels"
+        )
     return top, left, bottom - top, right - left
 
 
@@ -156,7 +163,8 @@ def evaluation_transform(
         interpolation: the kernel, widened against aliasing where the picture shrinks.
 
     Raises:
-        BadRecord: the bytes cannot be decoded.
+        BadRecord: the bytes cannot be decoded, the pixels have 32 bits, or the resized picture
+            would have more than MAX_PIXELS before it is cut, because one side is far longer.
         ConfigError: `resize` or `interpolation` is none of those.
     """
     if resize not in get_args(Resize):
@@ -171,6 +179,7 @@ def evaluation_transform(
         return np.asarray(picture.resize((size, size), kernel))
     side = min(picture.size)
     width, height = (size if length == side else size * length // side for length in picture.size)
+    _check_pixels(height, width, " once resized")
     resized = picture.resize((width, height), kernel)
     left, top = round((width - size) / 2), round((height - size) / 2)  # half to even
     return np.asarray(resized.crop((left, top, left + size, top + size)))
@@ -182,14 +191,8 @@ def image_size(encoded: bytes) -> tuple[int, int]:
     Raises:
         BadRecord: the header cannot be read, or promises more than MAX_PIXELS.
     """
-    with _bad_record_on_error():
-        if _is_jpeg(encoded):
-            height, width = simplejpeg.decode_jpeg_header(encoded)[:2]
-        else:
-            with Image.open(io.BytesIO(encoded), formats=_PILLOW_FORMATS) as image:
-                width, height = image.size
-    if height * width > MAX_PIXELS:
-        raise BadRecord(f"picture of {width} x {height} pixels, more than {MAX_PIXELS} in all")
+    height, width = _jpeg_size(encoded) or _pillow_size(encoded)
+    _check_pixels(height, width)
     return height, width
 
 
@@ -204,17 +207,42 @@ def decode(encoded: bytes, shrink: int = 1) -> UInt8[np.ndarray, "height width 3
         shrink: one of JPEG_SHRINKS; 1 for other formats. Sides are rounded up.
 
     Raises:
-        BadRecord: the file is truncated, corrupt, of another format, or has more than MAX_PIXELS.
+        BadRecord: the file is truncated, corrupt, of another format, or has more than MAX_PIXELS or
+            pixels of 32 bits.
     """
     height, width = image_size(encoded)  # refuses huge dimensions before memory is taken
-    with _bad_record_on_error():
-        if _is_jpeg(encoded):
+    if _is_jpeg(encoded):
+        with suppress(ValueError):
             pixels: np.ndarray = simplejpeg.decode_jpeg(
                 encoded, min_height=-(-height // shrink), min_width=-(-width // shrink), strict=True
             )
             return pixels
-        with Image.open(io.BytesIO(encoded), formats=_PILLOW_FORMATS) as image:
-            return np.asarray(_to_rgb(image))
+    with _opened(encoded) as image:
+        if shrink > 1:
+            image.draft("RGB", (width // shrink, height // shrink))
+        return np.asarray(_to_rgb(image))
+
+
+def _jpeg_size(encoded: bytes) -> tuple[int, int] | None:
+    """Return the height and width of a JPEG that libjpeg-turbo finds no fault with."""
+    if _is_jpeg(encoded):
+        with suppress(ValueError):
+            height, width = simplejpeg.decode_jpeg_header(encoded)[:2]
+            return height, width
+    return None
+
+
+def _pillow_size(encoded: bytes) -> tuple[int, int]:
+    with _opened(encoded) as image:
+        return image.height, image.width
+
+
+def _check_pixels(height: int, width: int, when: str = "") -> None:
+    if height * width > MAX_PIXELS:
+        raise BadRecord(
+            TOO_MANY_PIXELS,
+            f"picture of {width} x {height} pixels{when}, more than {MAX_PIXELS} in all",
+        )
 
 
 def _resize(
@@ -236,6 +264,11 @@ def _resize(
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F"):
+        raise BadRecord(
+            UNREADABLE_IMAGE,
+            "pixels of 32 bits, and nothing says which are black and white; save it with 8 or 16",
+        )
     if image.mode.startswith("I;16"):  # Pillow would clip everything above 255 to white
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode == "P" and "transparency" in image.info:
@@ -248,9 +281,15 @@ def _is_jpeg(encoded: bytes) -> bool:
 
 
 @contextmanager
-def _bad_record_on_error() -> Iterator[None]:
-    """Turn whatever a decoder raises on hostile bytes (ten kinds are known) into BadRecord."""
+def _opened(encoded: bytes) -> Iterator[Image.Image]:
+    """Open a picture with Pillow; what it raises on hostile bytes (ten kinds) is a BadRecord."""
     try:
-        yield
+        with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
+            yield image
+    except BadRecord:
+        raise
+    except UnidentifiedImageError as error:  # its text has an address in memory
+        known = ", ".join(_FORMATS)
+        raise BadRecord(UNREADABLE_IMAGE, f"cannot decode picture: none of {known}") from error
     except Exception as error:
-        raise BadRecord(f"cannot decode picture: {error}") from error
+        raise BadRecord(UNREADABLE_IMAGE, f"cannot decode picture: {error}") from error

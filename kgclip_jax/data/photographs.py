@@ -125,7 +125,8 @@ class Photographs:
         try:
             return random_resized_crop(encoded, self.size, rng, scale=self._scale, box=box)
         except BadRecord as error:
-            raise BadRecord(f"{self.records.record(index).key}: {error}") from error
+            key = self.records.record(index).key
+            raise BadRecord(error.reason, f"{key}: {error.detail}") from error
 
 
 def retrieval_set(

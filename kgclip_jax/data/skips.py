@@ -8,6 +8,8 @@ from kgclip_jax.errors import DataError
 MISSING_IMAGE = "missing image"
 UNREADABLE_IMAGE = "unreadable image"
 UNREADABLE_RECORD = "unreadable record"
+TOO_MANY_PIXELS = "image of too many pixels"
+EMPTY_BOX = "box outside of its image"
 NO_CAPTION = "image without caption"
 EMPTY_CAPTION = "empty caption"
 

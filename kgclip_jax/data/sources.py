@@ -9,8 +9,9 @@ from kgclip_jax.data.emoji.source import EmojiScenes
 from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
+from kgclip_jax.data.readers import folders, tar_samples
 from kgclip_jax.data.readers.array_records import ArrayRecords
-from kgclip_jax.data.readers.folders import open_folder
+from kgclip_jax.data.readers.caption_tables import Columns
 from kgclip_jax.data.readers.karpathy import open_karpathy
 from kgclip_jax.data.readers.tfds import TfdsPictures
 from kgclip_jax.data.readers.visual_genome import open_regions
@@ -57,17 +58,27 @@ class EmojiSource:
 
 @dataclass(frozen=True, kw_only=True)
 class PhotographSource(StoredPictures):
-    """A folder of photographs with a captions file (Flickr CSV or COCO json).
+    """A folder of photographs with captions: a table, COCO json, or a text beside each picture.
 
     Attributes:
-        split: the part to train on, as the folder's split file or captions files name it; None for
-            all of a Flickr folder.
+        split: the part to train on, as `splits.json`, the captions files or `file` name it; None
+            for all of a folder.
         evaluation_split: the part to evaluate retrieval on, or None.
+        file: the file of captions, absolute or relative to `folder`; "{split}" in its name stands
+            for the split. None looks for the usual ones, see `data.readers.folders`.
+        image_column: of a table; None for the one that has a usual name, as "filepath".
+        caption_column: likewise, as "title".
+        caption_per_line: whether each line of a text beside a picture is a caption (True), or all
+            of it is one (False).
     """
 
     kind: Literal["photographs"]
     split: str | None = "train"
     evaluation_split: str | None = None
+    file: str | None = None
+    image_column: str | None = None
+    caption_column: str | None = None
+    caption_per_line: bool | None = None
 
     def held_out(self) -> "PhotographSource | None":
         """Return the settings of the part to evaluate on, or None."""
@@ -76,7 +87,9 @@ class PhotographSource(StoredPictures):
 
     def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
         """Open the part to train on, see `StoredPictures.records`."""
-        return open_folder(root / self.folder, self.split, bad_share=bad_share)
+        columns = Columns(self.image_column, self.caption_column)
+        layout = folders.Layout(self.file, columns, self.caption_per_line)
+        return folders.open_folder(root / self.folder, self.split, layout, bad_share=bad_share)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +139,17 @@ class WebdatasetSource(StoredPictures):
             range.
         evaluation_shards: names of those to evaluate retrieval on, or None.
         caption_field: of the json files in the archives.
+        caption_per_line: whether each line of a .txt is a caption (True), or all of it is one
+            (False).
+        key_dot: whether the "first" or the "last" dot of a file's name ends the name of its sample.
     """
 
     kind: Literal["webdataset"]
     shards: str = "*.tar"
     evaluation_shards: str | None = None
     caption_field: str = "caption"
+    caption_per_line: bool | None = None
+    key_dot: Literal["first", "last"] = "first"
 
     def held_out(self) -> "WebdatasetSource | None":
         """Return the settings of the part to evaluate on, or None."""
@@ -143,7 +161,7 @@ class WebdatasetSource(StoredPictures):
         return TarPictures(
             root / self.folder,
             self.shards,
-            caption_field=self.caption_field,
+            layout=tar_samples.Layout(self.caption_field, self.key_dot, self.caption_per_line),
             bad_share=bad_share,
         )
 

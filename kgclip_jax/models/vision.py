@@ -110,7 +110,17 @@ class VisionTower(nnx.Module):
         self.execution = execution
 
     def __call__(self, images: UInt8[Array, "b height width 3"]) -> TowerOutput:
-        """Embed images, given as bytes; they are normalised here."""
+        """Embed images, given as bytes; they are normalised here.
+
+        Raises:
+            ValueError: they are of another size than the tower's, or no bytes.
+        """
+        size = self.shape.image_size
+        if (images.dtype, images.shape[1:]) != (jnp.uint8, (size, size, 3)):
+            raise ValueError(
+                f"the tower takes images of uint8 (b, {size}, {size}, 3), not of {images.dtype} "
+                f"{images.shape}; data.images.evaluation_transform resizes a picture"
+            )
         tokens = run_blocks(
             self.blocks,
             self._embed(images),

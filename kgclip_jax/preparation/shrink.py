@@ -5,6 +5,7 @@ import simplejpeg
 from PIL import Image
 
 from kgclip_jax.data.images import JPEG_SHRINKS, Box, decode, image_size, whole_pixels
+from kgclip_jax.data.skips import TOO_MANY_PIXELS
 from kgclip_jax.errors import BadRecord
 
 LONGEST_SIDE = 65_500  # of a JPEG that libjpeg-turbo writes
@@ -41,7 +42,9 @@ def shrink_picture(
         decode(encoded)
         return encoded
     if max(rows, columns) * wanted > LONGEST_SIDE * side:
-        raise BadRecord(f"picture of {columns} x {rows} pixels is too long for JPEG")
+        raise BadRecord(
+            TOO_MANY_PIXELS, f"picture of {columns} x {rows} pixels is too long for JPEG"
+        )
     size = round(columns * wanted / side), round(rows * wanted / side)
     factor = _decoder_factor(encoded, side, wanted)
     edges = left / factor, top / factor, (left + columns) / factor, (top + rows) / factor

@@ -29,11 +29,12 @@ END_OF_TEXT = 49407
 GOLDEN = (Path(__file__).parents[1] / "golden" / "clip_tokens.jsonl").read_text().splitlines()
 HOSTILE = [case["text"] * case["repeat"] for case in map(json.loads, GOLDEN)]
 HOSTILE = [text.encode(errors="replace").decode() for text in HOSTILE]  # others take no surrogates
+SPELT_OUT = "</s> <unk>"  # special tokens for the others, text for us
 HOSTILE += [
     "__init__ \u2581word\u2581",
     "a\u0301\u0302\u0303 zalgo",
     "\x1c\x85\u2028 x",
-    "</s> <unk>",
+    SPELT_OUT,
 ]
 
 
@@ -127,13 +128,11 @@ class TestClip:
         assert different(captions, make_tokenizer(ClipBpe(), 77)(captions), theirs) == set()
 
     def test_hostile_texts_in_transformers_once_mended(self, clip_folder):
-        """As the model card says: mend first. Two things are left, both in words of its own."""
+        """As the model card says: mend first."""
         theirs = AutoTokenizer.from_pretrained(clip_folder)
         theirs = pad_with_zeros(transformers_ids(theirs, [mend(text) for text in HOSTILE]))
         remaining = different(HOSTILE, make_tokenizer(ClipBpe(), 77)(HOSTILE), theirs)
-        markers = {text for text in HOSTILE if "<start_of_text>" in text}
-        final_sigma = {text for text in HOSTILE if "\u03a3" in text}
-        assert remaining == markers | final_sigma
+        assert remaining == {text for text in HOSTILE if "\u03a3" in text}  # final sigma
 
     def test_texts_in_open_clip(self, open_clip, tmp_path, captions):
         assert write(ClipBpe(), tmp_path, "open_clip", 77) == ({}, ())
@@ -180,7 +179,7 @@ class TestSiglip:
         assert (theirs.model_max_length, theirs.pad_token_id, theirs.eos_token_id) == (64, 1, 1)
         texts = captions + HOSTILE
         ours = make_tokenizer(unigram, 64)(texts)
-        assert different(texts, ours, transformers_ids(theirs, texts)) == set()
+        assert different(texts, ours, transformers_ids(theirs, texts)) == {SPELT_OUT}
         again = make_tokenizer(read_tokenizer(tmp_path), 64)
         np.testing.assert_array_equal(ours, again(texts))
 
@@ -202,7 +201,7 @@ class TestSiglip:
         theirs = open_clip.get_tokenizer(f"local-dir:{tmp_path}")
         ours, texts = make_tokenizer(unigram, 64), captions + HOSTILE
         mended = [mend(text) for text in texts]
-        assert different(texts, ours(mended), theirs(texts).numpy()) == set()
+        assert different(texts, ours(mended), theirs(texts).numpy()) == {SPELT_OUT}
 
     def test_of_transformers_from_its_own_files(self, captions, tmp_path):
         library = pytest.importorskip("sentencepiece")
@@ -230,7 +229,7 @@ class TestSiglip:
         )
         # The tokenizers library normalises whole graphemes, SentencePiece characters; and
         # transformers' class swallows the spaces around special tokens.
-        assert remaining <= {"a\u0301\u0302\u0303 zalgo", "</s> <unk>"}
+        assert remaining <= {"a\u0301\u0302\u0303 zalgo", SPELT_OUT}
 
     def test_second_version_of_transformers(self, captions, tmp_path):
         trained = tokenizers.Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
@@ -254,7 +253,7 @@ class TestSiglip:
         settings = read_tokenizer(tmp_path)
         assert (settings.pad_id, settings.clean) == (0, "lower")
         ours, texts = make_tokenizer(settings, 64), captions + HOSTILE
-        assert different(texts, ours(texts), transformers_ids(theirs, texts)) == set()
+        assert different(texts, ours(texts), transformers_ids(theirs, texts)) == {SPELT_OUT}
 
 
 class TestClipa:

@@ -281,7 +281,8 @@ def batch_for(shape):
         row[:length] = rng.choice(np.delete(np.arange(3, highest + 1), end - 3), length)
         row[length] = end
     tokens[-1, 2] = highest if end < highest else 3
-    return Pairs(rng.integers(0, 256, (5, IMAGE, IMAGE, 3), dtype=np.uint8), tokens)
+    size = shape.vision.image_size
+    return Pairs(rng.integers(0, 256, (5, size, size, 3), dtype=np.uint8), tokens)
 
 
 class Features(NamedTuple):

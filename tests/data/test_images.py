@@ -3,9 +3,11 @@ import io
 import math
 import struct
 import zlib
+from functools import partial
 
 import numpy as np
 import pytest
+import simplejpeg
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -97,9 +99,12 @@ class TestDecode:
         assert difference(decode(encode(pixels, format, mode)), pixels).max() <= 1
 
     def test_sixteen_bit_grey_is_scaled_not_clipped(self):
-        buffer = io.BytesIO()
-        Image.fromarray(np.full((4, 5), 130 * 256 + 7, np.uint16)).save(buffer, "PNG")
-        assert (decode(buffer.getvalue()) == 130).all()
+        image = Image.fromarray(np.full((4, 5), 130 * 256 + 7, np.uint16))
+        for format in ("PNG", "TIFF"):
+            buffer = io.BytesIO()
+            image.save(buffer, format)
+            assert (decode(buffer.getvalue()) == 130).all()
+        assert (evaluation_transform(image, 4) == 130).all()
 
     def test_palette_with_transparency_keeps_its_colours(self):
         pixels = np.full((6, 6, 3), (204, 51, 0), np.uint8)
@@ -113,11 +118,38 @@ class TestDecode:
             with pytest.raises(BadRecord, match="cannot decode picture"):
                 decode(encoded[: int(len(encoded) * kept)])
 
-    def test_damaged_jpeg_data_is_a_bad_record_with_the_reason(self):
-        encoded = encode(photograph(200, 200))
-        middle = len(encoded) // 2
-        with pytest.raises(BadRecord, match="Corrupt JPEG data"):
-            decode(encoded[:middle] + b"\xff\xd3" + bytes(50) + encoded[middle + 52 :])
+    @pytest.mark.parametrize("shrink", JPEG_SHRINKS)
+    @pytest.mark.parametrize("place", [0.5, 1.0])
+    def test_jpeg_that_only_pillow_accepts_is_decoded_by_it(self, shrink, place):
+        encoded = encode(photograph(201, 119))
+        at = int((len(encoded) - 2) * place)
+        odd = encoded[:at] + bytes(240) + encoded[at:]
+        with pytest.raises(ValueError, match="Corrupt JPEG data"):
+            simplejpeg.decode_jpeg(odd, strict=True)
+        decoded = decode(odd, shrink)
+        assert decoded.shape == (math.ceil(201 / shrink), math.ceil(119 / shrink), 3)
+        if shrink == 1:
+            np.testing.assert_array_equal(decoded, Image.open(io.BytesIO(odd)))
+        if place == 1.0:
+            np.testing.assert_array_equal(decoded, decode(encoded, shrink))
+
+    @pytest.mark.parametrize("dtype", [np.int32, np.float32])
+    def test_pixels_of_32_bits_are_refused(self, dtype):
+        image = Image.fromarray((photograph(8, 9)[..., 0] * 200).astype(dtype))
+        buffer = io.BytesIO()
+        image.save(buffer, "TIFF")
+        for transform in (decode, partial(evaluation_transform, size=4)):
+            with pytest.raises(BadRecord, match="pixels of 32 bits"):
+                transform(buffer.getvalue())
+        with pytest.raises(BadRecord, match="pixels of 32 bits"):
+            evaluation_transform(image, 4)
+
+    def test_what_is_no_picture_is_told_without_addresses(self):
+        with pytest.raises(BadRecord) as caught:
+            decode(b"<html>not found</html>")
+        assert str(caught.value) == (
+            "unreadable image: cannot decode picture: none of JPEG, PNG, WEBP, GIF, BMP, TIFF"
+        )
 
     @pytest.mark.parametrize("encoded", [b"", b"not a picture", b"\xff\xd8\xff", b"%!PS-Adobe-3.0"])
     def test_other_bytes_are_a_bad_record(self, encoded):
@@ -269,6 +301,12 @@ class TestEvaluation:
         resized = evaluation_transform(pixels, 32, resize, "bilinear")
         np.testing.assert_array_equal(resized, image)
         assert (resized != evaluation_transform(pixels, 32, resize, "bicubic")).any()
+
+    def test_one_side_far_longer_than_the_other_is_refused(self):
+        for shape in ((8000, 1), (1, 8000)):
+            with pytest.raises(BadRecord, match="pixels once resized, more than"):
+                evaluation_transform(np.zeros((*shape, 3), np.uint8), 224)
+            assert evaluation_transform(np.zeros((*shape, 3), np.uint8), 32).shape == (32, 32, 3)
 
     def test_unknown_options_are_refused(self):
         with pytest.raises(ConfigError, match="longest"):

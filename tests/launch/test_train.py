@@ -165,10 +165,13 @@ def test_bad_photographs_are_replaced_and_reported(commands, tmp_path):
     )
     assert process.returncode == 0
     assert re.search(
-        r"replaced [12] bad records: .*album/train: 7\.jpg: cannot decode", process.stdout
+        r"replaced ([12]) bad records: \1 x album/train: unreadable image\n", process.stdout
     )
-    (line,) = process.stderr.splitlines()
-    assert line.endswith("album/train: left out {'missing image': 1}")
+    first, *others = process.stderr.splitlines()
+    assert first.endswith("album/train: left out {'missing image': 1}")
+    assert others
+    for line in others:
+        assert re.search(r"album/train: unreadable image: 7\.jpg: cannot decode", line)
     assert "retrieval: album/dev" in process.stdout
 
 

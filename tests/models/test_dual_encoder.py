@@ -1,5 +1,6 @@
 """The towers as a whole: shapes, invariances, precision, and ways of computing."""
 
+import inspect
 from dataclasses import replace
 
 import jax
@@ -54,6 +55,20 @@ def test_every_architecture_embeds_a_batch(name):
         np.testing.assert_allclose(jnp.linalg.norm(features.pooled, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(jnp.exp(params["logit_scale"]), shape.logit_scale, rtol=1e-5)
     assert params.get("logit_bias") == shape.logit_bias
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(32, "uint8"), (16, "float32"), (8, "uint8")])
+def test_images_that_are_no_bytes_of_the_tower_s_size_are_refused(size, dtype):
+    assert TINY.vision.image_size == 16
+    images = jax.ShapeDtypeStruct((2, size, size, 3), dtype)
+    model = Model(TINY)
+
+    def embed_images(params, pixels):
+        tower = model.bind(params).vision
+        return inspect.unwrap(type(tower).__call__)(tower, pixels)  # annotations are not checked
+
+    with pytest.raises(ValueError, match=rf"uint8 \(b, 16, 16, 3\), not of {dtype} \(2, {size}"):
+        jax.eval_shape(embed_images, model.abstract(), images)
 
 
 def test_abstract_parameters_are_those_of_initialisation():

@@ -108,7 +108,7 @@ def test_bad_records_are_left_out_and_reported(make_album, output):
     ]
     ((key, reason),) = [(entry.key, entry.reason) for entry in second.left_out]
     assert key == "3.jpg"
-    assert reason.startswith("cannot decode picture")
+    assert reason.startswith("unreadable image: cannot decode picture")
     assert [text["key"] for text, _ in content(output / plan().file(1))] == ["4.jpg", "5.jpg"]
 
 

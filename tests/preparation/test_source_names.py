@@ -42,7 +42,7 @@ def test_none_is_nothing_where_there_may_be_nothing():
         ),
         ("karpathy:x", [], "karpathy.file is not set"),
         ("photographs:x", ["splitt=a"], "no setting 'splitt' here; did you mean split?"),
-        ("photographs:x", ["weight=2"], "no setting 'weight' here; known here: folder, split"),
+        ("photographs:x", ["weight=2"], "no setting 'weight' here; known here: caption_column"),
         ("photographs:x", ["evaluation_split=dev"], "no setting 'evaluation_split' here"),
         ("photographs:x", ["kind=tfds"], "no setting 'kind' here"),
         ("photographs:x", ["split"], "'split' must be KEY=VALUE"),
@@ -57,7 +57,8 @@ def test_mistakes_are_named(name, assignments, message):
 
 def test_only_what_decides_on_the_records_is_remembered():
     source = PhotographSource(kind="photographs", weight=2.0, crop_scale=(0.5, 1.0))
-    assert identity(source) == {"kind": "photographs", "folder": ".", "split": "train"}
+    unset = dict.fromkeys(("file", "image_column", "caption_column", "caption_per_line"))
+    assert identity(source) == {"kind": "photographs", "folder": ".", "split": "train"} | unset
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -19,6 +19,7 @@ from array_record.python.array_record_module import ArrayRecordReader
 
 from kgclip_jax.data.readers.shard_manifest import MANIFEST, read_manifest
 from kgclip_jax.data.records import Record
+from kgclip_jax.data.skips import UNREADABLE_RECORD
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.files import parse_json
 
@@ -92,7 +93,7 @@ class ArrayRecords:
         try:
             return unpack_record(self._read(2 * index))
         except ValueError as error:
-            raise BadRecord(f"{self.name}: record {index}: {error}") from error
+            raise BadRecord(UNREADABLE_RECORD, f"{self.name}: record {index}: {error}") from error
 
     def encoded(self, index: int) -> bytes:
         """Read the picture of a record.
@@ -108,7 +109,9 @@ class ArrayRecords:
         try:
             content: bytes = self._records[position]
         except RuntimeError as error:  # the file carries checksums
-            raise BadRecord(f"{self.name}: record {position // 2}: {error}") from error
+            raise BadRecord(
+                UNREADABLE_RECORD, f"{self.name}: record {position // 2}: {error}"
+            ) from error
         return content
 
 

@@ -1,33 +1,48 @@
-"""Folders of photographs with a captions file: finding that file and reading it.
+"""Folders of photographs with captions: finding the captions and reading them.
 
-Two layouts are known. Flickr8k and Flickr30k as they are shared:
+Three layouts are known. A table of captions, see `kgclip_jax.data.readers.caption_tables`:
 
-    captions.txt          CSV with the header `image,caption`, one caption a line
-    images/*.jpg          (or Images/, Flicker8k_Dataset/, or beside captions.txt)
+    captions.txt          or captions.csv, metadata.csv, metadata.jsonl, results.csv, ...
+    images/*.jpg          (or Images/, Flicker8k_Dataset/, flickr30k_images/, or beside the table)
     splits.json           {"train": ["1000268201_693b08cb0e.jpg", ...], "dev": [...]}
 
-and COCO:
+COCO:
 
     annotations/captions_train2017.json
     train2017/*.jpg       (or images/train2017/, or images/)
+
+and a text beside each picture, perhaps in folders, perhaps with a `splits.json`:
+
+    000000012.jpg
+    000000012.txt
 """
 
-import csv
 import difflib
-import io
+import itertools
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kgclip_jax.data.readers.caption_tables import Columns, read_table
 from kgclip_jax.data.readers.json_lists import objects
 from kgclip_jax.data.readers.picture_files import Entry, PictureFiles
+from kgclip_jax.data.readers.text_files import PICTURE_SUFFIXES, captions_of, check_lines
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_json, read_text
 
-_CSV_NAMES = ("captions.txt", "captions.csv")
-_CSV_HEADER = ["image", "caption"]
-_FLICKR_IMAGE_FOLDERS = ("images", "Images", "Flicker8k_Dataset")
+_TABLES = (
+    "captions.txt",
+    "captions.csv",
+    "metadata.csv",
+    "metadata.jsonl",
+    "results.csv",
+    "Flickr8k.token.txt",
+    "results_20130124.token",
+)
+_IMAGE_FOLDERS = ("images", "Images", "Flicker8k_Dataset", "flickr30k_images")
+_TRIED = 100  # pictures that are looked for to tell in which folder they lie
 
 
 class CaptionedFolder(NamedTuple):
@@ -37,19 +52,45 @@ class CaptionedFolder(NamedTuple):
     captions: Mapping[str, Sequence[str]]
 
 
-def open_folder(folder: Path, split: str | None = None, *, bad_share: float = 0.05) -> PictureFiles:
+class Layout(NamedTuple):
+    """What tells folders apart that cannot be told apart otherwise.
+
+    Attributes:
+        file: the file of captions, relative to the folder; "{split}" in its name stands for the
+            split. None looks for the usual names.
+        columns: of a table.
+        caption_per_line: whether each line of a text beside a picture is a caption, or all of it
+            is one; None refuses texts of which most have several lines.
+    """
+
+    file: str | None = None
+    columns: Columns = Columns()
+    caption_per_line: bool | None = None
+
+
+ANY_LAYOUT = Layout()
+
+
+def open_folder(
+    folder: Path,
+    split: str | None = None,
+    layout: Layout = ANY_LAYOUT,
+    *,
+    bad_share: float = 0.05,
+) -> PictureFiles:
     """Open the photographs of one split of a folder; their keys are the file names.
 
     Args:
-        folder: see the two layouts at the top of this module.
+        folder: see the layouts at the top of this module.
         split: see `read_folder`.
+        layout: likewise.
         bad_share: largest share of missing pictures, and of blank captions, that is left out.
 
     Raises:
         DataError: the captions file is missing or malformed, no picture is usable, or too many are
             bad.
     """
-    images, captions = read_folder(folder, split)
+    images, captions = read_folder(folder, split, layout)
     return PictureFiles(
         (Entry(Record(name, texts), name) for name, texts in captions.items()),
         name="/".join(filter(None, (folder.resolve().name, split))),
@@ -59,68 +100,99 @@ def open_folder(folder: Path, split: str | None = None, *, bad_share: float = 0.
     )
 
 
-def read_folder(folder: Path, split: str | None) -> CaptionedFolder:
-    """Read the captions of one split of a folder in the Flickr or the COCO layout.
+def read_folder(folder: Path, split: str | None, layout: Layout = ANY_LAYOUT) -> CaptionedFolder:
+    """Read the captions of one split of a folder.
 
     Args:
-        folder: see the two layouts at the top of this module. `captions.txt` goes first.
+        folder: see the layouts at the top of this module. A table goes first.
         split: a key of splits.json, or what follows `captions_` in the name of a COCO file, with or
-            without the year ("train", "val2017"). None takes all captions of a Flickr folder.
+            without the year ("train", "val2017"), or what `layout.file` has in its name. None takes
+            all captions, but for COCO.
+        layout: what cannot be seen.
 
     Raises:
-        DataError: no captions file is there, it is malformed, or it has no such split.
+        DataError: no captions are there, several files may be meant, one is malformed, or has no
+            such split.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    for name in _CSV_NAMES:
-        if (folder / name).is_file():
-            captions = load_captions(folder / name)
-            images = _first_folder(*(folder / name for name in _FLICKR_IMAGE_FOLDERS), folder)
-            return CaptionedFolder(images, _select(captions, folder / "splits.json", split))
+    path = _table(folder, split, layout.file)
     annotations = sorted((folder / "annotations").glob("captions_*.json"))
-    if not annotations:
-        looked_for = ", ".join((*_CSV_NAMES, "annotations/captions_*.json"))
-        raise DataError(f"{folder}: no captions file; looked for {looked_for}")
-    path = _coco_file(annotations, split)
-    name = path.stem.removeprefix("captions_")
-    images = _first_folder(folder / name, folder / "images" / name, folder / "images", folder)
-    return CaptionedFolder(images, load_captions(path))
+    if path is None and annotations:
+        path = _coco_file(annotations, split)
+        name = path.stem.removeprefix("captions_")
+        images = _first_folder(folder / name, folder / "images" / name, folder / "images", folder)
+        return CaptionedFolder(images, load_captions(path))
+    if path is None:
+        images = folder
+        captions: Mapping[str, Sequence[str]] = _texts_beside(folder, layout.caption_per_line)
+    else:
+        captions = load_captions(path, layout.columns)
+        images = _where(captions, folder, path.parent)
+    if layout.file is None or "{split}" not in layout.file:
+        captions = _select(captions, folder / "splits.json", split)
+    return CaptionedFolder(images, captions)
 
 
-def load_captions(path: Path) -> dict[str, list[str]]:
-    """Read a captions file: COCO json by its suffix, else CSV. Returns file name -> captions.
+def load_captions(path: Path, columns: Columns = ANY_LAYOUT.columns) -> Mapping[str, Sequence[str]]:
+    """Read a captions file: COCO json by its suffix, else a table. Returns file name -> captions.
 
     COCO images without a caption are in the result, with an empty list.
 
     Raises:
         DataError: the file is not UTF-8 or malformed; the message names the line or key.
     """
-    return _load_coco(path) if path.suffix == ".json" else _load_csv(path)
+    return _load_coco(path) if path.suffix == ".json" else read_table(path, columns)
 
 
-def _load_csv(path: Path) -> dict[str, list[str]]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+def _table(folder: Path, split: str | None, file: str | None) -> Path | None:
+    """Return the captions file that is named, or the one that has a usual name."""
+    if file is not None:
+        return folder / file.replace("{split}", split or "")
+    found = [name for name in _TABLES if (folder / name).is_file()]
+    if len(found) > 1:
+        raise DataError(f"{folder}: {' and '.join(found)} may be meant; set file to one of them")
+    return folder / found[0] if found else None
+
+
+def _texts_beside(folder: Path, caption_per_line: bool | None) -> dict[str, list[str]]:
+    """Read the text beside each picture; a picture that has none, or no UTF-8, has no captions."""
     captions: dict[str, list[str]] = {}
-    line = 1
-    try:
-        for row in reader:
-            if line == 1:
-                if row != _CSV_HEADER:
-                    raise DataError(f"{path}, line 1: expected the header image,caption, got {row}")
-            elif row:  # blank lines are empty rows
-                if len(row) != 2:
-                    raise DataError(
-                        f"{path}, line {line}: expected image,caption, got {len(row)} fields; "
-                        "put a caption that holds commas between double quotes"
-                    )
-                captions.setdefault(row[0], []).append(row[1])
-            line = reader.line_num + 1
-    except csv.Error as error:
+    several = texts = 0
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        names = set(files)
+        for file in sorted(files):
+            stem, suffix = os.path.splitext(file)
+            if suffix[1:].lower() not in PICTURE_SUFFIXES or file.startswith("."):
+                continue
+            name = os.path.relpath(os.path.join(parent, file), folder)
+            captions[name] = []
+            if f"{stem}.txt" in names:
+                try:
+                    text = read_text(Path(parent, f"{stem}.txt"), ValueError)
+                except ValueError:
+                    continue
+                captions[name], lines = captions_of(text, caption_per_line)
+                texts, several = texts + 1, several + (lines > 1)
+    if not texts:
+        looked_for = ", ".join((*_TABLES, "annotations/captions_*.json"))
         raise DataError(
-            f"{path}, line {line}: not valid CSV ({error}); double the quotes within a caption, "
-            "and put it between quotes"
-        ) from error
+            f"{folder}: no captions; looked for {looked_for}, and a .txt beside each picture; "
+            "`file` names another file"
+        )
+    check_lines(str(folder), several, texts, caption_per_line)
     return captions
+
+
+def _where(captions: Mapping[str, Sequence[str]], folder: Path, beside: Path) -> Path:
+    """Return the folder that the names of pictures start from."""
+    candidates = [*(folder / name for name in _IMAGE_FOLDERS), beside, folder]
+    names = list(itertools.islice(captions, _TRIED))
+    for candidate in candidates:
+        if any((candidate / name).is_file() for name in names):
+            return candidate
+    return _first_folder(*candidates)
 
 
 def _load_coco(path: Path) -> dict[str, list[str]]:

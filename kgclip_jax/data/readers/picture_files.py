@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kgclip_jax.data.packed_texts import PackedTexts
 from kgclip_jax.data.readers.record_table import RecordTable
 from kgclip_jax.data.records import Record
-from kgclip_jax.data.skips import EMPTY_CAPTION, MISSING_IMAGE, Skips
+from kgclip_jax.data.skips import EMPTY_CAPTION, MISSING_IMAGE, UNREADABLE_IMAGE, Skips
 from kgclip_jax.errors import BadRecord, DataError
 
 
@@ -98,7 +98,7 @@ class PictureFiles:
         try:
             return self.file(index).read_bytes()
         except OSError as error:
-            raise BadRecord(f"{self.file(index)}: {error.strerror}") from error
+            raise BadRecord(UNREADABLE_IMAGE, f"{self.file(index)}: {error.strerror}") from error
 
 
 class _Present:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kgclip_jax.data.records import Record
+from kgclip_jax.data.skips import NO_CAPTION, UNREADABLE_RECORD
 from kgclip_jax.errors import BadRecord, DataError
 
 _INFO = "dataset_info.json"
@@ -90,7 +91,7 @@ class TfdsPictures:
         captions = [text.decode("utf-8", "replace").strip() for text in texts]
         captions = [text for text in captions if text]
         if not captions:
-            raise BadRecord(f"{self.name}: example {index} has no caption")
+            raise BadRecord(NO_CAPTION, f"{self.name}: example {index}")
         return Record(f"{self._split}/{index}", captions)
 
     def encoded(self, index: int) -> bytes:
@@ -112,7 +113,7 @@ class TfdsPictures:
                 opened.source[index], decoders=opened.decoders[path]
             )
         except (RuntimeError, ValueError) as error:
-            raise BadRecord(f"{self.name}: example {index}: {error}") from error
+            raise BadRecord(UNREADABLE_RECORD, f"{self.name}: example {index}: {error}") from error
         for name in path.split("."):
             value = value[name]
         return value

@@ -20,12 +20,11 @@ from kgclip_jax.data.images import Box, whole_pixels
 from kgclip_jax.data.readers.json_lists import check_object, objects, stream_list
 from kgclip_jax.data.readers.picture_files import Entry, PictureFiles
 from kgclip_jax.data.records import Record
+from kgclip_jax.data.skips import EMPTY_BOX
 from kgclip_jax.errors import BadRecord, DataError
 
 IMAGES = "image_data.json"
 REGIONS = "region_descriptions.json"
-
-EMPTY_BOX = "box outside of its image"
 
 _KEY = re.compile(r"(?P<picture>\d+)/\d+|(?:.*/)?(?P<file>\d+)(?:\.\w+)?")
 _REGION = {"phrase": str, "x": int, "y": int, "width": int, "height": int}

@@ -13,13 +13,16 @@ from functools import partial
 from pathlib import Path
 
 from kgclip_jax.data.readers.record_table import RecordTable
-from kgclip_jax.data.readers.tar_samples import Sample, read_samples
+from kgclip_jax.data.readers.tar_samples import Layout, Sample, read_samples
+from kgclip_jax.data.readers.text_files import check_lines
 from kgclip_jax.data.records import Record
-from kgclip_jax.data.skips import EMPTY_CAPTION, Skips
+from kgclip_jax.data.skips import EMPTY_CAPTION, UNREADABLE_IMAGE, Skips
 from kgclip_jax.errors import BadRecord, DataError
 
 DAMAGED_ARCHIVE = "damaged archive"
 NO_PICTURE = "sample without image"
+
+ANY_LAYOUT = Layout()
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
@@ -37,7 +40,7 @@ class TarPictures:
         folder: Path,
         shards: str = "*.tar",
         *,
-        caption_field: str = "caption",
+        layout: Layout = ANY_LAYOUT,
         bad_share: float = 0.05,
     ) -> None:
         """Read the headers and captions of all archives.
@@ -45,14 +48,14 @@ class TarPictures:
         Args:
             folder: where they lie.
             shards: names of the archives: a glob pattern, in which {00000..00099} is a range.
-            caption_field: of the json files.
+            layout: how they are written.
             bad_share: samples without a picture or a caption, unreadable caption files, and blank
                 captions are left out with one log line, up to this share of each. So is what
                 follows the place where an archive is damaged, up to this share of the archives.
 
         Raises:
-            DataError: no archive is there, one is compressed, holds a file twice, or too much is
-                bad.
+            DataError: no archive is there, one is compressed, holds a file twice, most .txt have
+                several lines and nobody says what they are, or too much is bad.
         """
         self.name = f"{folder.resolve().name}/{shards}"
         self._folder = folder
@@ -61,16 +64,19 @@ class TarPictures:
         self._tar, self._offset, self._size = array("i"), array("q"), array("q")
         skips = Skips()
         totals = {DAMAGED_ARCHIVE: len(self._tars), EMPTY_CAPTION: 0}
-        samples = 0
+        samples = texts = several = 0
         with ThreadPoolExecutor() as threads:
             paths = (folder / tar for tar in self._tars)
-            contents = threads.map(partial(read_samples, caption_field=caption_field), paths)
+            contents = threads.map(partial(read_samples, layout=layout), paths)
             for number, (of_tar, damage) in enumerate(contents):
                 self._add(number, of_tar, skips)
                 samples += len(of_tar)
+                texts += sum(sample.lines > 0 for sample in of_tar)
+                several += sum(sample.lines > 1 for sample in of_tar)
                 totals[EMPTY_CAPTION] += sum(len(sample.captions) for sample in of_tar)
                 if damage is not None:
                     skips.add(DAMAGED_ARCHIVE, str(damage))
+        check_lines(str(folder / shards), several, texts, layout.caption_per_line)
         self.skipped: Mapping[str, int] = skips.counts
         totals = dict.fromkeys(skips.counts, samples) | totals
         skips.check(self.name, str(folder / shards), totals, bad_share)
@@ -83,7 +89,7 @@ class TarPictures:
             if sample.flaw is not None:
                 skips.add(sample.flaw, key)
             if sample.picture is None:
-                skips.add(NO_PICTURE, key)
+                skips.add(NO_PICTURE, f"{key} ({_seen(sample)})")
             elif self._table.add(Record(key, sample.captions), skips):
                 self._tar.append(tar)
                 self._offset.append(sample.picture.offset)
@@ -108,10 +114,17 @@ class TarPictures:
                 file.seek(self._offset[index])
                 content = file.read(size)
         except OSError as error:
-            raise BadRecord(f"{path}: {error.strerror}") from error
+            raise BadRecord(UNREADABLE_IMAGE, f"{path}: {error.strerror}") from error
         if len(content) < size:
-            raise BadRecord(f"{path}: has become shorter since it was opened")
+            raise BadRecord(UNREADABLE_IMAGE, f"{path}: has become shorter since it was opened")
         return content
+
+
+def _seen(sample: Sample) -> str:
+    """Say what a sample without a picture has instead."""
+    seen = ", ".join(f".{suffix}" for suffix in sample.suffixes)
+    dotted = any("." in suffix for suffix in sample.suffixes)
+    return f"has {seen}" + ("; see key_dot" if dotted else "")
 
 
 def expand(folder: Path, pattern: str) -> list[str]:

@@ -8,6 +8,7 @@ is longer than its slot is cut and counted.
 """
 
 import hashlib
+import logging
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,9 @@ from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.errors import BadRecord, DataError
 
 REPLACEMENT_TRIES = 100
+NAMED = 5  # bad records that each process tells of in its log; the others are counted alone
+
+_logger = logging.getLogger(__name__)
 
 
 def draws_of(mixture: Mixture, step: int, rows: Int[np.ndarray, " rows"]) -> list[Draw]:
@@ -88,6 +92,7 @@ class CaptionStream:
         self._mixture = mixture
         self._preprocessing = preprocessing
         self._tables = dict(tables)
+        self._named = 0
 
     def load(self, step: int, units: Sequence[int]) -> Rows:
         """Make some units of rows of a step.
@@ -123,16 +128,19 @@ class CaptionStream:
         """Return a picture and its record: another one of the source where the record is bad."""
         source = self.texts.sources[draw.source]
         choice = self.texts.generator(draw, "replacement")
-        reason = ""
+        last = None
         for _ in range(REPLACEMENT_TRIES):
             try:
                 return source.image(draw.record, self.texts.generator(draw, "augment")), draw
             except BadRecord as error:
-                reason = f"{source.name}: {error}"
-                counts[BAD_RECORD, reason] += 1
+                last = error
+                counts[BAD_RECORD, f"{source.name}: {error.reason}"] += 1
+                if self._named < NAMED:
+                    self._named += 1
+                    _logger.warning("%s: %s", source.name, error)
                 draw = draw._replace(record=int(choice.integers(len(source))))
         raise DataError(
-            f"{REPLACEMENT_TRIES} records of {source.name} in a row were bad, last: {reason}"
+            f"{REPLACEMENT_TRIES} records of {source.name} in a row were bad, last: {last}"
         )
 
     def _picture_ids(self, draws: list[Draw]) -> Int32[np.ndarray, " rows"]:

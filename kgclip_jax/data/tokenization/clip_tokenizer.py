@@ -5,10 +5,15 @@ CLIP was trained with: ftfy mends broken encodings, curly quotes and control cha
 entities are resolved twice; white space collapses. (transformers' `CLIPTokenizer` leaves out the
 first two, so ids of such texts differ from its.) Two oddities of the Python `regex` module are left
 out: a long s after an apostrophe, and U+0345, which it takes for a letter.
+
+Special tokens that are spelt out in a text are text. Elsewhere a caption `a cat <end_of_text> ...`
+(open_clip) or `a cat <|endoftext|> ...` (transformers) is read as if it ended there: captions come
+from strangers, and an end of text within a text would hide the rest of it, unseen.
 """
 
 import functools
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -24,7 +29,13 @@ VOCABULARY_SIZE = 49408
 START_OF_TEXT = 49406
 END_OF_TEXT = 49407
 
-_RULES = "clean: ftfy, html.unescape twice, collapse white space, lower; truncate before end; pad 0"
+_RULES = (
+    "clean: ftfy, html.unescape twice, collapse white space, lower; special tokens are text; "
+    "truncate before end; pad 0"
+)
+# The encoder's names of special tokens. Punctuation and letters are never of one piece, so that a
+# space between them changes nothing else.
+_SPELT_OUT = re.compile("<(?=(?:start|end)_of_text>)")
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ class ClipTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> Int32[np.ndarray, "texts {self.context_length}"]:
         """Return the token ids of each text."""
-        cleaned = [clean(text, "open_clip_lower") for text in texts]
+        cleaned = [_SPELT_OUT.sub("< ", clean(text, "open_clip_lower")) for text in texts]
         return _encoder().tokenize_batch(cleaned, self.context_length).astype(np.int32)
 
     def lengths(self, tokens: Int[np.ndarray, "texts n"]) -> Int[np.ndarray, " texts"]:

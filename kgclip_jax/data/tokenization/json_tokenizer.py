@@ -1,4 +1,8 @@
-"""Any tokenizer that is stored as a Hugging Face `tokenizer.json` or as a SentencePiece model."""
+"""Any tokenizer that is stored as a Hugging Face `tokenizer.json` or as a SentencePiece model.
+
+Special tokens that are spelt out in a text are text, for the reason that `clip_tokenizer` gives;
+transformers does so with `split_special_tokens=True` only.
+"""
 
 import functools
 import hashlib
@@ -107,7 +111,10 @@ class JsonTokenizer:
     @property
     def fingerprint(self) -> str:
         """Hash of the file's content and the rules; equal fingerprints give equal ids."""
-        rules = f"{self.content_hash} clean {self.clean} pad {self.pad_id} zeroed {self.zeroed_id}"
+        rules = (
+            f"{self.content_hash} clean {self.clean} pad {self.pad_id} zeroed {self.zeroed_id} "
+            "special tokens are text"
+        )
         return hashlib.sha256(rules.encode()).hexdigest()
 
 
@@ -136,12 +143,38 @@ def _padding_backend(
     settings = read_tokenizer_json(file)
     if _hash(settings) != content_hash:
         raise DataError(f"{file}: has changed since the tokenizer was made")
-    backend = _backend(with_normalizers(settings, _normalized(rule)), file)
+    plain = with_normalizers(_specials_as_text(settings, file, pad_id), _normalized(rule))
+    backend = _backend(plain, file)
+    backend.encode_special_tokens = True  # by the pieces of their names
     backend.enable_truncation(context_length)
     backend.enable_padding(
         length=context_length, pad_id=pad_id, pad_token=backend.id_to_token(pad_id)
     )
     return backend
+
+
+def _specials_as_text(settings: dict[str, Any], file: str, pad_id: int) -> dict[str, Any]:
+    """Leave special those special tokens alone that are text when a text spells them out.
+
+    Those outside of the model's vocabulary that the tokenizer never writes stay: somebody added
+    them to be used in texts. A unigram model would find its own in texts by itself, so that they
+    get names that no text has.
+    """
+    backend, model = _backend(settings, file), settings["model"]
+    own, written = backend.get_vocab(with_added_tokens=False), {pad_id, *backend.encode("").ids}
+    added = {token["content"]: token for token in settings.get("added_tokens") or []}
+    spelt = {
+        name: "\0" + name if model["type"] == "Unigram" else name
+        for name, token in added.items()
+        if token["special"] and (name in own or token["id"] in written)
+    }
+    tokens = [
+        token | {"content": spelt.get(name, name), "special": name in spelt}
+        for name, token in added.items()
+    ]
+    if model["type"] == "Unigram":
+        model = model | {"vocab": [[spelt.get(piece, piece), p] for piece, p in model["vocab"]]}
+    return settings | {"model": model, "added_tokens": tokens}
 
 
 def _normalized(rule: Clean) -> Clean:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
+from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -70,6 +71,69 @@ def flickr(root, pictures):
     csv.writer(table).writerows([("image", "caption"), *rows])
     (root / "captions.txt").write_text(table.getvalue(), encoding="utf-8")
     return settings.PhotographSource(kind="photographs", split=None)
+
+
+def captions_file(root, pictures, name, line, header="", folder="."):
+    """A table of captions, each line written by `line(picture, number, text)`."""
+    write_files(root / folder, pictures)
+    lines = [line(p.name, number, text) for p in pictures for number, text in enumerate(p.captions)]
+    (root / name).write_text("\n".join([*filter(None, [header]), *lines, ""]), encoding="utf-8")
+    return settings.PhotographSource(kind="photographs", split=None)
+
+
+def open_clip_table(root, pictures):
+    source = captions_file(
+        root,
+        pictures,
+        "pairs_train.tsv",
+        lambda name, _, text: f"images/{name}\t{text}",
+        header="filepath\ttitle",
+        folder="images",
+    )
+    return replace(source, file="pairs_{split}.tsv", split="train")
+
+
+def kaggle(root, pictures):
+    return captions_file(
+        root,
+        pictures,
+        "results.csv",
+        lambda name, number, text: f"{name}| {number}| {text}",
+        header="image_name| comment_number| comment",
+        folder="flickr30k_images",
+    )
+
+
+def token(root, pictures):
+    return captions_file(
+        root,
+        pictures,
+        "Flickr8k.token.txt",
+        lambda name, number, text: f"{name}#{number}\t{text}",
+        folder="Flicker8k_Dataset",
+    )
+
+
+def image_folder(root, pictures):
+    """Hugging Face's, in a folder a split."""
+    source = captions_file(
+        root,
+        pictures,
+        "train/metadata.jsonl",
+        lambda name, _, text: json.dumps({"file_name": name, "text": text, "id": 3}),
+        folder="train",
+    )
+    return replace(source, file="{split}/metadata.jsonl", split="train")
+
+
+def texts_beside(root, pictures):
+    write_files(root / "00", pictures[::2])
+    write_files(root, pictures[1::2])
+    for picture in pictures:
+        parent = root if (root / picture.name).exists() else root / "00"
+        name = f"{picture.name.rpartition('.')[0]}.txt"
+        (parent / name).write_text("\n".join(picture.captions), encoding="utf-8")
+    return settings.PhotographSource(kind="photographs", split=None, caption_per_line=True)
 
 
 def coco(root, pictures):
@@ -194,5 +258,18 @@ def tfds(root, pictures, name="tiny"):
 
 LAYOUTS = {
     function.__name__: function
-    for function in (flickr, coco, karpathy, blip, webdataset, array_record, tfds)
+    for function in (
+        flickr,
+        open_clip_table,
+        kaggle,
+        token,
+        image_folder,
+        texts_beside,
+        coco,
+        karpathy,
+        blip,
+        webdataset,
+        array_record,
+        tfds,
+    )
 }

@@ -36,12 +36,15 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            ("name;text\n", r"captions\.txt, line 1: expected the header image,caption"),
+            (
+                "name;text\n",
+                r"captions\.txt, line 1: expected a column of pictures .*got 'name;text'",
+            ),
             (
                 "image,caption\na.jpg,x\nb.jpg,y,z\n",
-                r"line 3: expected image,caption, got 3 fields",
+                r"line 3: 3 fields between ',', and 2 in the header; put a caption",
             ),
-            ("image,caption\na.jpg,x\nb.jpg\n", r"line 3: expected image,caption, got 1 fields"),
+            ("image,caption\na.jpg,x\nb.jpg\n", r"line 3: 1 fields between ',', and 2"),
             ('image,caption\na.jpg,x\nb.jpg,"y" z\n', r"line 3: not valid CSV"),
             ('image,caption\na.jpg,"x\ny\n', r"line 2: not valid CSV"),
             (b"image,caption\na.jpg,x\nb.jpg,caf\xe9\n", r"line 3: byte 31 \(0xe9\) is not UTF-8"),
@@ -106,9 +109,19 @@ class TestFolder:
             (
                 {},
                 "train",
-                r"no captions file; looked for captions\.txt, captions\.csv, annotations/",
+                r"no captions; looked for captions\.txt, .*annotations/.*a \.txt beside",
             ),
             ({"captions.txt": "image,caption\n"}, "train", r"splits\.json: not found"),
+            (
+                {"captions.txt": "image,caption\n", "results.csv": "image,caption\n"},
+                None,
+                r"captions\.txt and results\.csv may be meant; set file",
+            ),
+            (
+                {"a.jpg": "", "a.txt": "one\ntwo"},
+                None,
+                r"1 of 1 \.txt files have several lines: set caption_per_line",
+            ),
             (
                 {"captions.txt": "image,caption\n", "splits.json": '{"train": []}'},
                 "trian",
@@ -135,6 +148,14 @@ class TestFolder:
             write(tmp_path / name, content)
         with pytest.raises(DataError, match=message):
             read_folder(tmp_path, split)
+
+    def test_a_text_that_cannot_be_read_is_no_caption(self, tmp_path):
+        for name, content in {"a": b"\xff", "b": b"one\n", "d/c": b""}.items():
+            write(tmp_path / f"{name}.jpg", b"")
+            write(tmp_path / f"{name}.txt", content)
+        write(tmp_path / "e.png", b"")
+        captions = read_folder(tmp_path, None).captions
+        assert captions == {"a.jpg": [], "b.jpg": ["one"], "e.png": [], "d/c.jpg": [""]}
 
     def test_missing_folder(self, tmp_path):
         with pytest.raises(DataError, match="no such folder"):

@@ -7,6 +7,7 @@ import numpy as np
 
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.preprocessing import Preprocessing
+from kgclip_jax.data.skips import UNREADABLE_IMAGE
 from kgclip_jax.data.streams.caption_stream import CaptionStream
 from kgclip_jax.data.streams.texts import TextMaker
 from kgclip_jax.data.text_slots import TextSlots
@@ -37,7 +38,7 @@ class Numbers:
 
     def image(self, index, rng):
         if index in self.bad:
-            raise BadRecord(f"record {index} is bad")
+            raise BadRecord(UNREADABLE_IMAGE, f"record {index} is bad")
         image = np.full((4, 4, 3), index + self.base, np.uint8)
         image[0] = rng.integers(256)
         return image

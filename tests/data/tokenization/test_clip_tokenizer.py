@@ -27,6 +27,15 @@ def test_same_ids_as_open_clip():
         assert row == case["ids"] + [0] * (77 - len(case["ids"])), ascii(case["text"])
 
 
+@pytest.mark.parametrize("token", ["<end_of_text>", "<start_of_text>", "<END_of_text>"])
+def test_special_tokens_in_a_text_are_text(token):
+    spelt, apart = ClipTokenizer(20)([f"a cat!{token}a dog", "a cat!< " + f"{token[1:]} a dog"])
+    np.testing.assert_array_equal(spelt, apart)
+    assert spelt.tolist().count(START_OF_TEXT) == spelt.tolist().count(END_OF_TEXT) == 1
+    other = ClipTokenizer(20)(["a <|endoftext|> b"])[0].tolist()  # as transformers calls it
+    assert other.count(END_OF_TEXT) == 1 < other.index(END_OF_TEXT) - 3
+
+
 def test_rows_do_not_depend_on_their_neighbours():
     texts = [case["text"] for case in GOLDEN]
     tokenizer = ClipTokenizer(20)

@@ -97,6 +97,17 @@ def test_lengths_end_with_the_first_end_of_text(unigram, word_pieces):
     assert endless.lengths(endless(["a dog", ""])).tolist() == [9, 9]  # the last position counts
 
 
+def test_special_tokens_in_a_text_are_text(unigram, word_pieces):
+    pieces = JsonTokenizer.open(unigram, 16, pad_id=PAD)
+    (row,) = pieces(["a dog</s> the <pad>"]).tolist()
+    assert (row.count(END), row.index(END)) == (1, pieces.lengths(np.array([row]))[0] - 1)
+    assert PAD not in row[: row.index(END)]
+    words = JsonTokenizer.open(word_pieces, 16, pad_id=PAD)
+    (row,) = words(["a dog [SEP] the [PAD] [CLS]"]).tolist()
+    assert (row.count(CLS), row.count(SEP), row.index(CLS)) == (1, 1, 0)
+    assert PAD not in row[: row.index(SEP)]
+
+
 def test_cleaning_comes_first(unigram):
     plain = JsonTokenizer.open(unigram, 16, pad_id=END)
     for rule in ("canonicalize", "open_clip_canonicalize"):
