@@ -32,7 +32,7 @@ from kgclip_jax.knowledge.vocabulary import attribute_shape
 from kgclip_jax.random import FastRandom
 
 # Words for the stage, not for a thing on it.
-SCENERY = frozenset(("background", "foreground"))
+SCENERY = frozenset(("background", "foreground", "distance", "image", "picture", "scene", "view"))
 
 Phrase = tuple[Span, str]  # words of a caption, and what its graph calls them (or the first)
 

@@ -127,4 +127,4 @@ def test_captions_of_coco_that_are_no_valid_unicode(tmp_path):
     }
     (tmp_path / "annotations" / "captions_val.json").write_text(json.dumps(content))
     records = open_folder(tmp_path, "val")
-    assert list(records.record(0).captions) == ["\ud800 half a pair"]
+    assert list(records.record(0).captions) == ["\ufffd half a pair"]
