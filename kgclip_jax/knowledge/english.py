@@ -90,8 +90,8 @@ def decapitalise(words: str) -> str:
 def plural(words: str, name: str) -> bool:
     """Tell whether a noun stands in the plural.
 
-    It does where it is neither the name nor a synonym ("dogs", named "dog"; but "couch" may be named
-    "sofa"), and where the name is a plural ("people", "goggles").
+    It does where it is neither the name nor a synonym of it ("dogs", named "dog"; but not "couch",
+    named "sofa"), and where the name is a plural ("people", "goggles").
     """
     words, name = words.lower(), name.lower()
     if name not in (words, meaning(words)):

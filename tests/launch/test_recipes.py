@@ -15,6 +15,7 @@ from PIL import Image
 import kgclip_jax
 from kgclip_jax import config
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.structure_clip_code import StructureClipCode
@@ -134,7 +135,7 @@ def test_negclip_trains_on_parsed_captions(train, made_by_torch):
 def test_negclip_with_random_swaps_needs_no_graphs(train, coco, made_by_torch, tmp_path):
     bare = shutil.copytree(coco, tmp_path / "bare", ignore=shutil.ignore_patterns("graphs"))
     changes = {"optimizer.schedule.warmup_steps": 0, "data.path": bare}
-    workdir, output = train("negclip", **changes)
+    workdir, output = train("negclip", ",random", **changes)
     assert_trained(workdir, output, made_by_torch, "contrastive")
     assert workdir.read_config()["streams"]["captions"]["sources"]["coco"]["graphs"] is None
     assert re.search(r"swap_words.*made", output)
@@ -177,6 +178,7 @@ def test_negclip_has_the_settings_of_the_authors_command(made_by_torch):
     assert (captions.rows, experiment.total_steps) == (256, 2_212)  # 5 x 113,287 / 256
     assert experiment.model.knowledge is None
     assert experiment.objectives == {"contrastive": Contrastive(negatives=True)}
+    assert captions.negatives == NegativeSettings({"listed": 1.0}, file="negclip.tsv")
     assert {group.weight_decay for group in groups.values()} == {0.0, 0.2}
 
 
@@ -185,7 +187,7 @@ def test_negclip_has_the_settings_of_the_authors_command(made_by_torch):
     [
         ("structure_clip", ",papers", "'papers' is no folder of BERT, and neither code nor paper"),
         ("structure_clip", ",code,paper", "give SOURCE, and at most one of code and paper"),
-        ("negclip", ",swaps", "no negatives 'swaps'; there are random and semantic"),
+        ("negclip", ",swaps", "no negatives 'swaps'; there are class, random, semantic"),
     ],
 )
 def test_mistaken_arguments_are_refused(made_by_torch, recipe, arguments, message):

@@ -238,6 +238,8 @@ class CaptionStream:
         ]
         for name, part in parts:
             digest.update(f"{name}={part.fingerprint()};".encode())
+        if self.texts.listed is not None:
+            digest.update(f"negatives={self.texts.listed.fingerprint};".encode())
         return digest.hexdigest()
 
     def resolved(self) -> dict[str, Any]:

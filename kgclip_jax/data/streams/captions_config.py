@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from kgclip_jax import schema
+from kgclip_jax.data.listed_negatives import ListedNegatives, open_listed
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.records import Source
@@ -18,9 +19,9 @@ from kgclip_jax.data.sources import SOURCES, SourceConfig
 from kgclip_jax.data.streams.caption_stream import CaptionStream, draws_of
 from kgclip_jax.data.streams.side_tables import TABLES, TableConfig
 from kgclip_jax.data.streams.stream import StreamOpening
-from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary
+from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary, sample_captions
 from kgclip_jax.data.text_slots import TextSlots, choose_slots, one_slot
-from kgclip_jax.errors import ConfigError
+from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.knowledge.hierarchy import read_hierarchy
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.knowledge.vocabulary import Vocabulary
@@ -96,6 +97,7 @@ class CaptionsConfig:
             settings=self.negatives,
             vocabulary=self._vocabulary(sources, Path(opening.data.path), seed),
             triples=opening.preprocessing.triples,
+            listed=self._listed(Path(opening.data.path)),
         )
         mixture = Mixture(
             lengths=[len(source) for source in sources.values()],
@@ -108,7 +110,14 @@ class CaptionsConfig:
         slots = self._slots(name, texts, mixture, opening)
         root = Path(opening.data.path)
         tables = {key: settings.open(root, sources) for key, settings in self.tables.items()}
-        return CaptionStream(name, texts, mixture, slots, opening.preprocessing, tables)
+        stream = CaptionStream(name, texts, mixture, slots, opening.preprocessing, tables)
+        if texts.listed is not None:
+            stream.notes.append(listed_note(texts.listed, sources, seed))
+        return stream
+
+    def _listed(self, path: Path) -> ListedNegatives | None:
+        wanted = self.negatives
+        return None if wanted is None or wanted.file is None else open_listed(path / wanted.file)
 
     def _vocabulary(
         self, sources: Mapping[str, Source], path: Path, seed: int
@@ -151,6 +160,24 @@ class CaptionsConfig:
         if slots.lengths != (longest,) and not (reading.causal and reading.tokenizer.end_id):
             raise ConfigError(f"{where}: this text tower reads texts of length {longest} alone")
         return slots
+
+
+def listed_note(listed: ListedNegatives, sources: Mapping[str, Source], seed: int) -> str:
+    """Say how many captions of the sources have wrong ones in a file.
+
+    Raises:
+        DataError: of all that were tried, none has.
+    """
+    captions = sample_captions(sources, seed)
+    found = sum(bool(listed(caption.text)) for caption in captions)
+    if not found:
+        raise DataError(
+            f"{listed.name}: of {len(captions):,} captions of the sources, none is in it"
+        )
+    return (
+        f"negatives: {listed.name} lists {len(listed):,} of {listed.captions:,} captions "
+        f"({listed.missing:,} missing); {found / len(captions):.1%} of the captions have some"
+    )
 
 
 def largest_unit(rows: int) -> int:
