@@ -25,14 +25,19 @@ The graphs of the third, likewise:
     python launch/prepare.py parse --source=karpathy:coco --set=file=coco/dataset_coco.json \
         --output=coco/graphs
 
+The authors also add to each picture one of its three nearest, drawn anew each time, with a caption
+and negatives of its own: their batch of 256 is a matrix of 512 x 1,024. `:SOURCE,class,neighbours`
+does so, by the file that this command writes with the pictures' embeddings by SOURCE:
+
+    python launch/prepare.py neighbours --source=karpathy:coco --set=file=coco/dataset_coco.json \
+        --model=SOURCE --output=coco/neighbours.npy
+
 Settings as in the authors' command: batches of 256, AdamW at 1e-6 after 50 steps of warm-up,
 cosine decay, 5 epochs; what that command leaves out is as in open_clip, its base: weight decay 0.2,
 b2 0.98, eps 1e-6, no clipping. An epoch takes each of the 113,287 pictures of Karpathy's train and
-restval once, with one of its captions; for another number of pairs set config.total_steps. Not
-done here: the authors also add to each picture a similar one, with its captions, as a further pair
-(their batch of 256 is a matrix of 512 x 1024).
+restval once, with one of its captions; for another number of pairs set config.total_steps.
 
-What others report of NegCLIP, to aim at (no number of ours, and with those pictures): ARO relation
+What others report of NegCLIP, to aim at (no number of ours, and with neighbours): ARO relation
 80-82, attribution 70-72, SugarCrepe 82-84, COCO text-to-image R@1 about 45. Retrieval on the test
 split is measured here; the benchmarks of composition by
 
@@ -54,11 +59,16 @@ NEGATIVES = {
 
 
 def get_config(arguments: str) -> ConfigDict:
-    """Return the experiment: `--config=configs/negclip.py:SOURCE[,class|random|semantic]`."""
-    source, _, negatives = arguments.partition(",")
+    """Return the experiment.
+
+    `--config=configs/negclip.py:SOURCE[,class|random|semantic[,neighbours]]`.
+    """
+    source, negatives, neighbours, *rest = [*arguments.split(","), "", ""]
     negatives = negatives or "class"
     if negatives not in NEGATIVES:
         raise ConfigError(f"no negatives {negatives!r}; there are {', '.join(NEGATIVES)}")
+    if neighbours not in ("", "neighbours") or any(rest):
+        raise ConfigError("give SOURCE, at most one kind of negatives, and neighbours or nothing")
     config = ConfigDict(settings_of(source))
     config.data.path = "data/coco"
     coco = dict(
@@ -70,7 +80,12 @@ def get_config(arguments: str) -> ConfigDict:
         graphs="graphs" if negatives == "semantic" else None,
     )
     config.streams = dict(
-        captions=dict(sources=dict(coco=coco), rows=BATCH_SIZE, negatives=NEGATIVES[negatives])
+        captions=dict(
+            sources=dict(coco=coco),
+            rows=2 * BATCH_SIZE if neighbours else BATCH_SIZE,
+            neighbours=dict(coco="neighbours.npy") if neighbours else {},
+            negatives=NEGATIVES[negatives],
+        )
     )
     config.objectives = dict(contrastive=dict(form="softmax", negatives=True))
     config.optimizer = dict(

@@ -2,8 +2,8 @@
 
     *.json  Structure-CLIP: [{"text": ..., "neg_text": ...}, ...], or with "true_caption" and
             "false_caption"
-    *.tsv   NegCLIP: columns `title` and `neg_caption`, a list as Python writes it; that is also what
-            `launch/prepare.py negclip` writes
+    *.tsv   NegCLIP: columns `title` and `neg_caption`, a list as Python writes it; so does
+            `launch/prepare.py negclip`
     *.json, *.npy   CE-CLIP: [{"caption": ..., "relation_aug_caption": ..., "adj_aug_caption": ...,
             "noun_aug_caption": ..., "verb_aug_caption": ..., "valid_caption": [1, 1, 0, 1, 1]}]
 

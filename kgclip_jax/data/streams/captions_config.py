@@ -17,6 +17,7 @@ from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.records import Source
 from kgclip_jax.data.sources import SOURCES, SourceConfig
 from kgclip_jax.data.streams.caption_stream import CaptionStream, draws_of
+from kgclip_jax.data.streams.neighbours import open_neighbours
 from kgclip_jax.data.streams.side_tables import TABLES, TableConfig
 from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary, sample_captions
@@ -39,6 +40,9 @@ class CaptionsConfig:
         kind: tells this stream apart from the others.
         sources: by name; mixed by their weights.
         rows: pairs in a step, over all devices.
+        neighbours: files of similar records, by source, absolute or in `data.path`, which
+            `launch/prepare.py neighbours` writes; every second row is then a neighbour of the one
+            before it.
         negatives: texts that are wrong on purpose, made of each caption, or None.
         tables: numbers that go with each row, by name, as `Pairs.tables`.
         text_slots: the lengths that texts are cut to within each unit of rows: "auto" finds them in
@@ -48,6 +52,7 @@ class CaptionsConfig:
     kind: Literal["captions"] = "captions"
     sources: dict[str, Annotated[SourceConfig, SOURCES]]
     rows: int
+    neighbours: dict[str, str] = field(default_factory=dict)
     negatives: NegativeSettings | None = None
     tables: dict[str, Annotated[TableConfig, TABLES]] = field(default_factory=dict)
     text_slots: Literal["auto", "one"] | TextSlots = "auto"
@@ -103,14 +108,22 @@ class CaptionsConfig:
             lengths=[len(source) for source in sources.values()],
             weights=[settings.weight for settings in self.sources.values()],
             names=list(sources),
-            rows=self.rows,
+            rows=self.rows // 2 if self.neighbours else self.rows,
             seed=seed,
             stream=name,
         )
         slots = self._slots(name, texts, mixture, opening)
         root = Path(opening.data.path)
         tables = {key: settings.open(root, sources) for key, settings in self.tables.items()}
-        stream = CaptionStream(name, texts, mixture, slots, opening.preprocessing, tables)
+        neighbours = None
+        if self.neighbours:
+            if slots.unit % 2:
+                raise ConfigError(f"config.streams.{name}.rows: neighbours need an even number")
+            files = {key: root / file for key, file in self.neighbours.items()}
+            neighbours = open_neighbours(files, sources, seed)
+        stream = CaptionStream(
+            name, texts, mixture, slots, opening.preprocessing, tables, neighbours
+        )
         if texts.listed is not None:
             stream.notes.append(listed_note(texts.listed, sources, seed))
         return stream

@@ -3,8 +3,8 @@
 Yuksekgonul et al. (ICLR 2023) publish negatives and not their code. In those of their validation
 pictures (4,847 captions, 1.5 each) two words of one tag of the Penn Treebank, drawn at random,
 change places, or two noun phrases of at least three words; one swap of each class at most. Of verbs
-only present participles do. By the tag, nouns change places in the singular or in the plural. As there,
-articles are not repaired, and nothing is refused for being true all the same.
+only present participles do. By the tag, nouns change places in the singular or in the plural. As
+there, articles are not repaired, and nothing is refused for being true all the same.
 """
 
 from collections.abc import Iterator
