@@ -127,9 +127,24 @@ def test_structure_clip_starts_from_bert(train, made_by_torch, bert):
     assert kgclip_jax.load(workdir.root).encode_text(CAPTIONS[:1]).shape == (1, 16)
 
 
-def test_negclip_trains_on_parsed_captions(train, made_by_torch):
-    workdir, output = train("negclip", ",semantic", **{"optimizer.schedule.warmup_steps": 0})
+def test_negclip_trains_on_listed_captions_and_similar_pictures(
+    commands, result, train, coco, made_by_torch
+):
+    source = [f"--source=karpathy:{coco}", f"--set=file={coco / 'dataset_coco.json'}"]
+    for command, output, *options in (
+        ("negclip", coco / "negclip.tsv"),
+        ("neighbours", coco / "neighbours.npy", f"--model={made_by_torch}"),
+    ):
+        made = result(
+            commands.start("launch/prepare.py", command, *source, f"--output={output}", *options)
+        )
+        assert (made.returncode, made.stderr) == (0, "")
+    assert "3 neighbours of 8 of 8 pictures" in made.stdout
+    changes = {"optimizer.schedule.warmup_steps": 0}
+    workdir, output = train("negclip", ",class,neighbours", **changes)
     assert_trained(workdir, output, made_by_torch, "contrastive")
+    assert "100.0% of the captions have some" in output
+    assert re.search(r"listed.*made", output)
 
 
 def test_negclip_with_random_swaps_needs_no_graphs(train, coco, made_by_torch, tmp_path):
