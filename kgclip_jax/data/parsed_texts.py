@@ -10,6 +10,7 @@ templates ("a photo of a dog") stay without, and are embedded as plain CLIP does
 from collections.abc import Callable, Iterable
 
 from kgclip_jax.data.evaluation_sets import EvaluationSet
+from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.knowledge.caption import Caption, Text, words_of
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.knowledge.scene_graph import SceneGraph
@@ -18,7 +19,7 @@ from kgclip_jax.knowledge.scene_graph import SceneGraph
 def with_graphs(
     sets: Iterable[EvaluationSet], make_parser: Callable[[], Parser]
 ) -> list[EvaluationSet]:
-    """Return the sets with a graph for each text that has none.
+    """Return the sets with a graph for each text that has none; such texts come out cleaned.
 
     Args:
         sets: any; those of class names are returned as they are.
@@ -29,14 +30,20 @@ def with_graphs(
     """
     sets = list(sets)
     bare = dict.fromkeys(
-        words_of(text) for data in sets for text in data.texts if _graph(text) is None
+        clean_caption(words_of(text))
+        for data in sets
+        for text in data.texts
+        if _graph(text) is None
     )
     if not bare:
         return sets
     graphs = dict(zip(bare, make_parser().parse(bare), strict=True))
 
     def caption(text: Text) -> Caption:
-        return Caption(words_of(text), _graph(text) or graphs[words_of(text)])
+        if _graph(text) is not None:
+            return Caption(words_of(text), _graph(text))
+        words = clean_caption(words_of(text))
+        return Caption(words, graphs[words])
 
     return [data.with_texts([caption(text) for text in data.texts]) for data in sets]
 

@@ -11,6 +11,7 @@ from kgclip_jax.data.images import random_resized_crop
 from kgclip_jax.data.lazy_pictures import EncodedPicture, EvaluationTransform, encoded_pictures
 from kgclip_jax.data.readers.visual_genome import picture_id
 from kgclip_jax.data.records import Records, readable_records
+from kgclip_jax.data.structured_captions import StructuredCaptions
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.graph_store import GraphStore
@@ -36,6 +37,7 @@ class Photographs:
         scale: tuple[float, float] = (0.9, 1.0),
         graphs: GraphStore | None = None,
         scene_graphs: GraphStore | None = None,
+        structured: StructuredCaptions | None = None,
     ) -> None:
         """Make a source of records.
 
@@ -45,6 +47,7 @@ class Photographs:
             scale: range of the random crop's area as a share of the picture's, or of its box's.
             graphs: the scene graphs of the captions.
             scene_graphs: those of whole pictures, by their ids in Visual Genome.
+            structured: the captions to choose from; None for all.
         """
         self.name = records.name
         self.records = records
@@ -52,9 +55,14 @@ class Photographs:
         self._scale = scale
         self._graphs = graphs
         self._scene_graphs = scene_graphs
+        self._structured = structured
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self.records if self._structured is None else self._structured.records)
+
+    def _record(self, index: int) -> int:
+        """Return which of all records a record of this source is."""
+        return index if self._structured is None else int(self._structured.records[index])
 
     def caption(self, index: int, rng: np.random.Generator) -> Caption:
         """Choose one of the captions of a record, each equally likely.
@@ -65,10 +73,14 @@ class Photographs:
             DataError: the store of graphs has none of this caption.
         """
         try:
-            record = self.records.record(index)
+            record = self.records.record(self._record(index))
         except BadRecord:
             return Caption("")
-        number = int(rng.integers(len(record.captions)))
+        if self._structured is None:
+            number = int(rng.integers(len(record.captions)))
+        else:
+            numbers = self._structured.numbers(index)
+            number = numbers[int(rng.integers(len(numbers)))]
         text = record.captions[number]
         if self._graphs is None:
             return Caption(text)
@@ -87,7 +99,7 @@ class Photographs:
         if self._graphs is None and self._scene_graphs is None:
             return []
         try:
-            record = self.records.record(index)
+            record = self.records.record(self._record(index))
         except BadRecord:
             return []
         known = []
@@ -98,7 +110,7 @@ class Photographs:
         return known
 
     def fingerprint(self) -> str:
-        """Hash the number of records, and keys and captions of FINGERPRINTED ones.
+        """Hash the number of records, keys and captions of FINGERPRINTED ones, and the choice.
 
         These are evenly spread. Another number of records, another order or other captions are
         seen; an exchange of a few records among very many may not be.
@@ -111,6 +123,8 @@ class Photographs:
             except BadRecord:
                 continue
             digest.update("\0".join([record.key, *record.captions, ""]).encode())
+        for part in self._structured or ():
+            digest.update(part.tobytes())
         return digest.hexdigest()
 
     def image(
@@ -121,6 +135,7 @@ class Photographs:
         Raises:
             BadRecord: it cannot be read or decoded; the reason names the record.
         """
+        index = self._record(index)
         box, encoded = self.records.record(index).box, self.records.encoded(index)
         try:
             return random_resized_crop(encoded, self.size, rng, scale=self._scale, box=box)

@@ -9,6 +9,7 @@ from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.photographs import Photographs, retrieval_set
 from kgclip_jax.data.records import Records
+from kgclip_jax.data.structured_captions import structured_captions
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.parsing.parser import MODEL, installed_version
@@ -53,6 +54,8 @@ class StoredPictures:
         scene_graphs: folder of Visual Genome's graphs of whole pictures, which `graphs` writes too,
             for records whose keys have the ids of its pictures; a negative that they say is
             refused.
+        structured: train on the captions alone of which Structure-CLIP makes a negative, and on
+            their pictures; see `kgclip_jax.data.structured_captions`.
     """
 
     kind: str
@@ -61,10 +64,12 @@ class StoredPictures:
     weight: PositiveFloat = 1.0
     graphs: str | None = None
     scene_graphs: str | None = None
+    structured: bool = False
 
     def __post_init__(self) -> None:
         low, high = self.crop_scale
         check(low <= high, "crop_scale must ascend")
+        check(self.graphs is not None or not self.structured, "structured needs graphs")
 
     @property
     def knows_graphs(self) -> bool:
@@ -102,12 +107,17 @@ class StoredPictures:
             graphs = _open_graphs(root / self.graphs, data.parser)
         if self.scene_graphs is not None:
             scene_graphs = _open_store(root / self.scene_graphs, "pictures")
+        records = self.records(root, bad_share=data.bad_share)
+        chosen = None
+        if self.structured and graphs is not None:
+            chosen = structured_captions(records, graphs)
         return Photographs(
-            self.records(root, bad_share=data.bad_share),
+            records,
             size=image_size,
             scale=self.crop_scale,
             graphs=graphs,
             scene_graphs=scene_graphs,
+            structured=chosen,
         )
 
     def held_out_sets(self, data: Data, transform: EvaluationTransform) -> list[EvaluationSet]:

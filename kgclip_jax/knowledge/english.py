@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from kgclip_jax.knowledge.scene_graph import Span
+from kgclip_jax.knowledge.synonyms import meaning
 
 _REMEMBERED = 2**16  # answers; captions use the same words all the time
 
@@ -89,12 +90,13 @@ def decapitalise(words: str) -> str:
 def plural(words: str, name: str) -> bool:
     """Tell whether a noun stands in the plural.
 
-    It does where it is not the name itself ("dogs", named "dog"), and where the name is a plural
-    ("people", "goggles").
+    It does where it is neither the name nor a synonym of it ("dogs", named "dog"; but not "couch",
+    named "sofa"), and where the name is a plural ("people", "goggles").
     """
-    if words.lower() != name.lower():
+    words, name = words.lower(), name.lower()
+    if name not in (words, meaning(words)):
         return True
-    last = name.rpartition(" ")[2].lower()
+    last = name.rpartition(" ")[2]
     return last in _PLURALS or (last.endswith("s") and not last.endswith(("ss", "us", "is", "as")))
 
 

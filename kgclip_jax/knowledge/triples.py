@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from kgclip_jax.knowledge.english import plain_words
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
+from kgclip_jax.knowledge.synonyms import meaning
 
 Triple: TypeAlias = tuple[str, str, str]
 
@@ -46,7 +47,7 @@ def from_triples(text: str, triples: Iterable[Triple]) -> SceneGraph:
 
     Objects of one name are one object, but for a triple of something and itself ("man next to
     man"). Only whole words count as found, with the endings of English; what is not found has no
-    span. No two spans overlap.
+    span. No two spans overlap. Synonyms have one name, see `synonyms.meaning`.
     """
     draft = _Draft(text)
     for head, relation, tail in triples:
@@ -88,7 +89,15 @@ class _Draft:
 
     def graph(self) -> SceneGraph:
         """Return what has been added."""
-        return SceneGraph(tuple(self._objects), tuple(self._relations))
+        objects = [
+            SceneObject(
+                meaning(name),
+                tuple([Attribute(meaning(a), where) for a, where in attributes]),
+                span,
+            )
+            for name, attributes, span in self._objects
+        ]
+        return SceneGraph(tuple(objects), tuple(self._relations))
 
     def _object(self, name: str, which: int = 0) -> int:
         if (name, which) not in self._numbers:

@@ -19,6 +19,7 @@ from kgclip_jax.data.readers.structure_clip_captions import structure_clip_capti
 from kgclip_jax.data.readers.visual_genome_graphs import graph_files, visual_genome_graphs
 from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import Skips
+from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import BadRecord, ConfigError
 from kgclip_jax.files import atomic_file, sha256, writing
 from kgclip_jax.knowledge.graph_store import (
@@ -217,4 +218,4 @@ def _caption_lines(
 
 
 def _place(picture: str, text: str) -> tuple[str, str]:
-    return PurePosixPath(picture).stem, " ".join(text.split())
+    return PurePosixPath(picture).stem, clean_caption(text)

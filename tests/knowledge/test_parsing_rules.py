@@ -48,10 +48,10 @@ def said(text: str, graph: SceneGraph) -> tuple[list[str], list[str]]:
 
 
 CASES = {
-    "A Man rides motor bikes": (
+    "A Man rides fire trucks": (
         "DT det 2|NN nsubj 3|VBZ ROOT 3|NN compound 5|NNS dobj 3",
-        ["man", "motor bike"],
-        ["man ride motor bike"],
+        ["man", "fire truck"],
+        ["man ride fire truck"],
     ),
     "black and white dogs": (
         "JJ amod 4|CC cc 1|JJ conj 1|NNS ROOT 4",

@@ -10,17 +10,17 @@ from tests.knowledge.worded import captions, worded
 
 def test_words_are_found_in_the_caption() -> None:
     expected = worded(
-        "Two {old|0} {men=man|#0} {riding=ride|0>1} a {motor bike|#1} {on|1>2} a {wet|2} {road|#2}."
+        "Two {old|0} {men=man|#0} {riding=ride|0>1} a {fire truck|#1} {on|1>2} a {wet|2} {road|#2}."
     )
     triples = [
-        ("man", "ride", "motor bike"),
-        ("motor bike", "on", "road"),
+        ("man", "ride", "fire truck"),
+        ("fire truck", "on", "road"),
         ("man", "is", "old"),
         ("road", "is", "wet"),
     ]
     text = expected.text.replace("men", "mans")  # a plural that can be told from its ending
     moved = from_triples(text, triples)
-    assert [text[slice(*thing.span)] for thing in moved.objects] == ["mans", "motor bike", "road"]
+    assert [text[slice(*thing.span)] for thing in moved.objects] == ["mans", "fire truck", "road"]
     assert to_triples(moved) == to_triples(expected.graph) == triples
     assert [text[slice(*r.span)] for r in moved.relations] == ["riding", "on"]
 

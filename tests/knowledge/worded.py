@@ -10,7 +10,7 @@ from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, Sc
 
 _MARK = re.compile(r"\{([^{}=|]+)(?:=([^{}|]+))?\|([^{}]+)\}")
 
-NOUNS = {"dog": "dogs", "owl": "owls", "apple": "apples", "motor bike": "motor bikes", "man": "men"}
+NOUNS = {"dog": "dogs", "owl": "owls", "apple": "apples", "fire truck": "fire trucks", "man": "men"}
 ADJECTIVES = ("small", "orange", "old", "red", "upside-down")
 PREDICATES = {"ride": "riding", "in front of": "in front of", "near": "near", "above": "above"}
 

@@ -15,6 +15,7 @@ from PIL import Image
 import kgclip_jax
 from kgclip_jax import config
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
@@ -127,15 +128,30 @@ def test_structure_clip_starts_from_bert(train, made_by_torch, bert):
     assert kgclip_jax.load(workdir.root).encode_text(CAPTIONS[:1]).shape == (1, 16)
 
 
-def test_negclip_trains_on_parsed_captions(train, made_by_torch):
-    workdir, output = train("negclip", ",semantic", **{"optimizer.schedule.warmup_steps": 0})
+def test_negclip_trains_on_listed_captions_and_similar_pictures(
+    commands, result, train, coco, made_by_torch
+):
+    source = [f"--source=karpathy:{coco}", f"--set=file={coco / 'dataset_coco.json'}"]
+    for command, output, *options in (
+        ("negclip", coco / "negclip.tsv"),
+        ("neighbours", coco / "neighbours.npy", f"--model={made_by_torch}"),
+    ):
+        made = result(
+            commands.start("launch/prepare.py", command, *source, f"--output={output}", *options)
+        )
+        assert (made.returncode, made.stderr) == (0, "")
+    assert "3 neighbours of 8 of 8 pictures" in made.stdout
+    changes = {"optimizer.schedule.warmup_steps": 0}
+    workdir, output = train("negclip", ",class,neighbours", **changes)
     assert_trained(workdir, output, made_by_torch, "contrastive")
+    assert "100.0% of the captions have some" in output
+    assert re.search(r"listed.*made", output)
 
 
 def test_negclip_with_random_swaps_needs_no_graphs(train, coco, made_by_torch, tmp_path):
     bare = shutil.copytree(coco, tmp_path / "bare", ignore=shutil.ignore_patterns("graphs"))
     changes = {"optimizer.schedule.warmup_steps": 0, "data.path": bare}
-    workdir, output = train("negclip", **changes)
+    workdir, output = train("negclip", ",random", **changes)
     assert_trained(workdir, output, made_by_torch, "contrastive")
     assert workdir.read_config()["streams"]["captions"]["sources"]["coco"]["graphs"] is None
     assert re.search(r"swap_words.*made", output)
@@ -182,6 +198,7 @@ def test_negclip_has_the_settings_of_the_authors_command(made_by_torch):
     assert (captions.rows, experiment.total_steps) == (256, 2_212)  # 5 x 113,287 / 256
     assert experiment.model.knowledge is None
     assert experiment.objectives == {"contrastive": Contrastive(negatives=True)}
+    assert captions.negatives == NegativeSettings({"listed": 1.0}, file="negclip.tsv")
     assert {group.weight_decay for group in groups.values()} == {0.0, 0.2}
 
 
@@ -204,7 +221,7 @@ def test_siglip_has_the_published_settings():
         ("structure_clip", ",papers", "'papers' is no folder of BERT, and neither code nor paper"),
         ("structure_clip", ",code,paper", "give SOURCE, and at most one of code and paper"),
         ("siglip", ",ViT-B-32", "give the file of SigLIP's word pieces, and then a SigLIP preset"),
-        ("negclip", ",swaps", "no negatives 'swaps'; there are random and semantic"),
+        ("negclip", ",swaps", "no negatives 'swaps'; there are class, random, semantic"),
     ],
 )
 def test_mistaken_arguments_are_refused(made_by_torch, recipe, arguments, message):

@@ -9,6 +9,7 @@ from kgclip_jax.data.images import Box
 from kgclip_jax.data.packed_texts import PackedTexts
 from kgclip_jax.data.records import Record
 from kgclip_jax.data.skips import EMPTY_CAPTION, NO_CAPTION, Skips
+from kgclip_jax.data.tokenization.cleaning import clean_caption
 
 _NO_BOX = (math.nan,) * 4
 
@@ -32,12 +33,12 @@ class RecordTable:
         return Record(key, captions, None if math.isnan(box.top) else box)
 
     def add(self, record: Record, skips: Skips) -> bool:
-        """Append a record without its blank captions, which are counted.
+        """Append a record, its captions cleaned; blank ones are left out and counted.
 
         Returns:
             Whether a caption was left; a record that has none is counted instead.
         """
-        captions = [text for text in record.captions if text.strip()]
+        captions = [text for text in map(clean_caption, record.captions) if text]
         for _ in range(len(record.captions) - len(captions)):
             skips.add(EMPTY_CAPTION, record.key)
         if not captions:

@@ -8,9 +8,9 @@ or, with attributes among the triples as ("dog", "is", "red"),
     [{"image_path": "train2014/1.jpg", "true_caption": "a red dog on a sofa",
       "true_triples": [["dog", "on", "sofa"], ["dog", "is", "red"]]}, ...]
 
-Pairs are (attribute, object), as the released training code takes them. The false captions of these
-files are not read: where a caption allows no swap, they hold that of an earlier one.
-`launch/prepare.py graphs` makes scene graphs of the triples.
+Pairs are (attribute, object), as the released training code takes them. Their false captions,
+`neg_text` or `false_caption`, are read by `listed_captions`. `launch/prepare.py graphs` makes scene
+graphs of the triples.
 """
 
 from collections.abc import Iterator
@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 from kgclip_jax.data.readers.json_lists import check_object, stream_list
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.triples import IS, Triple
+
+CAPTION_FIELDS = (("text", "neg_text"), ("true_caption", "false_caption"))  # true and false
 
 
 class ImageCaption(NamedTuple):

@@ -15,6 +15,7 @@ import numpy as np
 
 from kgclip_jax.data.records import Record
 from kgclip_jax.data.skips import NO_CAPTION, UNREADABLE_RECORD
+from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import BadRecord, DataError
 
 _INFO = "dataset_info.json"
@@ -88,7 +89,7 @@ class TfdsPictures:
         texts = list(value) if isinstance(value, list | np.ndarray) else [value]
         if not all(isinstance(text, bytes) for text in texts):
             raise DataError(f"{self.name}: the feature {self._captions!r} is no text")
-        captions = [text.decode("utf-8", "replace").strip() for text in texts]
+        captions = [clean_caption(text.decode("utf-8", "replace")) for text in texts]
         captions = [text for text in captions if text]
         if not captions:
             raise BadRecord(NO_CAPTION, f"{self.name}: example {index}")

@@ -16,9 +16,10 @@ or the two files that it was made from:
                               "attributes": ["green"]}, ...]}, ...]
 
 Objects have `names`, of which the first counts, or a `name`; old files say `id` for `image_id`.
-Names, predicates and attributes are lower-cased, and otherwise stay as people wrote them: "wearing"
-or "sitting on", where our parser says "wear" and "sit on". The files are read as streams, 400 to
-750 MB each; `launch/prepare.py graphs` stores the graphs, for random access.
+Names, predicates and attributes are lower-cased, synonyms have one name, and otherwise they stay as
+people wrote them: "wearing" or "sitting on", where our parser says "wear" and "sit on". The files
+are read as streams, 400 to 750 MB each; `launch/prepare.py graphs` stores the graphs, for random
+access.
 """
 
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.english import plain_words
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject
+from kgclip_jax.knowledge.synonyms import meaning
 
 GRAPHS = "scene_graphs.json"
 RELATIONSHIPS = "relationships.json"
@@ -199,5 +201,6 @@ def _thing(path: Path, key: str, entry: dict[str, Any]) -> _Thing:
     for field, words in (("names", names), ("attributes", attributes)):
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise DataError(f"{path}: {key}.{field} is not a list of strings")
-    words = [plain for word in attributes if (plain := plain_words(word))]
-    return _Thing(entry["object_id"], plain_words(names[0]) if names else "", tuple(words))
+    words = [plain for word in attributes if (plain := meaning(plain_words(word)))]
+    name = meaning(plain_words(names[0])) if names else ""
+    return _Thing(entry["object_id"], name, tuple(words))

@@ -24,6 +24,7 @@ from kgclip_jax.data.blocks import abstract_array, concat_blocks
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.records import Source
+from kgclip_jax.data.streams.neighbours import Neighbours
 from kgclip_jax.data.streams.side_tables import Table
 from kgclip_jax.data.streams.stream import BAD_RECORD, Counts, Rows
 from kgclip_jax.data.streams.texts import Draw, TextMaker, TextRows, picture_ids, text_ids
@@ -78,10 +79,11 @@ class CaptionStream:
         slots: TextSlots,
         preprocessing: Preprocessing,
         tables: Mapping[str, Table] = MappingProxyType({}),
+        neighbours: Neighbours | None = None,
     ) -> None:
-        """Take the parts that `CaptionsConfig.open` makes."""
+        """Take the parts that `CaptionsConfig.open` makes; neighbours double the mixture's rows."""
         self.name = name
-        self.rows = mixture.rows
+        self.rows = mixture.rows * (1 if neighbours is None else 2)
         self.unit = slots.unit
         self.refusals = {
             "negatives": f"config.streams.{name}.negatives is read by none of the objectives"
@@ -93,6 +95,7 @@ class CaptionStream:
         self._preprocessing = preprocessing
         self._tables = dict(tables)
         self._named = 0
+        self._neighbours = neighbours
 
     def load(self, step: int, units: Sequence[int]) -> Rows:
         """Make some units of rows of a step.
@@ -105,8 +108,7 @@ class CaptionStream:
         return Rows(concat_blocks(blocks), counts)
 
     def _load_unit(self, step: int, unit: int, counts: Counts) -> Pairs:
-        rows = np.arange(unit * self.unit, (unit + 1) * self.unit)
-        draws = draws_of(self._mixture, step, rows)
+        draws = self._draws(step, unit)
         pictures = []
         for place, draw in enumerate(draws):
             picture, draws[place] = self._picture(draw, counts)
@@ -123,6 +125,12 @@ class CaptionStream:
         }
         pairs = self._assembled(order, joined, pixels, self._picture_ids(draws), texts)
         return pairs._replace(tables=tables or None)
+
+    def _draws(self, step: int, unit: int) -> list[Draw]:
+        """Return the records of a unit; with neighbours, those of half a unit and one of each."""
+        size = self.unit if self._neighbours is None else self.unit // 2
+        draws = draws_of(self._mixture, step, np.arange(unit * size, (unit + 1) * size))
+        return draws if self._neighbours is None else self._neighbours.beside(draws)
 
     def _picture(self, draw: Draw, counts: Counts) -> tuple[UInt8[np.ndarray, "h w 3"], Draw]:
         """Return a picture and its record: another one of the source where the record is bad."""
@@ -246,6 +254,10 @@ class CaptionStream:
         ]
         for name, part in parts:
             digest.update(f"{name}={part.fingerprint()};".encode())
+        if self._neighbours is not None:
+            digest.update(f"neighbours={self._neighbours.fingerprint};".encode())
+        if self.texts.listed is not None:
+            digest.update(f"negatives={self.texts.listed.fingerprint};".encode())
         return digest.hexdigest()
 
     def resolved(self) -> dict[str, Any]:

@@ -11,16 +11,18 @@ import numpy as np
 from jaxtyping import Int
 
 from kgclip_jax import schema
+from kgclip_jax.data.listed_negatives import ListedNegatives, open_listed
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.records import Source
 from kgclip_jax.data.sources import SOURCES, SourceConfig
 from kgclip_jax.data.streams.caption_stream import CaptionStream, draws_of
+from kgclip_jax.data.streams.neighbours import open_neighbours
 from kgclip_jax.data.streams.side_tables import TABLES, TableConfig
 from kgclip_jax.data.streams.stream import StreamOpening
-from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary
+from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary, sample_captions
 from kgclip_jax.data.text_slots import TextSlots, choose_slots, one_slot
-from kgclip_jax.errors import ConfigError
+from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.knowledge.hierarchy import read_hierarchy
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.knowledge.vocabulary import Vocabulary
@@ -39,6 +41,9 @@ class CaptionsConfig:
         kind: tells this stream apart from the others.
         sources: by name; mixed by their weights.
         rows: pairs in a step, over all devices.
+        neighbours: files of similar records, by source, absolute or in `data.path`, which
+            `launch/prepare.py neighbours` writes; every second row is then a neighbour of the one
+            before it.
         negatives: texts that are wrong on purpose, made of each caption, or None.
         tables: numbers that go with each row, by name, as `Pairs.tables`.
         text_slots: the lengths that texts are cut to within each unit of rows: "auto" finds them in
@@ -48,6 +53,7 @@ class CaptionsConfig:
     kind: Literal["captions"] = "captions"
     sources: dict[str, Annotated[SourceConfig, SOURCES]]
     rows: PositiveInt
+    neighbours: dict[str, str] = field(default_factory=dict)
     negatives: NegativeSettings | None = None
     tables: dict[str, Annotated[TableConfig, TABLES]] = field(default_factory=dict)
     text_slots: Literal["auto", "one"] | TextSlots = "auto"
@@ -94,19 +100,35 @@ class CaptionsConfig:
             settings=self.negatives,
             vocabulary=self._vocabulary(sources, Path(opening.data.path), seed),
             triples=opening.preprocessing.triples,
+            listed=self._listed(Path(opening.data.path)),
         )
         mixture = Mixture(
             lengths=[len(source) for source in sources.values()],
             weights=[settings.weight for settings in self.sources.values()],
             names=list(sources),
-            rows=self.rows,
+            rows=self.rows // 2 if self.neighbours else self.rows,
             seed=seed,
             stream=name,
         )
         slots = self._slots(name, texts, mixture, opening)
         root = Path(opening.data.path)
         tables = {key: settings.open(root, sources) for key, settings in self.tables.items()}
-        return CaptionStream(name, texts, mixture, slots, opening.preprocessing, tables)
+        neighbours = None
+        if self.neighbours:
+            if slots.unit % 2:
+                raise ConfigError(f"config.streams.{name}.rows: neighbours need an even number")
+            files = {key: root / file for key, file in self.neighbours.items()}
+            neighbours = open_neighbours(files, sources, seed)
+        stream = CaptionStream(
+            name, texts, mixture, slots, opening.preprocessing, tables, neighbours
+        )
+        if texts.listed is not None:
+            stream.notes.append(listed_note(texts.listed, sources, seed))
+        return stream
+
+    def _listed(self, path: Path) -> ListedNegatives | None:
+        wanted = self.negatives
+        return None if wanted is None or wanted.file is None else open_listed(path / wanted.file)
 
     def _vocabulary(
         self, sources: Mapping[str, Source], path: Path, seed: int
@@ -149,6 +171,24 @@ class CaptionsConfig:
         if slots.lengths != (longest,) and not (reading.causal and reading.tokenizer.end_id):
             raise ConfigError(f"{where}: this text tower reads texts of length {longest} alone")
         return slots
+
+
+def listed_note(listed: ListedNegatives, sources: Mapping[str, Source], seed: int) -> str:
+    """Say how many captions of the sources have wrong ones in a file.
+
+    Raises:
+        DataError: of all that were tried, none has.
+    """
+    captions = sample_captions(sources, seed)
+    found = sum(bool(listed(caption.text)) for caption in captions)
+    if not found:
+        raise DataError(
+            f"{listed.name}: of {len(captions):,} captions of the sources, none is in it"
+        )
+    return (
+        f"negatives: {listed.name} lists {len(listed):,} of {listed.captions:,} captions "
+        f"({listed.missing:,} missing); {found / len(captions):.1%} of the captions have some"
+    )
 
 
 def largest_unit(rows: int) -> int:

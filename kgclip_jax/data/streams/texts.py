@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int32, UInt64
 
 from kgclip_jax.batch import Triples
+from kgclip_jax.data.listed_negatives import ListedNegatives
 from kgclip_jax.data.records import Source
 from kgclip_jax.data.streams.stream import Counts
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizer
@@ -53,6 +54,7 @@ class TextMaker:
         settings: which negatives to make, or None.
         vocabulary: words to put in the place of others, for the kinds that do so.
         triples: turns scene graphs into tokens, or None where they are not wanted.
+        listed: wrong captions of a file, for the kinds that take them from there.
     """
 
     sources: Mapping[str, Source]
@@ -61,6 +63,7 @@ class TextMaker:
     settings: NegativeSettings | None = None
     vocabulary: Vocabulary | None = None
     triples: TripleTokenizer | None = None
+    listed: ListedNegatives | None = None
 
     def __call__(self, draws: Sequence[Draw], counts: Counts) -> TextRows:
         """Return the texts of some records; what became of each negative is added to `counts`."""
@@ -119,6 +122,7 @@ class TextMaker:
             settings,
             vocabulary=self.vocabulary,
             known=self.sources[draw.source].graphs(draw.record),
+            entries=() if self.listed is None else self.listed(caption.text),
             counts=outcomes,
         )
 
@@ -133,19 +137,20 @@ def count_vocabulary(
         seed: of the choice of captions.
         hierarchy: of the words.
     """
+    return Vocabulary(sample_captions(sources, seed), hierarchy)
 
-    def captions() -> list[Caption]:
-        found = []
-        for name, source in sources.items():
-            rng = generator(seed, f"{name}/vocabulary")
-            many = len(source) > VOCABULARY_CAPTIONS
-            records = (
-                rng.integers(len(source), size=VOCABULARY_CAPTIONS) if many else range(len(source))
-            )
-            found += [source.caption(int(record), rng) for record in records]
-        return found
 
-    return Vocabulary(captions(), hierarchy)
+def sample_captions(sources: Mapping[str, Source], seed: int) -> list[Caption]:
+    """Return captions of at most VOCABULARY_CAPTIONS records of each source."""
+    found = []
+    for name, source in sources.items():
+        rng = generator(seed, f"{name}/vocabulary")
+        many = len(source) > VOCABULARY_CAPTIONS
+        records = (
+            rng.integers(len(source), size=VOCABULARY_CAPTIONS) if many else range(len(source))
+        )
+        found += [source.caption(int(record), rng) for record in records]
+    return found
 
 
 def text_ids(tokens: Int32[np.ndarray, "*rows n"]) -> Int32[np.ndarray, "*rows"]:

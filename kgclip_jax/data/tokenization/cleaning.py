@@ -32,6 +32,16 @@ def mend(text: str) -> str:
     return html.unescape(html.unescape(ftfy.fix_text(text)))
 
 
+def clean_caption(text: str) -> str:
+    """Clean a caption once, where it is read, before any reader of captions sees it.
+
+    It is mended, with one space between words; what is all in capitals comes in small letters, as
+    tokenizers and parsers take it. A blank one is empty.
+    """
+    text = " ".join(mend(text).split())
+    return text.lower() if text.isupper() and len(text) > 1 else text
+
+
 def clean(text: str, rule: Clean) -> str:
     """Apply one of open_clip's rules; leave the text alone for the others.
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.caption import Caption
+from kgclip_jax.knowledge.negatives.listed import LISTED, Listed, listed
 from kgclip_jax.knowledge.negatives.negative import Negative
 from kgclip_jax.knowledge.negatives.negative_config import (
     LACKS,
@@ -35,6 +36,7 @@ def make_negatives(
     *,
     vocabulary: Vocabulary | None = None,
     known: Sequence[SceneGraph] = (),
+    entries: Sequence[Listed] = (),
     counts: Counter[tuple[str, str]] | None = None,
 ) -> list[Negative]:
     """Make `settings.count` negatives of a caption.
@@ -50,11 +52,13 @@ def make_negatives(
         vocabulary: for the kinds that replace words.
         known: what else is true of the picture, in the same names as the caption's graph; what one
             of these graphs says by itself is true.
+        entries: what a list has of the caption, for the kinds that are listed.
         counts: where to count (kind, MADE), or (kind, reason) for each kind that made none or no
             more.
 
     Returns:
-        The valid ones, then the invalid ones, which say why there are no more.
+        The valid ones, then the invalid ones, which say why there are no more; with `one_of_each`
+        each in the place of its kind.
 
     Raises:
         ConfigError: words should be replaced, and there is no vocabulary.
@@ -62,22 +66,32 @@ def make_negatives(
     counts = Counter() if counts is None else counts
     random = FastRandom(rng, block=16)
     judge = _Judge(caption, known)
-    drafts = _drafts(caption, random, settings, vocabulary)
+    drafts = _drafts(caption, random, settings, vocabulary, entries)
     reasons: dict[str, str] = {}
-    negatives: list[Negative] = []
-    while drafts and len(negatives) < settings.count:
-        kind = _draw(settings.kinds, drafts, random)
+
+    def next_of(kind: str) -> Negative | None:
         for negative in drafts[kind]:
             reason = judge.objection(negative)
             reasons[kind] = reason or NO_MORE
             if reason is None:
-                negatives.append(negative)
                 counts[negative.kind, MADE] += 1
-                break
+                return negative
+        blind = caption.graph is None and (kind in SWAPS or kind in REPLACEMENTS)
+        reasons.setdefault(kind, NO_GRAPH if blind else LACKS[kind])
+        counts[kind, reasons[kind]] += 1
+        return None
+
+    if settings.one_of_each:
+        return [
+            next_of(kind) or Negative("", None, "", f"{kind}: {reasons[kind]}")
+            for kind in settings.kinds
+        ]
+    negatives: list[Negative] = []
+    while drafts and len(negatives) < settings.count:
+        kind = _draw(settings.kinds, drafts, random)
+        if negative := next_of(kind):
+            negatives.append(negative)
         else:
-            blind = caption.graph is None and kind not in SHUFFLES
-            reasons.setdefault(kind, NO_GRAPH if blind else LACKS[kind])
-            counts[kind, reasons[kind]] += 1
             del drafts[kind]
     missing = settings.count - len(negatives)
     if missing:
@@ -105,17 +119,23 @@ class _Judge:
 
 
 def _drafts(
-    caption: Caption, random: FastRandom, settings: NegativeSettings, vocabulary: Vocabulary | None
+    caption: Caption,
+    random: FastRandom,
+    settings: NegativeSettings,
+    vocabulary: Vocabulary | None,
+    entries: Sequence[Listed],
 ) -> dict[str, Iterator[Negative]]:
     text, graph = caption
     drafts: dict[str, Iterator[Negative]] = {}
     for kind in settings.kinds:
         if kind in SHUFFLES:
             drafts[kind] = SHUFFLES[kind](text, graph, random)
+        elif kind in LISTED:
+            drafts[kind] = listed(entries, kind, random)
         elif graph is None:
             drafts[kind] = iter(())
         elif kind in SWAPS:
-            drafts[kind] = SWAPS[kind](text, graph, random)
+            drafts[kind] = SWAPS[kind](text, graph, random, agreement=settings.agreement)
         elif vocabulary is None:
             raise ConfigError(f"negatives of the kind {kind} need a vocabulary")
         else:

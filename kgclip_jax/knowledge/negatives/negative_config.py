@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from kgclip_jax.knowledge.negatives.listed import LISTED
 from kgclip_jax.knowledge.negatives.negative import Negative
 from kgclip_jax.knowledge.negatives.replacements import (
     replace_attribute,
@@ -16,8 +17,6 @@ from kgclip_jax.knowledge.negatives.swaps import (
     swap_objects,
     swap_relation,
 )
-from kgclip_jax.knowledge.scene_graph import SceneGraph
-from kgclip_jax.random import FastRandom
 from kgclip_jax.ranges import PositiveFloat, PositiveInt, Share
 from kgclip_jax.schema import check, suggestion
 
@@ -25,7 +24,7 @@ SWAPS = {
     rule.__name__: rule for rule in (swap_objects, swap_attributes, swap_relation, structure_clip)
 }
 SHUFFLES = {rule.__name__: rule for rule in (shuffle, swap_words)}
-REARRANGEMENTS: dict[str, Callable[[str, SceneGraph, FastRandom], Iterator[Negative]]] = {
+REARRANGEMENTS: dict[str, Callable[..., Iterator[Negative]]] = {
     **SWAPS,
     **SHUFFLES,
 }
@@ -44,6 +43,7 @@ LACKS = {
     "replace_object": "no object, or no other of its form in the vocabulary",
     "replace_attribute": "no attribute, or no other of its form in the vocabulary",
     "replace_relation": "no relation, or no other of its form in the vocabulary",
+    **dict.fromkeys(LISTED, "the file lists none"),
 }
 
 
@@ -55,6 +55,13 @@ class NegativeSettings:
         kinds: how often to try each kind first, relative to the others. When a caption allows no
             negative of the kind, the others get their chance.
         count: negatives of a caption, all different; those that do not exist are masked.
+        one_of_each: make one negative of each kind, in their order, so that a place among the
+            negatives stands for a kind; the weights play no part.
+        agreement: let nouns change places only where both are singular or both plural, and
+            attributes only where they are of one shape. That is our own rule, so that grammar does
+            not tell which caption is wrong; Structure-CLIP makes "a horses rides man" too.
+        file: of wrong captions, in `data.path`, for the kinds `listed` and `listed_...`; see
+            `kgclip_jax.data.readers.listed_captions`.
         hierarchy: file of triples in `data.path`, whose is-a relation tells which words are
             siblings ("dog" and "cat"), and which may be true together ("dog" and "animal"); see
             `read_hierarchy`.
@@ -64,6 +71,9 @@ class NegativeSettings:
 
     kinds: dict[str, PositiveFloat] = field(default_factory=lambda: {"structure_clip": 1.0})
     count: PositiveInt = 1
+    one_of_each: bool = False
+    agreement: bool = True
+    file: str | None = None
     hierarchy: str | None = None
     sibling_share: Share = 0.5
 
@@ -71,6 +81,18 @@ class NegativeSettings:
         check(bool(self.kinds), f"kinds is empty{suggestion('', LACKS)}")
         for kind in self.kinds:
             check(kind in LACKS, f"kinds: {kind!r} is no kind{suggestion(kind, LACKS)}")
+        check(
+            not self.one_of_each or self.count == len(self.kinds),
+            f"one_of_each makes as many negatives as there are kinds: set count to "
+            f"{len(self.kinds)}",
+        )
+        listed = not self.kinds.keys().isdisjoint(LISTED)
+        check(self.file is not None or not listed, "file is needed by the kinds listed")
+        check(self.file is None or listed, f"file is for the kinds {', '.join(LISTED)}")
+        check(
+            self.agreement or not self.kinds.keys().isdisjoint(SWAPS),
+            f"agreement is for the kinds {', '.join(SWAPS)}",
+        )
         check(
             self.hierarchy is None or self.needs_vocabulary,
             f"hierarchy is for the kinds {', '.join(REPLACEMENTS)}",
@@ -83,12 +105,12 @@ class NegativeSettings:
     @property
     def of_graphs(self) -> list[str]:
         """The kinds that read the scene graph of a caption."""
-        return [kind for kind in self.kinds if kind not in SHUFFLES]
+        return [kind for kind in self.kinds if kind in SWAPS or kind in REPLACEMENTS]
 
     @property
     def without_graphs(self) -> list[str]:
         """The kinds whose negatives have no scene graph, because nobody knows what they say."""
-        return [kind for kind in self.kinds if kind in SHUFFLES]
+        return [kind for kind in self.kinds if kind in SHUFFLES or kind in LISTED]
 
     @property
     def needs_vocabulary(self) -> bool:

@@ -10,9 +10,9 @@
                      (Structure-CLIP, AAAI 2024)
 
 Each kind is a generator of all its swaps of a caption, in random order. Swaps may be true all the
-same ("a cat and a dog"): `truth` sorts those out. Nouns change places only when both are
-singular or both plural, and attributes when they are of one shape (see
-`vocabulary.attribute_shape`), so that grammar does not give the false caption away.
+same ("a cat and a dog"): `truth` sorts those out. With `agreement` nouns change places only when
+both are singular or both plural, and attributes when they are of one shape (see
+`vocabulary.attribute_shape`), so that grammar does not give the false caption away: a rule of ours.
 """
 
 from collections.abc import Iterator
@@ -32,13 +32,18 @@ from kgclip_jax.knowledge.vocabulary import attribute_shape
 from kgclip_jax.random import FastRandom
 
 # Words for the stage, not for a thing on it.
-SCENERY = frozenset(("background", "foreground"))
+SCENERY = frozenset(("background", "foreground", "distance", "image", "picture", "scene", "view"))
 
 Phrase = tuple[Span, str]  # words of a caption, and what its graph calls them (or the first)
 
 
 def swap_objects(
-    text: str, graph: SceneGraph, random: FastRandom, *, related: bool = False
+    text: str,
+    graph: SceneGraph,
+    random: FastRandom,
+    *,
+    agreement: bool = True,
+    related: bool = False,
 ) -> Iterator[Negative]:
     """Exchange two nouns.
 
@@ -46,6 +51,7 @@ def swap_objects(
         text: the caption.
         graph: what it says.
         random: decides the order.
+        agreement: only two of one number.
         related: only those that a relation ties together.
     """
     objects = graph.objects
@@ -59,13 +65,15 @@ def swap_objects(
     for one, other in random.in_any_order(pairs):
         if (
             one.name != other.name
-            and (nouns := _interchangeable(text, one, other))
+            and (nouns := _interchangeable(text, one, other, agreement))
             and (negative := _exchange_names(text, graph, *nouns, kind="swap_objects"))
         ):
             yield negative
 
 
-def swap_attributes(text: str, graph: SceneGraph, random: FastRandom) -> Iterator[Negative]:
+def swap_attributes(
+    text: str, graph: SceneGraph, random: FastRandom, *, agreement: bool = True
+) -> Iterator[Negative]:
     """Exchange attributes of two objects; neither has the other's attribute already."""
     bearers = [thing for thing in graph.objects if thing.attributes]
     pairs = [
@@ -76,29 +84,34 @@ def swap_attributes(text: str, graph: SceneGraph, random: FastRandom) -> Iterato
         if first.span
         and second.span
         and not (_has(other, first) or _has(one, second))
-        and _shape(text, first.span) == _shape(text, second.span)
+        and (not agreement or _shape(text, first.span) == _shape(text, second.span))
     ]
     for one, other in random.in_any_order(pairs):
         if negative := _exchange_names(text, graph, one, other, kind="swap_attributes"):
             yield negative
 
 
-def swap_relation(text: str, graph: SceneGraph, random: FastRandom) -> Iterator[Negative]:
+def swap_relation(
+    text: str, graph: SceneGraph, random: FastRandom, *, agreement: bool = True
+) -> Iterator[Negative]:
     """Exchange subject and object of a relation, each with its article and attributes."""
     objects = graph.objects
     for subject, _, thing, _ in random.in_any_order(list(graph.relations)):
         if (
             subject != thing
-            and _interchangeable(text, objects[subject], objects[thing])
+            and _interchangeable(text, objects[subject], objects[thing], agreement)
             and (negative := _exchange_sides(text, graph, subject, thing))
         ):
             yield negative
 
 
-def structure_clip(text: str, graph: SceneGraph, random: FastRandom) -> Iterator[Negative]:
+def structure_clip(
+    text: str, graph: SceneGraph, random: FastRandom, *, agreement: bool = True
+) -> Iterator[Negative]:
     """Exchange attributes; where no such swap is left, the nouns of a relation."""
     return chain(
-        swap_attributes(text, graph, random), swap_objects(text, graph, random, related=True)
+        swap_attributes(text, graph, random, agreement=agreement),
+        swap_objects(text, graph, random, agreement=agreement, related=True),
     )
 
 
@@ -140,15 +153,16 @@ def _exchange_words(text: str, left: Phrase, right: Phrase) -> tuple[str, list[S
 
 
 def _interchangeable(
-    text: str, one: SceneObject, other: SceneObject
+    text: str, one: SceneObject, other: SceneObject, agreement: bool
 ) -> tuple[Phrase, Phrase] | None:
-    """Return the nouns of two things, if both stand in the singular or both in the plural."""
+    """Return the nouns of two things, if with agreement both are singular or both plural."""
     (name, _, span), (other_name, _, other_span) = one, other
     if span is None or other_span is None or name in SCENERY or other_name in SCENERY:
         return None
-    words, other_words = text[span[0] : span[1]], text[other_span[0] : other_span[1]]
-    if plural(words, name) != plural(other_words, other_name):
-        return None
+    if agreement:
+        words, other_words = text[span[0] : span[1]], text[other_span[0] : other_span[1]]
+        if plural(words, name) != plural(other_words, other_name):
+            return None
     return (span, name), (other_span, other_name)
 
 

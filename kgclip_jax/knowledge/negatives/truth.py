@@ -10,13 +10,33 @@ _SYMMETRIC = (
     *("across from", "adjacent to", "alongside", "beside", "close to", "near", "next to"),
     *("opposite", "opposite of", "together with", "touching"),
 )
-# What two do together, as parsers and as annotators name it.
+# What two do together: verbs as parsers name them, and as annotators do; "play" is no such one
+# alone, for a man plays a guitar.
+_VERBS = """
+    arm-wrestle/arm-wrestling battle/battling box/boxing collide/colliding cuddle/cuddling
+    embrace/embracing face/facing fight/fighting hug/hugging kiss/kissing marry/marrying
+    meet/meeting wed/wedding wrestle/wrestling
+"""
+_VERBS_WITH = """
+    argue/arguing chat/chatting compete/competing converse/conversing dance/dancing
+    interact/interacting jog/jogging mix/mixing play/playing pose/posing race/racing run/running
+    shake_hands/shaking_hands hold_hands/holding_hands join_hands/joining_hands
+    link_arms/linking_arms lock_arms/locking_arms sit/sitting spar/sparring speak/speaking
+    stand/standing swim/swimming talk/talking travel/traveling walk/walking
+"""
+_VERBS_TO = "speak/speaking talk/talking"
+_VERBS_AGAINST = "compete/competing fight/fighting play/playing race/racing"
+
+
+def _forms(verbs: str) -> list[str]:
+    return [verb.replace("_", " ") for verb in verbs.replace("/", " ").split()]
+
+
 _RECIPROCAL = (
-    *("compete with", "competing with", "dance with", "dancing with", "embrace", "embracing"),
-    *("face", "facing", "fight", "fighting", "fight with", "fighting with", "hug", "hugging"),
-    *("kiss", "kissing", "meet", "meeting", "play with", "playing with", "speak to", "speak with"),
-    *("speaking to", "speaking with", "talk to", "talk with", "talking to", "talking with"),
-    *("wrestle", "wrestling", "wrestle with", "wrestling with"),
+    *_forms(_VERBS),
+    *(f"{verb} with" for verb in _forms(_VERBS) + _forms(_VERBS_WITH)),
+    *(f"{verb} to" for verb in _forms(_VERBS_TO)),
+    *(f"{verb} against" for verb in _forms(_VERBS_AGAINST)),
 )
 _ALONE = frozenset((*_SYMMETRIC, *_RECIPROCAL, "by", "with"))
 _AFTER_A_VERB = tuple(f" {predicate}" for predicate in _SYMMETRIC)

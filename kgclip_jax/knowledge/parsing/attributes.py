@@ -4,12 +4,19 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kgclip_jax.knowledge.parsing.clauses import is_predicate, subjects
-from kgclip_jax.knowledge.parsing.lexicon import COLOURED, COLOURS, NOT_PROPERTIES, SHADES
+from kgclip_jax.knowledge.parsing.lexicon import (
+    COLOURED,
+    COLOURS,
+    MATERIALS,
+    NOT_PROPERTIES,
+    SHADES,
+)
 from kgclip_jax.knowledge.parsing.nouns import coloured, is_thing
 from kgclip_jax.knowledge.parsing.tree import Tree
 
 _ADJECTIVES = frozenset({"JJ", "JJR", "JJS", "RB", "VBN", "VBG", "VBD"})
 _COMPLEMENTS = frozenset({"dobj", "prep", "dative", "prt", "agent", "xcomp", "ccomp", "acomp"})
+_PROPERTIES = COLOURS | MATERIALS  # of nouns too
 _PHRASES = frozenset({"acl", "relcl", "ROOT", "conj", "ccomp"})
 
 
@@ -25,11 +32,11 @@ def properties(tree: Tree) -> Iterator[Property]:
     """Yield the attributes of a caption's things.
 
     They are adjectives and participles before the noun ("a small spotted dog") and behind a verb
-    ("the dog is brown"), and actions that involve nothing else ("a man smiling"). Numbers are no
-    attributes: they cannot change places with a colour.
+    ("the dog is brown"), colours and materials ("a metal cup"), and actions that involve nothing
+    else ("a man smiling"). Numbers are no attributes: they cannot change places with a colour.
     """
     for word, label in enumerate(tree.labels):
-        if label == "amod" or (label == "compound" and tree.words[word] in COLOURS):
+        if label == "amod" or (label == "compound" and tree.words[word] in _PROPERTIES):
             yield from _each(tree, word, _bearers(tree, tree.heads[word]))
         elif label in ("acomp", "oprd"):
             yield from _each(tree, word, _affirmed(tree, tree.heads[word]))
@@ -54,7 +61,7 @@ def _affirmed(tree: Tree, predicate: int) -> list[int]:
 
 def _each(tree: Tree, word: int, things: list[int]) -> Iterator[Property]:
     """Yield an adjective, and those that "and" joins to it, for each thing."""
-    if not things or not (tree.tags[word] in _ADJECTIVES or tree.words[word] in COLOURS):
+    if not things or not (tree.tags[word] in _ADJECTIVES or tree.words[word] in _PROPERTIES):
         return
     if _is_property(tree, word):
         first, last = _extent(tree, word)

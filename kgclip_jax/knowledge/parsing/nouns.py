@@ -5,13 +5,20 @@ from kgclip_jax.knowledge.parsing.lexicon import (
     CALLED_OUT,
     COLOUR_NOUNS,
     COLOURS,
+    MATERIALS,
     NEGATIVE_DETERMINERS,
+    PICTURES,
     PLACES,
     PRONOUNS,
     QUANTITIES,
+    SHOWING,
+    TOGETHER,
 )
 from kgclip_jax.knowledge.parsing.tree import NOUNS, Tree
 from kgclip_jax.knowledge.scene_graph import Span
+from kgclip_jax.knowledge.synonyms import meaning
+
+MOST_WORDS = 4  # of a name; a sentence in another language looks like one long name
 
 _NAMING = NOUNS | {"JJ", "UH"}
 
@@ -51,27 +58,45 @@ def meant(tree: Tree, word: int) -> list[int]:
 
 
 def name(tree: Tree, word: int, lemmas: Lemmas) -> tuple[str, Span]:
-    """Return the name of a thing and where it stands: "motor bike" for "motor bikes"."""
+    """Return the name of a thing and where it stands: "fire truck" for "fire trucks".
+
+    Synonyms have one name: "motorcycle" for "motor bikes".
+    """
     first = _first(tree, word)
     lemma = lemmas(tree.words[word], tree.tags[word])
     if first == word:
-        return lemma, tree.spans[word]
+        return meaning(lemma), tree.spans[word]
     compound = tree.phrase(first, word).removesuffix(tree.words[word])
-    return compound + lemma, tree.span(first, word)
+    return meaning(compound + lemma), tree.span(first, word)
 
 
 def counted(tree: Tree, word: int) -> int | None:
-    """Return the people of "a group of people", the dogs of "two of the dogs"."""
-    if tree.words[word] not in QUANTITIES and tree.tags[word] not in ("CD", "DT", "PDT", "JJ"):
-        return None
-    return _of(tree, word)
+    """Return the people of "a group of people", the dogs of "two of the dogs".
+
+    And what a picture shows, and the house of "the front of a house".
+    """
+    name, label = tree.words[word], tree.labels[word]
+    if (
+        name in QUANTITIES
+        or (tree.tags[word] in ("CD", "DT", "PDT", "JJ") and name not in NEGATIVE_DETERMINERS)
+        or (name in PICTURES and label in ("ROOT", "attr"))
+        or (name in PLACES and label != "pobj" and tree.tags[word] in NOUNS)
+    ):
+        return _of(tree, word)
+    return None
 
 
 def described_place(tree: Tree, word: int) -> int | None:
     """Return the house of "in front of the house", where the word is "front"."""
-    if tree.words[word] not in PLACES or tree.labels[word] != "pobj":
+    return _of(tree, word) if _is_place(tree, word) else None
+
+
+def done_together(tree: Tree, verb: int) -> int | None:
+    """Return the hands of "shakes hands with", which are no thing of their own."""
+    word = verb + 1
+    if tree.words[word + 1 : word + 2] != ["with"]:
         return None
-    return _of(tree, word)
+    return word if tree.words[verb] in TOGETHER.get(tree.words[word], ()) else None
 
 
 def coloured(tree: Tree, word: int) -> int | None:
@@ -87,10 +112,15 @@ def coloured(tree: Tree, word: int) -> int | None:
 
 
 def is_denied(tree: Tree, word: int) -> bool:
-    """Tell whether a noun names what is not there, as in "no dog"."""
-    return any(
-        tree.words[child] in NEGATIVE_DETERMINERS for child in tree.labelled(word, "det", "neg")
-    )
+    """Tell whether a noun names what is not there, as in "no dog", or "neither a dog nor a cat"."""
+    if any(
+        tree.words[child] in NEGATIVE_DETERMINERS
+        for child in tree.labelled(word, "det", "neg", "preconj", "cc")
+    ):
+        return True
+    head = tree.heads[word]
+    alternative = any(tree.words[child] in ("or", "nor") for child in tree.labelled(head, "cc"))
+    return tree.labels[word] == "conj" and alternative and is_denied(tree, head)
 
 
 def is_used_as_verb(tree: Tree, word: int) -> bool:
@@ -109,8 +139,11 @@ def _is_thing(tree: Tree, word: int) -> bool:
         and not is_used_as_verb(tree, word)
         and not _is_colour(tree, word)
         and counted(tree, word) is None
-        and described_place(tree, word) is None
+        and not _is_place(tree, word)
+        and not _shows(tree, word)
+        and (word == 0 or done_together(tree, word - 1) is None)
         and coloured(tree, word) is None
+        and _length(tree, word) <= MOST_WORDS
     )
 
 
@@ -130,10 +163,28 @@ def _is_colour(tree: Tree, word: int) -> bool:
     )
 
 
+def _is_place(tree: Tree, word: int) -> bool:
+    """Tell whether a word says where and names no thing, as in "on the left"."""
+    return tree.words[word] in PLACES and tree.labels[word] == "pobj"
+
+
+def _shows(tree: Tree, word: int) -> bool:
+    """Tell whether a noun is the picture itself, as in "the picture shows a dog"."""
+    head = tree.words[tree.heads[word]]
+    return tree.words[word] in PICTURES and tree.labels[word] == "nsubj" and head in SHOWING
+
+
+def _length(tree: Tree, word: int) -> int:
+    """Return how many words the name of a thing has; hyphens are none."""
+    return sum(part != "-" for part in tree.words[_first(tree, word) : word + 1])
+
+
 def _of(tree: Tree, word: int) -> int | None:
-    for preposition in tree.labelled(word, "prep"):
+    for preposition in tree.labelled(word, "prep", "prt"):
         if tree.words[preposition] == "of":
             return next(iter(tree.labelled(preposition, "pobj")), None)
+        if tree.words[preposition] == "up" and tree.words[word] == "close":
+            return _of(tree, preposition)
     return None
 
 
@@ -150,8 +201,8 @@ def _first(tree: Tree, word: int) -> int:
     while first > 0:
         before = first - 1
         compound = tree.labels[before] in ("compound", "nmod") and tree.heads[before] <= word
-        colour = tree.words[before] in COLOURS
-        if not tree.joined(first) and (not compound or colour):
+        property = tree.words[before] in COLOURS or tree.words[before] in MATERIALS
+        if not tree.joined(first) and (not compound or property):
             break
         if tree.joined(first) and not (tree.words[before] == "-" or tree.words[first] == "-"):
             break

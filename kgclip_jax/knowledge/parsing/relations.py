@@ -13,7 +13,7 @@ from kgclip_jax.knowledge.parsing.clauses import (
 )
 from kgclip_jax.knowledge.parsing.lemmas import Lemmas
 from kgclip_jax.knowledge.parsing.lexicon import HOLDERS
-from kgclip_jax.knowledge.parsing.nouns import counted, is_thing, meant
+from kgclip_jax.knowledge.parsing.nouns import counted, done_together, is_thing, meant
 from kgclip_jax.knowledge.parsing.phrases import phrases
 from kgclip_jax.knowledge.parsing.tree import ADVERBS, VERBS, Tree
 
@@ -63,7 +63,14 @@ def _of_verb(tree: Tree, verb: int, lemmas: Lemmas) -> Iterator[Link]:
     for subject in about:
         for thing in patients:
             yield from _negated(tree, verb, Link(subject, predicate, thing, verb, last))
+    together = done_together(tree, verb)
     for first, last, things in phrases(tree, verb):
+        if together is not None and first == together + 1:
+            for subject in about:
+                for thing in things:
+                    predicate = " ".join([lemma, *tree.words[together : last + 1]])
+                    yield from _negated(tree, verb, Link(subject, predicate, thing, verb, last))
+            continue
         predicate = tree.phrase(first, last)
         if lemma != "be" and first < first_object and _is_one_phrase(tree, verb, first):
             particles = [tree.words[i] for i in range(verb + 1, first) if _is_particle(tree, i)]

@@ -75,8 +75,12 @@ class SpacyTrees:
         )
 
     def __call__(self, captions: Iterable[str]) -> Iterator[Tree]:
-        """Yield the tree of each caption, of its first 1,000 characters if it is longer."""
-        readable = (_SURROGATES.sub("\ufffd", caption[:LONGEST]) for caption in captions)
+        """Yield the tree of each caption, of its first 1,000 characters if it is longer.
+
+        It is that of the caption in lower case: models read texts so, and to spaCy a word in
+        capitals is another one. Places in it are places in the caption.
+        """
+        readable = (_lower(_SURROGATES.sub("\ufffd", text[:LONGEST])) for text in captions)
         for doc in self._nlp.pipe(readable, batch_size=CAPTIONS_AT_ONCE):
             yield self._tree(doc)
 
@@ -114,6 +118,14 @@ def installed_version(model: str) -> str | None:
         return _version(spacy.util.load_meta(folder / "meta.json"))
     except (ImportError, OSError):
         return None
+
+
+def _lower(text: str) -> str:
+    """Return a text of the same length in lower case."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
 def _version(meta: Mapping[str, Any]) -> str:

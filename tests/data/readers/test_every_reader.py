@@ -11,6 +11,7 @@ from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.photographs import Photographs, retrieval_set
 from kgclip_jax.data.records import Records, Source
+from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import BadRecord
 from kgclip_jax.random import generator
 from tests.array_pictures import all_images
@@ -119,10 +120,10 @@ def test_real_photographs(layout, shared_data, tmp_path):
     records = LAYOUTS[layout](tmp_path, originals).records(tmp_path)
     result = retrieval_set(records, EvaluationTransform(64))
     images = all_images(result.pictures)
-    by_caption = {picture.captions[0]: picture for picture in originals}
+    by_caption = {clean_caption(picture.captions[0]): picture for picture in originals}
     assert len(by_caption) == len(images) == 12
     for index, image in enumerate(images):
         texts = np.array(result.captions)[result.owners == index]
         picture = by_caption[texts[0]]
-        assert texts.tolist() == picture.captions
+        assert texts.tolist() == list(map(clean_caption, picture.captions))
         np.testing.assert_array_equal(image, evaluation_transform(picture.content, 64))

@@ -7,7 +7,9 @@ import pytest
 from kgclip_jax.data.packed_texts import PackedTexts
 from kgclip_jax.data.readers.folders import open_folder
 from kgclip_jax.data.readers.picture_files import Entry, PictureFiles
+from kgclip_jax.data.readers.record_table import RecordTable
 from kgclip_jax.data.records import Record
+from kgclip_jax.data.skips import EMPTY_CAPTION, NO_CAPTION, Skips
 from kgclip_jax.errors import BadRecord, DataError
 from tests.data.readers.layouts import Picture, drawn, flickr
 
@@ -116,6 +118,14 @@ def test_texts_of_any_kind_are_packed_tightly(tmp_path):
         texts[10_000]
 
 
+def test_captions_are_cleaned_and_those_of_nothing_but_entities_are_blank():
+    table, skips = RecordTable(), Skips()
+    assert table.add(Record("1.jpg", ["A DOG &amp;amp; A CAT", " &nbsp; ", "A  Dog"]), skips)
+    assert table[0].captions == ["a dog & a cat", "A Dog"]
+    assert not table.add(Record("2.jpg", ["&nbsp;"]), skips)
+    assert skips.counts == {EMPTY_CAPTION: 2, NO_CAPTION: 1}
+
+
 def test_captions_of_coco_that_are_no_valid_unicode(tmp_path):
     pictures = drawn(1)
     (tmp_path / "images").mkdir()
@@ -127,4 +137,4 @@ def test_captions_of_coco_that_are_no_valid_unicode(tmp_path):
     }
     (tmp_path / "annotations" / "captions_val.json").write_text(json.dumps(content))
     records = open_folder(tmp_path, "val")
-    assert list(records.record(0).captions) == ["\ud800 half a pair"]
+    assert list(records.record(0).captions) == ["\ufffd half a pair"]

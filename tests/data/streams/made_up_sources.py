@@ -81,6 +81,7 @@ def stream(
     seed=3,
     name="captions",
     tables=MappingProxyType({}),
+    neighbours=None,
     **texts,
 ):
     """The stream of some sources; a single one is called "numbers"."""
@@ -96,6 +97,5 @@ def stream(
     )
     size = getattr(next(iter(sources.values())), "size", 4)
     reading = Preprocessing(size, TOKENIZER, triples=texts.get("triples"))
-    return CaptionStream(
-        name, TextMaker(sources, TOKENIZER, seed, **texts), mixture, slots, reading, tables
-    )
+    made = TextMaker(sources, TOKENIZER, seed, **texts)
+    return CaptionStream(name, made, mixture, slots, reading, tables, neighbours)

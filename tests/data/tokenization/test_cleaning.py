@@ -11,7 +11,13 @@ import tokenizers
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kgclip_jax.data.tokenization.cleaning import Clean, clean, mend, with_normalizers
+from kgclip_jax.data.tokenization.cleaning import (
+    Clean,
+    clean,
+    clean_caption,
+    mend,
+    with_normalizers,
+)
 
 GOLDEN = (Path(__file__).parents[2] / "golden" / "clip_tokens.jsonl").read_text().splitlines()
 TEXTS = [case["text"] * case["repeat"] for case in map(json.loads, GOLDEN)]
@@ -95,3 +101,20 @@ def test_rule_stands_before_the_tokenizers_own_normalizer():
     assert normalize("A", "none", own) == "B"
     assert normalize("A", "lower", own) == "a"
     assert normalize("A", "none") == "A"
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("a dog &amp;amp; a cat", "a dog & a cat"),
+        (" &nbsp; ", ""),
+        ("a  dog\n", "a dog"),
+        ("A DOG LEFT OF A CAR.", "a dog left of a car."),
+        ("A TV", "a tv"),
+        ("A Dog on a TV", "A Dog on a TV"),
+        ("A", "A"),
+    ],
+)
+def test_captions_are_cleaned_once_for_all_readers(text, cleaned):
+    assert clean_caption(text) == cleaned == clean_caption(cleaned)
+    assert clean(text, "open_clip_lower") == clean(cleaned, "open_clip_lower")

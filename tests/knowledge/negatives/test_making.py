@@ -13,6 +13,7 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.negatives import MADE, Negative, NegativeSettings, make_negatives
+from kgclip_jax.knowledge.negatives.listed import LISTED, Listed
 from kgclip_jax.knowledge.negatives.negative_config import (
     LACKS,
     REARRANGEMENTS,
@@ -84,7 +85,7 @@ def test_what_the_scene_shows_is_refused() -> None:
     assert make(worded(marked), {"replace_object": 1.0}, vocabulary=vocabulary)[0].valid
 
 
-@pytest.mark.parametrize("kind", sorted(LACKS))
+@pytest.mark.parametrize("kind", sorted(LACKS.keys() - {*LISTED}))
 def test_captions_without_negatives_are_masked(kind: str) -> None:
     vocabulary = Vocabulary([])
     silent = Caption("dogs")
@@ -208,7 +209,7 @@ def words_for(name: str) -> tuple[str, ...]:
     ("values", "message"),
     [
         ({"kinds": {"swap_object": 1.0}}, "did you mean swap_objects"),
-        ({"kinds": {}}, "kinds is empty; known here: replace_attribute"),
+        ({"kinds": {}}, "kinds is empty; known here: listed"),
         ({"kinds": {"shuffle": 0.0}}, "kinds.shuffle must be above 0"),
         ({"count": 0}, "count must be at least 1"),
         ({"sibling_share": 1.5}, "sibling_share must be at most 1"),
@@ -226,3 +227,36 @@ def test_replacements_need_a_vocabulary() -> None:
     assert not NegativeSettings().needs_vocabulary
     with pytest.raises(ConfigError, match="replace_object need a vocabulary"):
         make(worded("a {cat|#0}"), {"replace_object": 1.0})
+
+
+def test_one_of_each_kind_in_its_place() -> None:
+    kinds = {"listed_relation": 1.0, "listed_noun": 1.0, "swap_objects": 1.0}
+    settings = NegativeSettings(kinds, 3, one_of_each=True, file="x.json")
+    entries = [Listed("listed_noun", "a fox"), Listed("listed_verb", "a dog sleeps")]
+    made = make_negatives(Caption("a dog"), generator(0, "test"), settings, entries=entries)
+    assert [negative.text for negative in made] == ["", "a fox", ""]
+    assert [negative.valid for negative in made] == [False, True, False]
+    assert made[0].reason == "listed_relation: the file lists none"
+    assert made[2].reason == "swap_objects: the caption has no scene graph"
+    with pytest.raises(ValueError, match="set count to 3"):
+        NegativeSettings(kinds, 1, one_of_each=True, file="x.json")
+
+
+def test_agreement_can_be_switched_off() -> None:
+    caption = worded("a {man|#0} {rides=ride|0>1} {horses=horse|#1}")
+    settings = NegativeSettings({"structure_clip": 1.0}, agreement=False)
+    (negative,) = make_negatives(caption, generator(0, "test"), settings)
+    assert negative.text == "a horses rides man"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kinds": {"listed": 1.0}}, "file is needed by the kinds listed"),
+        ({"kinds": {"shuffle": 1.0}, "file": "x.tsv"}, "file is for the kinds listed"),
+        ({"kinds": {"shuffle": 1.0}, "agreement": False}, "agreement is for the kinds swap_obj"),
+    ],
+)
+def test_settings_that_change_nothing_are_refused(settings, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        NegativeSettings(**settings)

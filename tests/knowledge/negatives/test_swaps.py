@@ -193,3 +193,23 @@ def mentions(graph: SceneGraph) -> list[tuple[str, tuple[int, int]]]:
     parts = [(thing.name, thing.span) for thing in graph.objects]
     parts += [(a.name, a.span) for thing in graph.objects for a in thing.attributes]
     return parts + [(relation.predicate, relation.span) for relation in graph.relations]
+
+
+@pytest.mark.parametrize(
+    ("kind", "marked", "expected"),
+    [
+        ("swap_objects", "A {man|#0} {rides=ride|0>1} {horses=horse|#1}.", "A horses rides man."),
+        ("structure_clip", "a {man|#0} {by|0>1} {dogs=dog|#1}", "a dogs by man"),
+        ("swap_relation", "a {man|#0} {by|0>1} {dogs=dog|#1}", "dogs by a man"),
+        (
+            "swap_attributes",
+            "{two|0} {dogs=dog|#0} near a {black|1} {cat|#1}",
+            "black dogs near a two cat",
+        ),
+    ],
+)
+def test_agreement_is_a_rule_of_ours(kind: str, marked: str, expected: str) -> None:
+    caption = worded(marked)
+    assert not swapped(caption, kind)
+    (negative,) = REARRANGEMENTS[kind](*caption, FastRandom(generator(0, "test")), agreement=False)
+    assert negative.text == expected
