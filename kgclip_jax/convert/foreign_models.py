@@ -96,7 +96,7 @@ def why_undescribed(files: Files) -> str:
     """Say why the descriptions in a folder are not those of the weights that lie there."""
     if any(family.recognises(files) for family in FAMILIES):
         return "the description beside it is of other weights"
-    if model_type := files.get(huggingface.FILE, {}).get("model_type"):
+    if model_type := huggingface.model_type(files):
         known = UNKNOWN_TYPES.get(model_type, "known here are clip and siglip")
         return f"its {huggingface.FILE} has the model_type {model_type!r} ({known})"
     return "it has no config.json of CLIP or SigLIP and no open_clip_config.json"
@@ -118,7 +118,7 @@ def find(folder: Path, preferred: Format) -> Found | None:
     if choices:
         family, name = choices[0]
         raise ConversionError(f"{folder} describes a {family.name}, but has no {name}")
-    model_type = files.get(huggingface.FILE, {}).get("model_type")
+    model_type = huggingface.model_type(files)
     if model_type in UNKNOWN_TYPES:
         raise ConversionError(f"{folder}: {UNKNOWN_TYPES[model_type]}")
     return None

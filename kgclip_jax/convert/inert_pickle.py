@@ -8,7 +8,8 @@ of that name and of what it was to be made from, out of which others build tenso
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from mmap import mmap
+from typing import Any
 
 INSTRUCTIONS = 2_000_000
 """Of one pickle, at most: that of a training state with 10,000 weights has half as many."""
@@ -59,16 +60,16 @@ class Record:
 
 
 def read_pickle(
-    content: bytes | BinaryIO,
+    content: bytes | mmap,
     *,
     allowed: Callable[[str], bool],
     make: Callable[[Record], Any],
     persistent: Callable[[Any], Any],
 ) -> Any:
-    """Read one pickle; a file stays where the pickle ends.
+    """Read one pickle; what is mapped stays where the pickle ends.
 
     Args:
-        content: the pickle.
+        content: the pickle; no open file, of which an instruction may ask for 2 ** 60 bytes.
         allowed: whether a name, such as "collections.OrderedDict", may be in it.
         make: turns a record into what shall stand in its place; the record itself for most.
         persistent: turns a reference to what lies outside the pickle into what stands in its place.

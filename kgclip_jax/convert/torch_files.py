@@ -6,13 +6,13 @@ the latter when they are asked for. The code of a TorchScript archive, which Ope
 are, is never opened.
 """
 
-import io
 import math
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -178,24 +178,27 @@ class _Archived:
 
 def _open_old(path: Path) -> tuple[Any, _ReadStorage]:
     """Open a file of five pickles, and behind them the storages, each after its length."""
-    with path.open("rb") as file:
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
         # The whole of a first pickle is read, so that a file that holds code is called that.
-        if _content(file)[0] != _MAGIC or _content(file)[0] != _VERSION:
+        if _content(mapped)[0] != _MAGIC or _content(mapped)[0] != _VERSION:
             raise ValueError("no archive, and no beginning as torch's older files have")
-        machine, _ = _content(file)
+        machine, _ = _content(mapped)
         if not isinstance(machine, dict) or machine.get("little_endian") is not True:
             raise ValueError("numbers that are not stored little-endian")
-        content, storages = _content(file)
-        keys, _ = _content(file)
+        content, storages = _content(mapped)
+        keys, _ = _content(mapped)
         places: dict[str, int] = {}
-        end = file.tell()
+        end = mapped.tell()
         for key in keys if isinstance(keys, list) else []:
             storage = storages.get(key) if isinstance(key, str) else None
-            if storage is None or int.from_bytes(file.read(8), "little") != storage.numbers:
+            if (
+                storage is None
+                or int.from_bytes(mapped[end : end + 8], "little") != storage.numbers
+            ):
                 raise ValueError("a storage is of another length")
             places[key] = end + 8
-            end = file.seek(places[key] + storage.nbytes)
-        if end > file.seek(0, io.SEEK_END) or places.keys() != storages.keys():
+            end = places[key] + storage.nbytes
+        if end > len(mapped) or places.keys() != storages.keys():
             raise ValueError("storages are missing")
 
     def read(storage: _Storage) -> bytes:
@@ -206,7 +209,7 @@ def _open_old(path: Path) -> tuple[Any, _ReadStorage]:
     return content, read
 
 
-def _content(pickled: bytes | BinaryIO) -> tuple[Any, dict[str, _Storage]]:
+def _content(pickled: bytes | mmap) -> tuple[Any, dict[str, _Storage]]:
     """Read a pickle; return its value and the storages that it speaks of."""
     storages: dict[str, _Storage] = {}
 

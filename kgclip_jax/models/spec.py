@@ -89,6 +89,8 @@ class Vision:
             raise ValueError(
                 f"image_size {self.image_size} holds no patch of patch_size {self.patch_size}"
             )
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be above 0, not {self.std}")
 
     @property
     def grid(self) -> int:
