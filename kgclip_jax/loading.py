@@ -159,7 +159,7 @@ def find_start(
             f"config.init_from {init_from} has a knowledge encoder already; leave out "
             "config.knowledge_init_from"
         )
-    source = towers and with_commit(str(init_from), towers.origin)
+    source = None if towers is None else with_commit(str(init_from), towers.origin)
     origins = [] if source is None else [f"starting from {source}"]
     if shape.knowledge is not None and not known:
         encoder = "fresh" if bert is None else f"from {knowledge_init_from}"

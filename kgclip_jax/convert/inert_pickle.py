@@ -9,7 +9,7 @@ import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
 from mmap import mmap
-from typing import Any
+from typing import IO, Any, cast
 
 INSTRUCTIONS = 2_000_000
 """Of one pickle, at most: that of a training state with 10,000 weights has half as many."""
@@ -83,8 +83,9 @@ def read_pickle(
         ValueError: it is damaged, has other instructions, or too many of them.
     """
     machine = _Machine(allowed, make, persistent)
+    stream = cast(IO[bytes], content)  # as much of one as is needed
     try:
-        for number, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
             if number == INSTRUCTIONS:
                 raise ValueError(f"a pickle of more than {INSTRUCTIONS:,} instructions")
             if opcode.name == "STOP":

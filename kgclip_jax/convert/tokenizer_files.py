@@ -130,7 +130,7 @@ def _read_open_clip(folder: Path) -> TokenizerSettings:
         options = dict(section(text, "tokenizer_kwargs"))
     own = not text.get("hf_tokenizer_name")
     cleaning = options.pop("clean", "lower" if own else "whitespace")
-    strip_sep_token = not own and options.pop("strip_sep_token", False)
+    strip_sep_token = not own and bool(options.pop("strip_sep_token", False))
     if options or text.get("tokenizer_mode"):
         names = [*options, *(["tokenizer_mode"] if text.get("tokenizer_mode") else [])]
         raise ConversionError(f"{where}: tokenizer options not supported: {', '.join(names)}")
