@@ -141,23 +141,27 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _open_archive(path: Path) -> tuple[Any, _ReadStorage]:
-    archive = zipfile.ZipFile(path)
-    found = [name for name in archive.namelist() if name.rpartition("/")[2] == PICKLE]
-    if len(found) != 1:
-        raise ValueError(f"{len(found)} members called {PICKLE} instead of one")
-    archived = _Archived(archive, found[0].removesuffix(PICKLE))
-    order = f"{archived.root}byteorder"
-    if order in archive.namelist() and archived.member(order) != b"little":
-        raise ValueError("numbers that are not stored little-endian")
-    return _content(archived.member(found[0]))[0], archived.read
+    archived = _Archived(path)
+    return archived.content(), archived.read
 
 
 class _Archived:
     """Storages that are members of a zip file."""
 
-    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        self._archive = archive
-        self.root = root
+    def __init__(self, path: Path) -> None:
+        self._archive = zipfile.ZipFile(path)
+        self._size = path.stat().st_size
+        names = self._archive.namelist()
+        found = [name for name in names if name.rpartition("/")[2] == PICKLE]
+        if len(found) != 1:
+            raise ValueError(f"{len(found)} members called {PICKLE} instead of one")
+        self._root = found[0].removesuffix(PICKLE)
+        if (order := f"{self._root}byteorder") in names and self.member(order) != b"little":
+            raise ValueError("numbers that are not stored little-endian")
+
+    def content(self) -> Any:
+        """Read the pickle."""
+        return _content(self.member(f"{self._root}{PICKLE}"))[0]
 
     def member(self, name: str) -> bytes:
         """Read a member; torch compresses code alone, and small files shall not hold large ones."""
@@ -167,10 +171,12 @@ class _Archived:
             raise ValueError(f"no member {name}") from None
         if info.compress_type != zipfile.ZIP_STORED and info.file_size > _COMPRESSED:
             raise ValueError(f"a member of {info.file_size:,} bytes that is compressed")
+        if info.compress_size > self._size:
+            raise ValueError(f"{name} would end beyond the end of the file")
         return self._archive.read(info)
 
     def read(self, storage: _Storage) -> bytes:
-        content = self.member(f"{self.root}data/{storage.key}")
+        content = self.member(f"{self._root}data/{storage.key}")
         if len(content) != storage.nbytes:
             raise ValueError(f"storage {storage.key} has {len(content)} of {storage.nbytes} bytes")
         return content
