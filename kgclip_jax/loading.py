@@ -10,6 +10,7 @@ import jax
 from kgclip_jax import schema
 from kgclip_jax.convert.bert import open_bert
 from kgclip_jax.convert.family import differences
+from kgclip_jax.convert.hub import with_commit
 from kgclip_jax.convert.positions import resize_positions
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
@@ -109,10 +110,12 @@ class Start(NamedTuple):
 
     Attributes:
         origins: what comes from where, line by line.
+        init_from: the trained model among them, one of the hub with its commit.
         read: returns the parameters of the run's model, as arrays on the host.
     """
 
     origins: tuple[str, ...]
+    init_from: str | None
     read: Callable[[], Params]
 
 
@@ -156,7 +159,8 @@ def find_start(
             f"config.init_from {init_from} has a knowledge encoder already; leave out "
             "config.knowledge_init_from"
         )
-    origins = [] if towers is None else [f"starting from {init_from}"]
+    source = None if towers is None else with_commit(str(init_from), towers.origin)
+    origins = [] if source is None else [f"starting from {source}"]
     if shape.knowledge is not None and not known:
         encoder = "fresh" if bert is None else f"from {knowledge_init_from}"
         origins.append(f"knowledge encoder: {encoder}")
@@ -166,7 +170,7 @@ def find_start(
         params |= _fresh(Model(shape), seed, params)
         return params if bert is None else params | {"knowledge": params["knowledge"] | bert()}
 
-    return Start(tuple(origins), read)
+    return Start(tuple(origins), source, read)
 
 
 def _fresh(model: Model, seed: int, known: Params) -> Params:

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 
 import jax
 from rich.console import Console
 
 from kgclip_jax import config, schema
+from kgclip_jax.convert.hub import with_commit
 from kgclip_jax.data.pipeline import host_batches, summarise
 from kgclip_jax.data.streams.stream import BAD_RECORD, Stream, StreamOpening
 from kgclip_jax.errors import CheckpointError, ConfigError
@@ -79,7 +81,9 @@ class Run:
         self.step = self._first_step(from_step)
         if self.step:
             freed = () if from_step is None else ("optimizer.learning_rate",)
-            config.check_resumable(workdir.read_config(), experiment, also_safe=freed)
+            saved = workdir.read_config()
+            experiment = self._started_from(saved.get("init_from"))
+            config.check_resumable(saved, experiment, also_safe=freed)
         self.tokenizers = experiment.tokenizers
         if self.step:  # they are with the run, wherever it was moved
             self.tokenizers = workdir.own_tokenizers(experiment.tokenizers)
@@ -109,6 +113,8 @@ class Run:
             execution=experiment.execution,
         )
         self.start = None if self.step else self._find_start()
+        if self.start is not None:
+            self._started_from(self.start.init_from)
         self.sets = held_out_sets(experiment)
         check_sets(self.sets)
 
@@ -125,6 +131,14 @@ class Run:
                 f"{self.experiment.total_steps}"
             )
         return step
+
+    def _started_from(self, source: str | None) -> config.Experiment:
+        """Write into the settings which commit of the hub the run started from, if it is of one."""
+        init_from = self.experiment.init_from
+        if init_from is not None and source is not None:
+            init_from = with_commit(init_from, source)
+            self.experiment = replace(self.experiment, init_from=init_from)
+        return self.experiment
 
     def _open_streams(self) -> dict[str, Stream]:
         settings = self.experiment

@@ -9,6 +9,7 @@ from typing import Literal
 import jax
 
 from kgclip_jax import config
+from kgclip_jax.convert.hub import with_commit
 from kgclip_jax.data.evaluation_sets import EvaluationSet, RetrievalSet
 from kgclip_jax.data.parsed_texts import with_graphs, without_graphs
 from kgclip_jax.errors import ConfigError
@@ -103,7 +104,7 @@ def evaluate_pretrained(
     encoder = ClipEncoder(model, params, reading, step=0)
     results = evaluate(encoder, held_out_sets(experiment, graphs))
     if output is not None:
-        source = {"init_from": experiment.init_from, "graphs": graphs}
+        source = {"init_from": with_commit(experiment.init_from, start.origin), "graphs": graphs}
         write_json(output, {**source, "results": to_json(results)})
     return results
 

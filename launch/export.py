@@ -14,6 +14,7 @@ A folder is there whole or not at all. Exit codes: 0 done, 2 bad input, 143 stop
 
 import signal
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -83,6 +84,7 @@ def export_run() -> None:
     from kgclip_jax import config, loading
     from kgclip_jax.convert.export import export
     from kgclip_jax.convert.exported_files import check_free
+    from kgclip_jax.convert.hub import with_commit
     from kgclip_jax.convert.interpolate import interpolate
     from kgclip_jax.errors import ConfigError
     from kgclip_jax.files import read_json
@@ -105,7 +107,6 @@ def export_run() -> None:
         config=workdir.read_config(),
         evaluation=read_json(measured) if measured.exists() else None,
         averaged=_EMA.value,
-        mixed_with=None if _WISE_FT.value is None else (_WISE_FT.value, _ALPHA.value),
         license=_LICENSE.value,
     )
     params, shape = trained.read(), trained.shape
@@ -116,6 +117,7 @@ def export_run() -> None:
             tokenizers,
             resize=experiment.resize_positions,
         )
+        card = replace(card, mixed_with=(with_commit(_WISE_FT.value, base.origin), _ALPHA.value))
         params = interpolate(base.read(), params, _ALPHA.value)
     exported = export(
         params,

@@ -13,6 +13,7 @@ from kgclip_jax.convert.foreign_models import EXTRA_FILE
 from kgclip_jax.convert.weights import write_safetensors
 from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson, Tokenizers
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
+from kgclip_jax.inference import load
 from kgclip_jax.loading import open_trained, settings_of, starting_point
 from kgclip_jax.models.adapters import Lora, abstract_adapters, merge_adapters
 from kgclip_jax.models.dual_encoder import Model
@@ -61,6 +62,18 @@ def test_a_run_gives_its_merged_parameters_as_often_as_one_likes(run, items):
     expected = jax.device_get(merge_adapters(items["model"], items["adapters"], ADAPTERS))
     for _ in range(2):
         assert_equal(trained.read(), expected)
+
+
+def test_no_platform_but_the_default_is_asked_for(run, monkeypatch):
+    """JAX_PLATFORMS=cuda has no other."""
+
+    def devices(backend=None, real=jax.devices):
+        if backend == "cpu":
+            raise RuntimeError("Unknown backend cpu")
+        return real(backend)
+
+    monkeypatch.setattr(jax, "devices", devices)
+    assert load(run).encode_text(["a dog"]).shape == (1, SHAPE.embedding)
 
 
 @pytest.mark.parametrize("kind", ["run", "folder"])

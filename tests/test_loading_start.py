@@ -177,3 +177,17 @@ def test_a_run_says_all_that_a_config_needs_to_go_on_from_it(run_source):
     assert settings["element_tokenizer"] == schema.to_dict(own)
     assert settings["model"] == schema.to_dict(SHAPE)
     assert started(own, init_from=settings["init_from"])
+
+
+def test_a_start_from_the_hub_has_its_commit(plain_source, tmp_path, monkeypatch):
+    commit = "0123456789" * 4
+    folder = tmp_path / commit
+    folder.symlink_to(plain_source)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(folder))
+    for name in ("org/base", "org/base@main"):
+        start = find_start(PLAIN, Tokenizers(), seed=SEED, init_from=name)
+        assert start.init_from == f"org/base@{commit}"
+        assert start.origins == (f"starting from org/base@{commit}",)
+    assert find_start(PLAIN, Tokenizers(), seed=SEED, init_from=str(plain_source)).init_from == str(
+        plain_source
+    )

@@ -154,6 +154,17 @@ def test_a_run_goes_on_with_the_same_pictures_wherever_they_lie(stopped, setting
         open_run(stopped, settings(data__path=moved))
 
 
+def test_a_run_keeps_the_commit_of_the_hub_that_it_started_from(stopped, settings):
+    commit, other = "0123456789" * 4, "abcde01234" * 4
+    saved = Workdir(stopped).read_config() | {"init_from": f"org/base@{commit}"}
+    (stopped / "config.json").write_text(json.dumps(saved))
+    for same in ("org/base", "org/base@main", f"org/base@{commit}"):  # the hub is not looked at
+        run, _ = open_run(stopped, settings(init_from=same))
+        assert run.experiment.init_from == f"org/base@{commit}"
+    with pytest.raises(ConfigError, match=rf"init_from: 'org/base@{commit}' -> 'org/base@{other}'"):
+        open_run(stopped, settings(init_from=f"org/base@{other}"))
+
+
 def test_other_precision_is_refused_and_the_same_may_be_spelt_out(stopped, settings):
     with pytest.raises(CheckpointError, match="it computed in float32, and this platform would in"):
         open_run(stopped, settings(execution__dtype="bfloat16"))

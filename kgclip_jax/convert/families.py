@@ -50,7 +50,12 @@ WEIGHT_FILES: dict[Format, WeightFiles] = {
     "openai": WeightFiles((), ("model.pt",)),
 }
 
+_ONE_TOWER = "it is one tower alone; give the folder of the whole model"
 UNKNOWN_TYPES = {
+    "clip_text_model": _ONE_TOWER,
+    "clip_vision_model": _ONE_TOWER,
+    "siglip_text_model": _ONE_TOWER,
+    "siglip_vision_model": _ONE_TOWER,
     "siglip2": "SigLIP 2 of variable resolution (NaFlex) is not known here; those of fixed "
     "resolution are, whose model_type is siglip",
 }

@@ -22,6 +22,14 @@ def reading(file: str) -> Iterator[None]:
         raise ConversionError(f"{file}: {error}") from error
 
 
+def section(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return the settings under a key, none where it is not there or null. Raises ConfigError."""
+    found = values.get(key)
+    if found is not None and not isinstance(found, Mapping):
+        raise ConfigError(f"{key} must hold settings by name, not {found!r}")
+    return found or {}
+
+
 def known(
     cls: Any, values: Mapping[str, Any], *, droppable: Collection[str] | None = None
 ) -> dict[str, Any]:

@@ -27,6 +27,7 @@ EXTRA_FILE = "kgclip_jax_extra.safetensors"
 Those of a knowledge encoder are there as well, by torch's names, see `convert.knowledge`.
 """
 
+RUNS = "runs/"  # where launch/train.py puts a run that is given no workdir
 LOCAL, HUB = "local-dir:", "hf-hub:"
 PREFERRED: dict[str, Format] = {"": "huggingface", LOCAL: "open_clip", HUB: "open_clip"}
 """open_clip's prefixes of names, and whose files are then read where there are several."""
@@ -40,6 +41,20 @@ class Found(NamedTuple):
     family: Family
     files: Files
     weights: Path
+
+
+class Located(NamedTuple):
+    """Where a model lies.
+
+    Attributes:
+        path: a file or folder.
+        preferred: whose files of a folder are read.
+        name: as given; but of a model on the hub that of its commit.
+    """
+
+    path: Path
+    preferred: Format
+    name: str
 
 
 def descriptions(folder: Path) -> Files:
@@ -86,7 +101,7 @@ def why_undescribed(files: Files) -> str:
     """Say why the descriptions in a folder are not those of the weights that lie there."""
     if any(family.recognises(files) for family in FAMILIES):
         return "the description beside it is of other weights"
-    if model_type := files.get(huggingface.FILE, {}).get("model_type"):
+    if model_type := huggingface.model_type(files):
         known = UNKNOWN_TYPES.get(model_type, "known here are clip and siglip")
         return f"its {huggingface.FILE} has the model_type {model_type!r} ({known})"
     return "it has no config.json of CLIP or SigLIP and no open_clip_config.json"
@@ -108,13 +123,13 @@ def find(folder: Path, preferred: Format) -> Found | None:
     if choices:
         family, name = choices[0]
         raise ConversionError(f"{folder} describes a {family.name}, but has no {name}")
-    model_type = files.get(huggingface.FILE, {}).get("model_type")
+    model_type = huggingface.model_type(files)
     if model_type in UNKNOWN_TYPES:
         raise ConversionError(f"{folder}: {UNKNOWN_TYPES[model_type]}")
     return None
 
 
-def locate(name: str) -> tuple[Path, Format]:
+def locate(name: str) -> Located:
     """Find the file or folder of a name, on the hub if need be, and say whose files to prefer.
 
     What looks like a path is not looked up on the hub: "a/b/c", "./a", "~/a", "runs/a", a file of
@@ -127,20 +142,31 @@ def locate(name: str) -> tuple[Path, Format]:
     bare, preferred = name.removeprefix(prefix), PREFERRED[prefix]
     path = Path(bare).expanduser()
     if path.exists():
-        return path, preferred
-    is_path = path.suffix in SUFFIXES or not is_hub_id(bare)
-    if is_path or prefix == LOCAL or (not prefix and bare.startswith("runs/")):
+        return Located(path, preferred, name)
+    if not prefix and bare.startswith(RUNS):
+        raise ConversionError(f"{name} is not there; train it first: {_training(bare)}")
+    if path.suffix in SUFFIXES or not is_hub_id(bare) or prefix == LOCAL:
         raise ConversionError(f"{name} is not there: no such file or folder")
     if not prefix and path.parent.is_dir():
         raise ConversionError(
             f"{name} is not there: {path.parent} is a folder without {path.name}; for the one on "
             f"the Hugging Face hub write {HUB}{name}"
         )
-    return _fetch(bare, preferred), preferred
+    folder, found = _fetch(bare, preferred)
+    return Located(folder, preferred, f"{prefix}{found}")
 
 
-def _fetch(repository: str, preferred: Format) -> Path:
-    """Return a folder with the model of a repository on the hub.
+def _training(workdir: str) -> str:
+    """The command that makes a run, whose folder is called after its config if it is not named."""
+    stem, _, argument = workdir.removeprefix(RUNS).partition("-")
+    config = Path("configs", f"{stem}.py")
+    if not config.is_file():
+        return f"python launch/train.py --config=CONFIG --workdir={workdir}"
+    return f"python launch/train.py --config={':'.join(filter(None, [str(config), argument]))}"
+
+
+def _fetch(name: str, preferred: Format) -> tuple[Path, str]:
+    """Return a folder with the model of a repository on the hub, and its name with the commit.
 
     Its descriptions come first and say what to look for. Pickles are fetched only where there is
     nothing else.
@@ -148,19 +174,19 @@ def _fetch(repository: str, preferred: Format) -> Path:
     Raises:
         ConversionError: when the hub cannot be reached or has no such repository.
     """
-    folder = download(repository, SETTINGS)
+    folder, name = download(name, SETTINGS)
     choices = _choices(descriptions(folder), preferred)
-    for _, name in choices:
-        download(repository, [EXTRA_FILE, name, *_shards(name)])
-        if (folder / name).is_file():
-            return folder
+    for _, file in choices:
+        download(name, [EXTRA_FILE, file, *_shards(file)])
+        if (folder / file).is_file():
+            return folder, name
     if choices:
-        names = ", ".join(dict.fromkeys(name for _, name in choices))
+        files = ", ".join(dict.fromkeys(file for _, file in choices))
         raise ConversionError(
-            f"no folder {repository} is here, and none of its files of weights can be had from the "
-            f"Hugging Face hub: {names}"
+            f"no folder {name} is here, and none of its files of weights can be had from the "
+            f"Hugging Face hub: {files}"
         )
-    return folder
+    return folder, name
 
 
 def _choices(files: Files, preferred: Format) -> list[tuple[Family, str]]:

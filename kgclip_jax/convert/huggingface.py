@@ -65,9 +65,9 @@ def blocks_settings(transformer: spec.Transformer) -> dict[str, Any]:
     }
 
 
-def is_model_type(files: Files, model_type: str) -> bool:
-    """Whether there is a `config.json` of this type of model."""
-    return files.get(FILE, {}).get("model_type") == model_type
+def model_type(files: Files) -> str:
+    """The type of model of the `config.json`; empty where there is none or it does not say."""
+    return str(files.get(FILE, {}).get("model_type") or "")
 
 
 def parse(cls: type[T], config: Mapping[str, Any]) -> T:

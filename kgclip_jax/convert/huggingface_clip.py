@@ -129,7 +129,7 @@ def rules(shape: spec.DualEncoder) -> tuple[Rule, ...]:
 FAMILY = Family(
     name="Hugging Face CLIP",
     format="huggingface",
-    recognises=lambda files: huggingface.is_model_type(files, "clip"),
+    recognises=lambda files: huggingface.model_type(files) == "clip",
     describe=describe,
     files=files,
     rules=rules,

@@ -1,10 +1,12 @@
 """Hugging Face's `preprocessor_config.json`: how a picture becomes the input of a vision tower."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from kgclip_jax import schema
 from kgclip_jax.convert.family import Files
-from kgclip_jax.convert.foreign_config import reading
+from kgclip_jax.convert.foreign_config import known, reading, section
 from kgclip_jax.models import spec
 from kgclip_jax.schema import check
 
@@ -23,6 +25,23 @@ class Preprocessing(NamedTuple):
     interpolation: Literal["bicubic", "bilinear"]
 
 
+@dataclass(frozen=True)
+class Settings:
+    """Settings that mean the same whatever the resizing. Attributes: as in transformers."""
+
+    do_resize: Literal[True] = True
+    do_rescale: Literal[True] = True
+    do_normalize: Literal[True] = True
+    rescale_factor: float = 1 / 255
+    resample: Literal[3, 2] = 3
+    image_mean: tuple[float, float, float] | None = None
+    image_std: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        factor = self.rescale_factor
+        check(abs(factor * 255 - 1) < 1e-6, f"rescale_factor must be 1/255, not {factor}")
+
+
 CLIP = Preprocessing(spec.CLIP_MEAN, spec.CLIP_STD, "shortest", "bicubic")
 HALF = (0.5, 0.5, 0.5)
 SIGLIP = Preprocessing(HALF, HALF, "squash", "bicubic")
@@ -36,7 +55,8 @@ def stored(files: Files) -> tuple[str, Mapping[str, Any]]:
     """
     if settings := files.get(FILE):
         return FILE, settings
-    return PROCESSOR_FILE, files.get(PROCESSOR_FILE, {}).get("image_processor") or {}
+    with reading(PROCESSOR_FILE):
+        return PROCESSOR_FILE, section(files.get(PROCESSOR_FILE, {}), "image_processor")
 
 
 def read(files: Files, image_size: int, default: Preprocessing) -> Preprocessing:
@@ -52,17 +72,12 @@ def read(files: Files, image_size: int, default: Preprocessing) -> Preprocessing
     """
     file, settings = stored(files)
     with reading(file):
-        for step in ("do_resize", "do_rescale", "do_normalize"):
-            check(settings.get(step, True) is True, f"{step} must be true")
-        factor = settings.get("rescale_factor", 1 / 255)
-        check(abs(factor * 255 - 1) < 1e-6, f"rescale_factor must be 1/255, not {factor}")
-        resample = settings.get("resample", 3)
-        check(resample in RESAMPLING, f"resample must be 3 or 2, not {resample!r}")
+        parsed = schema.parse(Settings, known(Settings, settings), path="settings")
         return Preprocessing(
-            mean=_triple(settings.get("image_mean", default.mean)),
-            std=_triple(settings.get("image_std", default.std)),
+            mean=parsed.image_mean or default.mean,
+            std=parsed.image_std or default.std,
             resize=_resize(settings, image_size, default),
-            interpolation=RESAMPLING[resample],
+            interpolation=RESAMPLING[parsed.resample],
         )
 
 
@@ -108,8 +123,3 @@ def write(vision: spec.Vision) -> dict[str, Any]:
         "image_mean": list(vision.mean),
         "image_std": list(vision.std),
     }
-
-
-def _triple(values: Any) -> tuple[float, float, float]:
-    first, second, third = values  # raises ValueError for any other number of channels
-    return float(first), float(second), float(third)

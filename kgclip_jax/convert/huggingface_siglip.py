@@ -147,7 +147,7 @@ def _pool_rules(transformer: spec.Transformer) -> tuple[Rule, ...]:
 FAMILY = Family(
     name="Hugging Face SigLIP",
     format="huggingface",
-    recognises=lambda files: huggingface.is_model_type(files, "siglip"),
+    recognises=lambda files: huggingface.model_type(files) == "siglip",
     describe=describe,
     files=files,
     rules=rules,

@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeVar
 from kgclip_jax import schema
 from kgclip_jax.convert.clip_layouts import SIGMOID, highest_id
 from kgclip_jax.convert.family import Files
-from kgclip_jax.convert.foreign_config import known
+from kgclip_jax.convert.foreign_config import known, section
+from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 
 T = TypeVar("T")
@@ -144,7 +145,10 @@ class PreprocessCfg:
 
 def is_siglip(files: Files) -> bool:
     """Whether the vision tower is one of timm's for SigLIP."""
-    vision = _model(files.get(FILE, {})).get("vision_cfg") or {}
+    try:
+        vision = section(_model(files.get(FILE, {})), "vision_cfg")
+    except ConfigError:  # which describing it says, with the name of the file
+        return False
     return "siglip" in str(vision.get("timm_model_name"))
 
 
@@ -156,7 +160,7 @@ def parse(cls: type[T], files: Files) -> T:
 
 def preprocessing(files: Files) -> dict[str, Any]:
     """Read the preprocessing, as fields of `spec.Vision`. Raises ConfigError."""
-    given = files[FILE].get("preprocess_cfg") or {}
+    given = section(files[FILE], "preprocess_cfg")
     chosen = {key: value for key, value in known(PreprocessCfg, given).items() if value is not None}
     settings = schema.parse(PreprocessCfg, chosen, path="preprocess_cfg")
     return {
@@ -174,7 +178,7 @@ def temperature(init_logit_bias: float | None) -> dict[str, Any]:
 
 def _model(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The model's settings, which in the files of the library itself stand alone."""
-    return config.get("model_cfg", config)
+    return section(config, "model_cfg") if "model_cfg" in config else config
 
 
 def tower_settings(transformer: spec.Transformer) -> dict[str, Any]:

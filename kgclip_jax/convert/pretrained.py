@@ -41,9 +41,9 @@ def open_pretrained(source: str | Path, *, shape: spec.DualEncoder | None = None
 
     Args:
         source: a folder as Hugging Face transformers or open_clip write it; the name of such a one
-            on the hub ("organisation/model"); or a file of weights. open_clip's prefixes
-            "local-dir:" and "hf-hub:" may stand before it: of a folder with both libraries' files
-            open_clip's are then read, and else Hugging Face's.
+            on the hub ("organisation/model", or "organisation/model@REVISION"); or a file of
+            weights. open_clip's prefixes "local-dir:" and "hf-hub:" may stand before it: of a
+            folder with both libraries' files open_clip's are then read, and else Hugging Face's.
         shape: the architecture of a file of weights that has no description. Other sources describe
             themselves; `family.differences` compares that with what is wanted.
 
@@ -52,8 +52,7 @@ def open_pretrained(source: str | Path, *, shape: spec.DualEncoder | None = None
             or asks for what cannot be had here, or a file has neither description nor `shape`. What
             is wrong with the weights is said when they are read.
     """
-    origin = str(source)
-    path, preferred = locate(origin)
+    path, preferred, origin = locate(str(source))
     if path.is_file():
         return _open_file(origin, path, shape)
     if found := find(path, preferred):

@@ -148,8 +148,8 @@ def to_ours(
         The parameters of `Model(shape)` but for those, float32 if the weights are.
 
     Raises:
-        ConversionError: naming every weight that is missing, unused, of another shape or of whole
-            numbers, and every parameter that the format does not hold.
+        ConversionError: naming every weight that is missing, unused, of another shape, of whole
+            numbers or not finite, and every parameter that the format does not hold.
     """
     parameters, expected = parameter_shapes(shape), weight_shapes(rules, shape)
     _check_names(
@@ -188,7 +188,7 @@ def to_theirs(
         The foreign weights by name, and the parameters that the format cannot hold by path.
 
     Raises:
-        ConversionError: naming every parameter that is missing or of another shape.
+        ConversionError: naming every parameter that is missing, of another shape or not finite.
     """
     given = {path: np.asarray(leaf) for path, leaf in flatten_dict(params, sep="/").items()}
     parameters = parameter_shapes(shape)
@@ -198,7 +198,8 @@ def to_theirs(
             "missing parameters": parameters.keys() - given.keys(),
         }
     )
-    taken = _Checked(given, parameters, "parameters")
+    beside = {path: given[path].shape for path in given.keys() - ruled(rules)}
+    taken = _Checked(given, {**parameters, **beside}, "parameters")
     weights: dict[str, np.ndarray] = {}
     for rule in rules:
         arrays = [taken(path) for path in rule.ours]
@@ -207,12 +208,13 @@ def to_theirs(
             converted = rule.transform.to_theirs(*block)
             for name, array in zip(rule.names(layer), converted, strict=True):
                 weights[name] = np.array(array, order="C")
+    left_out = {path: taken(path) for path in given if path in beside}
     taken.finish()
-    return weights, {path: array for path, array in given.items() if path not in ruled(rules)}
+    return weights, left_out
 
 
 class _Checked:
-    """Real numbers, each array of the expected shape; mismatches are collected, then raised."""
+    """Finite numbers, each array of the expected shape; what is not is collected, then raised."""
 
     def __init__(self, arrays: Weights, expected: Shapes, what: str) -> None:
         self._arrays = arrays
@@ -220,11 +222,14 @@ class _Checked:
         self._what = what
         self._mismatches: list[str] = []
         self._not_real: list[str] = []
+        self._not_finite: list[str] = []
 
     def __call__(self, name: str) -> np.ndarray:
         array, expected = self._arrays[name], self._expected[name]
         if not np.issubdtype(array.dtype, np.floating):
             self._not_real.append(f"  {name}: {array.dtype}")
+        elif not np.isfinite(array).all():
+            self._not_finite.append(f"  {name}")
         if array.shape == expected:
             return array
         if array.size == math.prod(expected) == 1:  # formats disagree on the rank of scalars
@@ -233,10 +238,11 @@ class _Checked:
         return np.broadcast_to(array.dtype.type(0), expected)  # so that all mismatches are found
 
     def finish(self) -> None:
-        """Raise ConversionError if any array had another shape, or was of whole numbers."""
+        """Raise ConversionError if any array had another shape, whole numbers, or NaN."""
         problems = {
             f"{self._what} of another shape": self._mismatches,
             f"{self._what} that are no floating-point numbers": self._not_real,
+            f"{self._what} with numbers that are NaN or infinite": self._not_finite,
         }
         _raise_for({what: "\n".join(lines) for what, lines in problems.items()})
 

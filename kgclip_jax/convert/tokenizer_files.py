@@ -10,10 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from kgclip_jax.convert.foreign_config import reading, section
 from kgclip_jax.convert.tokenizer_json import clip_content, is_clip, token_ids
 from kgclip_jax.data.tokenization.cleaning import Clean, with_normalizers
 from kgclip_jax.data.tokenization.clip_vocabulary import SPECIAL_TOKENS, clip_vocabulary
-from kgclip_jax.data.tokenization.json_tokenizer import JsonTokenizer, read_tokenizer_json
+from kgclip_jax.data.tokenization.json_tokenizer import (
+    JsonTokenizer,
+    check_tokenizer,
+    read_tokenizer_json,
+)
 from kgclip_jax.data.tokenization.tokenizer_config import (
     ClipBpe,
     TokenizerJson,
@@ -119,15 +124,17 @@ def write_tokenizer(
 def _read_open_clip(folder: Path) -> TokenizerSettings:
     where = f"{folder / OPEN_CLIP_CONFIG}: text_cfg"
     config = _read(folder / OPEN_CLIP_CONFIG)
-    text = config.get("model_cfg", config).get("text_cfg", {})
-    options = dict(text.get("tokenizer_kwargs") or {})
+    with reading(str(folder / OPEN_CLIP_CONFIG)):
+        model = section(config, "model_cfg") if "model_cfg" in config else config
+        text = section(model, "text_cfg")
+        options = dict(section(text, "tokenizer_kwargs"))
     own = not text.get("hf_tokenizer_name")
     cleaning = options.pop("clean", "lower" if own else "whitespace")
-    strip_sep_token = not own and options.pop("strip_sep_token", False)
+    strip_sep_token = not own and bool(options.pop("strip_sep_token", False))
     if options or text.get("tokenizer_mode"):
         names = [*options, *(["tokenizer_mode"] if text.get("tokenizer_mode") else [])]
         raise ConversionError(f"{where}: tokenizer options not supported: {', '.join(names)}")
-    if cleaning not in (["lower"] if own else _RULES_OF_OPEN_CLIP):
+    if cleaning not in (["lower"] if own else [*_RULES_OF_OPEN_CLIP]):
         raise ConversionError(f"{where}.tokenizer_kwargs.clean {cleaning!r} is not supported")
     if own:
         return ClipBpe()
@@ -141,7 +148,7 @@ def _read_open_clip(folder: Path) -> TokenizerSettings:
 
 def _read_huggingface(folder: Path) -> TokenizerSettings:
     config = _tokenizer_config(folder)
-    model_type = _read(folder / "config.json", optional=True).get("model_type", "")
+    model_type = str(_read(folder / "config.json", optional=True).get("model_type"))
     default = "SiglipTokenizer" if model_type.startswith("siglip") else ""
     name = str(config.get("tokenizer_class") or default).removesuffix("Fast")
     if name == "SiglipTokenizer" and config.get("do_lower_case") is False:
@@ -154,6 +161,7 @@ def _read_json(folder: Path, rule: Clean, strip_sep_token: bool = False) -> Toke
     file = folder / TOKENIZER_JSON
     file = file if file.is_file() else folder / SENTENCEPIECE
     content, config = read_tokenizer_json(file), _tokenizer_config(folder)
+    check_tokenizer(content, file)  # so that what is asked for below is there
     if is_clip(content):
         return ClipBpe()
     if config.get("padding_side", "right") != "right":
@@ -161,8 +169,11 @@ def _read_json(folder: Path, rule: Clean, strip_sep_token: bool = False) -> Toke
 
     def token(key: str, default: str = "") -> int:
         value = config.get(key) or default
-        name, ids = value["content"] if isinstance(value, Mapping) else value, token_ids(content)
-        if name not in ids:
+        name, ids = (
+            value.get("content") if isinstance(value, Mapping) else value,
+            token_ids(content),
+        )
+        if not isinstance(name, str) or name not in ids:
             raise ConversionError(
                 f"{folder / TOKENIZER_CONFIG}: {key} {name!r} is no token of {file.name}"
             )

@@ -1,45 +1,48 @@
-"""Files of weights: safetensors without torch; pickles with torch, and never with code in them."""
+"""Files of weights: safetensors and torch's own; all without torch, and never with code in them."""
 
-import pickle
-import pickletools
-import warnings
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from kgclip_jax.convert.names import listing
+from kgclip_jax.convert.torch_files import StoredTensor, open_torch_file
 from kgclip_jax.errors import ConversionError
-from kgclip_jax.files import atomic_file, read_json, write_json, writing
+from kgclip_jax.files import atomic_file, read_json_object, write_json, writing
 
 PICKLES = (".pt", ".bin", ".pth")
 SUFFIXES = (*PICKLES, ".safetensors")
 INDEX = ".index.json"
 SHARD_BYTES = 5_000_000_000
+WRAPPERS = ("module.", "_orig_mod.")
+"""Before all names: of DistributedDataParallel, and of torch.compile."""
 
 
 def read_weights(path: Path) -> Mapping[str, np.ndarray]:
     """Open a file of weights; those of lower precision are given as float32.
 
+    What torch's wrappers of a whole module put before all names is not in them.
+
     Args:
-        path: a `.safetensors` file, read lazily; an index of several files (`*.index.json`); or a
-            pickle (`.pt`, `.bin`, `.pth`), also in TorchScript form, which needs torch.
+        path: a `.safetensors` file; an index of several files (`*.index.json`), which lie beside
+            it; or a file of torch's (`.pt`, `.bin`, `.pth`): a state dict, the state of a training
+            with one in it, or a TorchScript archive. All are read lazily, and nothing is run.
 
     Raises:
-        ConversionError: for another kind of file, a damaged one, or a pickle that holds more than
-            weights.
+        ConversionError: for another kind of file, a damaged one, or one that holds more than
+            weights; reading a weight raises it too, where its bytes are damaged.
     """
     if path.name.endswith(INDEX):
-        return _read_shards(path)
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    if path.suffix in PICKLES:
-        return _read_pickle(path)
+        return _without_wrappers(_read_shards(path))
+    if path.suffix in SUFFIXES:
+        return _without_wrappers(_read_file(path))
     raise ConversionError(f"{path} is no file of weights; those end in .safetensors, .pt or .bin")
+
+
+def _read_file(path: Path) -> "Lazy":
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
 
 
 def write_safetensors(
@@ -129,11 +132,17 @@ def _read_safetensors(path: Path) -> Lazy:
 
 
 def _read_shards(index: Path) -> Lazy:
-    try:
-        places: dict[str, str] = read_json(index, ConversionError)["weight_map"]
-        files = {file: read_weights(index.parent / file) for file in sorted(set(places.values()))}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ConversionError(f"{index} is no index of weights: {error!r}") from error
+    places = read_json_object(index, ConversionError).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
+        raise ConversionError(f"{index} is no index of weights: no file by name in weight_map")
+    suffix = Path(index.name.removesuffix(INDEX)).suffix
+    for file in places.values():
+        if Path(file).name != file or Path(file).suffix != suffix or suffix not in SUFFIXES:
+            raise ConversionError(
+                f"{index}: {file[:200]!r} is no name of a {suffix} file beside it, and no other is "
+                "read"
+            )
+    files = {file: _read_file(index.parent / file) for file in sorted({*places.values()})}
     for file, weights in files.items():
         listed = {name for name, place in places.items() if place == file}
         if wrong := listed ^ weights.keys():
@@ -141,68 +150,30 @@ def _read_shards(index: Path) -> Lazy:
     return Lazy(places, lambda name: files[places[name]][name])
 
 
-def _read_pickle(path: Path) -> Lazy:
-    try:
-        import torch
-    except ImportError as error:
-        raise ConversionError(
-            f"{path} is a pickle, which only torch reads: pip install torch, or take a "
-            ".safetensors file"
-        ) from error
-    try:
-        if _is_torchscript(path):
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "`torch.jit.load` is")
-                loaded = torch.jit.load(path, map_location="cpu").state_dict()
-        else:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if not _is_pickle(path):
-            raise ConversionError(f"{path} is damaged, or no file of torch's at all") from error
-        raise ConversionError(
-            f"{path} holds more than weights and is not opened, since it could run any code; "
-            "save its state dict alone, best as .safetensors"
-        ) from error
-    except (OSError, RuntimeError, EOFError) as error:
-        raise ConversionError(f"{path} cannot be read: {error}") from error
-    tensors = _state_dict(loaded)
-    if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
+def _read_torch(path: Path) -> Lazy:
+    content, read = open_torch_file(path)
+    tensors = content.get("state_dict", content) if isinstance(content, dict) else {}
+    if not isinstance(tensors, dict) or not tensors:
         raise ConversionError(f"{path} holds no state dict, that is tensors by name")
-
-    def read(name: str) -> np.ndarray:
-        tensor = tensors[name].detach()
-        return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-
-    return Lazy(tensors, read)
-
-
-def _is_pickle(path: Path) -> bool:
-    """Whether a file is a whole pickle, or torch's archive around one; nothing in it is run."""
-    if zipfile.is_zipfile(path):
-        return True
-    try:
-        with path.open("rb") as file:
-            return all(True for _ in pickletools.genops(file))
-    except ValueError:
-        return False
+    for name, tensor in tensors.items():
+        if not isinstance(name, str) or not isinstance(tensor, StoredTensor):
+            raise ConversionError(
+                f"{path} holds no state dict, that is tensors by name: at "
+                f"{str(name)[:100]!r} stands something else"
+            )
+    return Lazy(tensors, lambda name: _float32(read(tensors[name])))
 
 
-def _is_torchscript(path: Path) -> bool:
-    """Whether a file is a program with weights, as OpenAI published CLIP."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(Path(name).name == "constants.pkl" for name in archive.namelist())
+def _without_wrappers(weights: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """Take from all names what torch's wrappers of a whole module put before them."""
+    names = {name: name for name in weights}
+    while prefix := next((wrapper for wrapper in WRAPPERS if _all_begin(names, wrapper)), None):
+        names = {name.removeprefix(prefix): own for name, own in names.items()}
+    return Lazy(names, lambda name: weights[names[name]])
 
 
-def _state_dict(loaded: Any) -> dict[str, Any]:
-    """Take the weights out of the checkpoint of a training run, as open_clip writes it."""
-    if not isinstance(loaded, Mapping):
-        return {}
-    tensors = loaded.get("state_dict", loaded)
-    if all(name.startswith("module.") for name in tensors):
-        return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    return dict(tensors)
+def _all_begin(names: Collection[str], prefix: str) -> bool:
+    return bool(names) and all(name.startswith(prefix) for name in names)
 
 
 def _float32(array: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from kgclip_jax.convert.export import EXTRA_FILE, Contents
 from kgclip_jax.convert.exported_files import TAG
+from kgclip_jax.convert.foreign_models import HUB, RUNS
 from kgclip_jax.convert.hub import is_hub_id
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.evaluation.result import Result, from_json
@@ -148,7 +149,7 @@ def _metadata(card: Card, contents: Contents, results: Sequence[Result]) -> Mode
         tags=["clip", TAG],
         pipeline_tag="zero-shot-image-classification",
         library_name=_LIBRARIES.get(contents.format),
-        base_model=[name for name in map(_hub_id, card.starting_models) if name] or None,
+        base_model=_repositories(card.starting_models) or None,
         datasets=sorted(_DATASETS[kind] for kind in kinds & {*_DATASETS}) or None,
         metrics=sorted({row.metric_type for row in rows}) or None,
         model_name=card.name if rows else None,
@@ -222,9 +223,16 @@ def _model_name(source: str) -> str:
 
 
 def _hub_id(source: str) -> str | None:
-    """The name on the hub of a source that is one, and not a folder here."""
-    name = source.removeprefix("hf-hub:")
-    return name if is_hub_id(name) and not Path(source).exists() else None
+    """The name on the hub of a source that is one, and not a folder, which may be gone."""
+    name = source.removeprefix(HUB)
+    is_path = Path(source).exists() or source.startswith(RUNS)
+    return name if is_hub_id(name) and not is_path else None
+
+
+def _repositories(sources: Sequence[str]) -> list[str]:
+    """The names on the hub of those that are there, without revisions."""
+    names = (name.partition("@")[0] for name in map(_hub_id, sources) if name)
+    return [*dict.fromkeys(names)]
 
 
 def public(value: Any, key: str = "") -> Any:

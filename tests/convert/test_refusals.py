@@ -76,12 +76,12 @@ class TestDescriptions:
     @pytest.mark.parametrize(
         ("key", "value", "message"),
         [
-            ("do_resize", False, "do_resize must be true"),
-            ("do_rescale", False, "do_rescale must be true"),
-            ("do_normalize", False, "do_normalize must be true"),
+            ("do_resize", False, "do_resize must be one of True, not False"),
+            ("do_rescale", False, "do_rescale must be one of True, not False"),
+            ("do_normalize", False, "do_normalize must be one of True, not False"),
             ("rescale_factor", 1 / 127.5, "rescale_factor must be 1/255"),
-            ("resample", 1, "resample must be 3 or 2, not 1"),
-            ("image_mean", [0.5], "not enough values"),
+            ("resample", 1, "resample must be one of 3, 2, not 1"),
+            ("image_mean", [0.5], "image_mean must have 3 entries, not 1"),
             ("size", {"shortest_edge": 256}, "not the tower's image_size 224"),
             ("size", {"height": 224, "width": 200}, "not the tower's image_size 224"),
             ("crop_size", {"height": 200, "width": 200}, "is not the tower's 224"),

@@ -76,6 +76,28 @@ def test_only_listed_weights_are_ignored(weights):
     assert refusal(weights, ignorable={"position_ids"}) == ["unused weights:", "  positions"]
 
 
+def test_every_weight_that_is_not_finite_is_named(weights):
+    for name, value in {"visual.proj": np.nan, "ln_final.bias": -np.inf}.items():
+        weights[name].flat[-1] = value
+    assert refusal(weights) == [
+        "weights with numbers that are NaN or infinite:",
+        "  visual.proj",
+        "  ln_final.bias",
+    ]
+
+
+def test_parameters_that_are_not_finite_are_not_written(weights):
+    params = to_ours(RULES, weights, SHAPE)
+    params["heads"] = {"kernel": np.array([1, np.nan], np.float32)}
+    params["text"]["blocks"]["norm1"]["scale"][1, 2] = np.inf
+    with pytest.raises(ConversionError) as refused:
+        to_theirs(RULES, params, SHAPE)
+    assert str(refused.value).splitlines()[1:] == [
+        "  text/blocks/norm1/scale",
+        "  heads/kernel",
+    ]
+
+
 def test_every_weight_of_another_shape_is_named(weights):
     weights["visual.conv1.weight"] = np.zeros((16, 3, 4, 4), np.float32)
     weights["transformer.resblocks.1.attn.in_proj_weight"] = np.zeros((24, 9), np.float32)

@@ -74,14 +74,15 @@ class TestSafetensors:
         with pytest.raises(ConversionError, match=r"model\.safetensors is no complete"):
             read_weights(path)
 
-    def test_torch_is_not_imported(self, weights, tmp_path):
+    def test_torch_is_not_imported(self, weights, tensors, tmp_path):
         write_safetensors(tmp_path, weights, "model")
+        torch.save(tensors, tmp_path / "model.pt")
         code = (
             "import sys\n"
             "from pathlib import Path\n"
             "from kgclip_jax.convert.weights import read_weights\n"
-            f"weights = read_weights(Path({str(tmp_path)!r}) / 'model.safetensors')\n"
-            "assert len(dict(weights)) == 4\n"
+            "for name in ('model.safetensors', 'model.pt'):\n"
+            f"    assert len(dict(read_weights(Path({str(tmp_path)!r}) / name))) == 4\n"
             "assert 'torch' not in sys.modules\n"
         )
         subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
@@ -129,12 +130,47 @@ class TestShards:
         with pytest.raises(ConversionError, match=r"wrong about model-00001.*\n  scale$"):
             read_weights(index)
 
-    @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"weight_map": 3}'])
+    @pytest.mark.parametrize(
+        "content", ["{", "[]", "{}", '{"weight_map": 3}', '{"weight_map": {"a": ["model"]}}']
+    )
     def test_a_damaged_index_is_named(self, tmp_path, content):
         index = tmp_path / "model.safetensors.index.json"
         index.write_text(content)
-        with pytest.raises(ConversionError, match=r"is no index of weights|not valid JSON"):
+        message = rf"^{index}.*(is no index of weights|not valid JSON|expected a JSON object)"
+        with pytest.raises(ConversionError, match=message):
             read_weights(index)
+
+    @pytest.mark.parametrize(
+        "file",
+        [
+            "model.safetensors.index.json",
+            "../other.safetensors",
+            "sub/other.safetensors",
+            "{folder}/other.safetensors",
+            "other.bin",
+            "",
+            "..",
+        ],
+    )
+    def test_files_that_do_not_lie_beside_it_are_not_read(self, weights, tmp_path, file):
+        folder = tmp_path / "folder"
+        (folder / "sub").mkdir(parents=True)
+        for place in (tmp_path, folder / "sub"):
+            write_safetensors(place, weights, "other")
+        file = file.format(folder=tmp_path)
+        index = folder / "model.safetensors.index.json"
+        index.write_text(json.dumps({"weight_map": dict.fromkeys(weights, file)}))
+        with pytest.raises(ConversionError, match=r"is no name of a \.safetensors file beside it"):
+            read_weights(index)
+
+    def test_pickles_have_an_index_of_their_own(self, weights, tensors, tmp_path):
+        names = [*weights]
+        places = {name: f"pytorch_model-{n % 2}.bin" for n, name in enumerate(names)}
+        for file in {*places.values()}:
+            torch.save({n: tensors[n] for n in names if places[n] == file}, tmp_path / file)
+        index = tmp_path / "pytorch_model.bin.index.json"
+        index.write_text(json.dumps({"weight_map": places}))
+        assert_same(read_weights(index), weights)
 
     def test_a_missing_part_is_named(self, weights, tmp_path):
         part, *_, index = write_safetensors(tmp_path, weights, "model", max_bytes=70)
@@ -150,9 +186,13 @@ class Counter(torch.nn.Module):
         super().__init__()
         for name, tensor in tensors.items():
             self.register_buffer(name.replace(".", "_"), tensor)
+        self.blocks = torch.nn.ModuleList([torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3)])
+        self.tied = torch.nn.Parameter(self.a_weight)
+        self.tied_too = self.tied
+        self.sizes, self.kinds, self.eps = [1, 2], {"a": 1}, 1e-5
 
     def forward(self, x):
-        return x + self.scale
+        return x + self.scale + self.sizes[0] + self.kinds["a"] + self.eps
 
 
 class Dangerous:
@@ -171,10 +211,36 @@ class TestPickles:
         torch.save(tensors, tmp_path / f"model{suffix}")
         assert_same(read_weights(tmp_path / f"model{suffix}"), weights)
 
+    @pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}])
+    @pytest.mark.parametrize("protocol", [2, 4])
+    def test_views_of_all_kinds(self, tmp_path, options, protocol):
+        base = torch.arange(24.0).reshape(4, 6)
+        views = {
+            "turned": base.t(),
+            "cut": base[1:3, 2:],
+            "ids": torch.arange(10).expand((1, -1)),
+            "empty": torch.zeros(0, 3),
+            "flags": torch.tensor([True, False]),
+        }
+        torch.save(views, tmp_path / "model.pt", pickle_protocol=protocol, **options)
+        expected = {name: tensor.numpy() for name, tensor in views.items()}
+        assert_same(read_weights(tmp_path / "model.pt"), expected)
+
     @pytest.mark.parametrize("prefix", ["", "module."])
     def test_checkpoint_of_open_clip(self, weights, tensors, tmp_path, prefix):
-        state = {prefix + name: tensor for name, tensor in tensors.items()}
-        checkpoint = {"epoch": 3, "name": "run", "state_dict": state, "optimizer": {"lr": 1e-3}}
+        """With all that the state of a training has, numbers of NumPy's included."""
+        optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2, requires_grad=True))])
+        optimizer.param_groups[0]["params"][0].sum().backward()
+        optimizer.step()
+        checkpoint = {
+            "epoch": np.int64(3),
+            "best": np.float64(0.5),
+            "order": np.arange(4),
+            "name": "run",
+            "state_dict": {prefix + name: tensor for name, tensor in tensors.items()},
+            "optimizer": optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+        }
         torch.save(checkpoint, tmp_path / "epoch_3.pt")
         assert_same(read_weights(tmp_path / "epoch_3.pt"), weights)
 
@@ -193,15 +259,19 @@ class TestPickles:
         assert_same(read_weights(tmp_path / "model.pt"), weights)
 
     @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
-    def test_torchscript(self, tensors, tmp_path):
+    @pytest.mark.parametrize("make", [torch.jit.script, torch.jit.trace])
+    def test_torchscript(self, tensors, tmp_path, make):
         tensors = tensors | {"vocab_size": torch.tensor(7), "sixteen": torch.ones(2).half()}
-        module = torch.jit.trace(Counter(tensors), torch.ones(()))
-        torch.jit.save(module, tmp_path / "model.pt")
+        module = Counter(tensors)
+        if make is torch.jit.trace:
+            del module.tied_too  # which it refuses
+        scripted = make(module, torch.ones(())) if make is torch.jit.trace else make(module)
+        torch.jit.save(scripted, tmp_path / "model.pt")
         found = read_weights(tmp_path / "model.pt")
-        assert found.keys() == {name.replace(".", "_") for name in tensors}
-        np.testing.assert_array_equal(found["a_weight"], tensors["a.weight"].numpy(), strict=True)
-        assert found["vocab_size"] == 7
         assert found["sixteen"].dtype == np.float32
+        expected = torch.jit.load(tmp_path / "model.pt").state_dict()
+        single = {"sixteen": expected["sixteen"].float()}
+        assert_same(found, {name: t.numpy() for name, t in (expected | single).items()})
 
     def test_code_is_refused_and_not_run(self, tensors, tmp_path):
         torch.save(tensors | {"evil": Dangerous(tmp_path / "ran")}, tmp_path / "model.pt")
@@ -246,11 +316,23 @@ class TestPickles:
             read_weights(tmp_path / "model.pt")
         assert not (tmp_path / "ran").exists()
 
-    def test_absent_torch_is_said(self, tensors, tmp_path, monkeypatch):
-        torch.save(tensors, tmp_path / "model.pt")
-        monkeypatch.setitem(sys.modules, "torch", None)
-        with pytest.raises(ConversionError, match="only torch reads: pip install torch"):
-            read_weights(tmp_path / "model.pt")
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+@pytest.mark.parametrize("kind", ["safetensors", "pt", "index"])
+def test_wrappers_of_torch_are_taken_off_all_names(weights, tensors, tmp_path, prefix, kind):
+    wrapped = {prefix + name: array for name, array in weights.items()}
+    path = tmp_path / f"model.{kind}"
+    if kind == "pt":
+        torch.save({prefix + name: tensor for name, tensor in tensors.items()}, path)
+    else:
+        size = 70 if kind == "index" else None
+        *_, path = write_safetensors(tmp_path, wrapped, "model", max_bytes=size)
+    assert_same(read_weights(path), weights)
+
+
+def test_a_name_that_only_begins_like_a_wrapper_stays(weights, tmp_path):
+    (path,) = write_safetensors(tmp_path, weights | {"module.a": np.ones(1)}, "model")
+    assert "module.a" in read_weights(path)
 
 
 @pytest.mark.parametrize("name", ["model.npz", "model.h5", "model", "model.msgpack"])

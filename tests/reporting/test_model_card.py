@@ -94,7 +94,9 @@ def test_machines_are_told_nothing_that_is_not_known():
         ("org/base", None, ["org/base"]),
         ("hf-hub:org/base", ("org/other", 0.5), ["org/base", "org/other"]),
         ("org/base", ("org/base", 0.5), ["org/base"]),
+        (f"org/base@{'01' * 20}", ("hf-hub:org/base@main", 0.5), ["org/base"]),
         ("tests/convert", None, None),
+        ("runs/of_another_machine", None, None),
         (None, None, None),
     ],
 )
@@ -182,6 +184,7 @@ def test_recipe_and_sources_are_told_without_the_machine_s_folders():
         ({"init_from": "local-dir:x"}, {"init_from": "x"}),
         ({"init_from": "org/base"}, {"init_from": "org/base"}),
         ({"init_from": "hf-hub:org/base"}, {"init_from": "org/base"}),
+        ({"init_from": "org/base@main"}, {"init_from": "org/base@main"}),
         (
             {"a": {"b": [{"folders": ("/home/me/x", 3, None)}]}},
             {"a": {"b": [{"folders": ["x", 3, None]}]}},

@@ -12,6 +12,8 @@ from kgclip_jax.data.records import Record
 from kgclip_jax.data.skips import EMPTY_CAPTION, MISSING_IMAGE, UNREADABLE_IMAGE, Skips
 from kgclip_jax.errors import BadRecord, DataError
 
+OUTSIDE = "picture outside of the folder"
+
 
 class Entry(NamedTuple):
     """A record, the file of its picture relative to the folder, and why it cannot be used."""
@@ -64,6 +66,8 @@ class PictureFiles:
             captions += len(record.captions)
             if flaw is not None:
                 skips.add(flaw, record.key)
+            elif os.path.isabs(file) or ".." in Path(file).parts:
+                skips.add(OUTSIDE, file)
             elif file not in present:
                 skips.add(MISSING_IMAGE, file)
             elif self._table.add(record, skips):

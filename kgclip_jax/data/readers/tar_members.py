@@ -142,7 +142,7 @@ def _pax(content: bytes) -> dict[str, str]:
             raise _DamageError("damaged pax header")
         values[match[2]] = content[match.end() : length - 1]
         content = content[length:]
-    if not values.get(b"size", b"0").isdigit():
+    if not re.fullmatch(rb"\d{1,20}", values.get(b"size", b"0")):
         raise _DamageError("damaged pax header")
     return {
         key.decode(): values[key].decode("utf-8", "replace")

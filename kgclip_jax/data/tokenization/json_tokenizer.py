@@ -182,10 +182,19 @@ def _normalized(rule: Clean) -> Clean:
     return "none" if rule.startswith("open_clip") else rule
 
 
+def check_tokenizer(settings: dict[str, Any], file: str | Path) -> None:
+    """Raise DataError unless the content of a `tokenizer.json` is a tokenizer."""
+    _backend(settings, str(file))
+
+
 def _backend(settings: dict[str, Any], file: str) -> tokenizers.Tokenizer:
     try:
-        return tokenizers.Tokenizer.from_str(json.dumps(settings))
-    except Exception as error:  # the library raises no narrower class
+        backend = tokenizers.Tokenizer.from_str(json.dumps(settings))
+        backend.encode("a")
+        return backend
+    except BaseException as error:  # the library raises no narrower class, and panics at some
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
         raise DataError(f"{file}: not a tokenizer.json ({error})") from error
 
 
