@@ -20,6 +20,7 @@ from array_record.python.array_record_module import ArrayRecordReader
 from kgclip_jax.data.readers.shard_manifest import MANIFEST, read_manifest
 from kgclip_jax.data.records import Record
 from kgclip_jax.data.skips import UNREADABLE_RECORD
+from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.files import parse_json
 
@@ -88,10 +89,14 @@ class ArrayRecords:
         """Read what is known of a record.
 
         Raises:
-            BadRecord: it cannot be read, or is malformed.
+            BadRecord: it cannot be read, is malformed, or has no caption that is not blank.
         """
         try:
-            return unpack_record(self._read(2 * index))
+            record = unpack_record(self._read(2 * index))
+            captions = [text for text in map(clean_caption, record.captions) if text]
+            if not captions:
+                raise ValueError("no caption that is not blank")
+            return record._replace(captions=captions)
         except ValueError as error:
             raise BadRecord(UNREADABLE_RECORD, f"{self.name}: record {index}: {error}") from error
 
