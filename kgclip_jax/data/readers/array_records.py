@@ -19,7 +19,7 @@ from array_record.python.array_record_module import ArrayRecordReader
 
 from kgclip_jax.data.readers.shard_manifest import MANIFEST, read_manifest
 from kgclip_jax.data.records import Record
-from kgclip_jax.data.skips import UNREADABLE_RECORD
+from kgclip_jax.data.skips import NO_CAPTION, UNREADABLE_RECORD
 from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.files import parse_json
@@ -93,12 +93,12 @@ class ArrayRecords:
         """
         try:
             record = unpack_record(self._read(2 * index))
-            captions = [text for text in map(clean_caption, record.captions) if text]
-            if not captions:
-                raise ValueError("no caption that is not blank")
-            return record._replace(captions=captions)
         except ValueError as error:
             raise BadRecord(UNREADABLE_RECORD, f"{self.name}: record {index}: {error}") from error
+        captions = [text for text in map(clean_caption, record.captions) if text]
+        if not captions:
+            raise BadRecord(NO_CAPTION, f"{self.name}: record {index}")
+        return record._replace(captions=captions)
 
     def encoded(self, index: int) -> bytes:
         """Read the picture of a record.
