@@ -92,7 +92,7 @@ class SaveCheckpoints:
             CheckpointError: the disk refuses.
         """
         with jax.transfer_guard("allow"):  # saving is a transfer
-            if not all_finite((state.params, state.optimizer)):
+            if not all_finite(state):
                 raise DivergedError(step, self._checkpoints.steps())
             progress = {"data_position": step, **self._progress()}
             self._checkpoints.save(
