@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
@@ -31,12 +31,18 @@ def define_config(help: str, *, required: bool = False) -> flags.FlagHolder[Load
     return flags.DEFINE(_ConfigFile(), "config", None, help, required=required)
 
 
-def parse_flags(argv: Sequence[str], *, positional: bool = False) -> Sequence[str]:
+def parse_flags(
+    argv: Sequence[str],
+    *,
+    positional: bool = False,
+    default_config: Callable[[], LoadedConfig | None] = lambda: None,
+) -> Sequence[str]:
     """Parse the flags that a launcher has defined, and load its config; mistakes end in one line.
 
     Args:
         argv: the program and its arguments.
         positional: whether the launcher takes arguments that are no flags.
+        default_config: what `--config.KEY=VALUE` changes where there is no `--config`.
 
     Returns:
         The program and the arguments that are no flags.
@@ -47,6 +53,8 @@ def parse_flags(argv: Sequence[str], *, positional: bool = False) -> Sequence[st
         else:
             argv, overrides = _take_overrides(argv)
             remaining = flags.FLAGS(argv)
+            if overrides and flags.FLAGS["config"].value is None:
+                flags.FLAGS["config"].value = default_config()
             _apply(overrides, flags.FLAGS["config"].value)
         if not positional:
             refuse_arguments(remaining[1:])

@@ -1,7 +1,7 @@
 """Frozen teachers: trained models that objectives learn from, read once and kept with the run.
 
-The run keeps a copy in its workdir, with where it came from and with hashes of its files, so that it
-goes on after its source, or the workdir itself, has moved; checkpoints hold nothing of it.
+The run keeps a copy in its workdir, so that it goes on after its source, or the workdir itself, has
+moved; checkpoints hold nothing of it.
 """
 
 from collections.abc import Mapping

@@ -76,8 +76,8 @@ def _finite(params: Params, origin: str) -> Params:
     if broken:
         more = f" and {len(broken) - 1} others" if len(broken) > 1 else ""
         raise CheckpointError(
-            f"{origin}: {broken[0]}{more} have numbers that are infinite or NaN; no use can be made "
-            "of such a model"
+            f"{origin}: {broken[0]}{more} have numbers that are infinite or NaN; such a model "
+            "is of no use"
         )
     return params
 

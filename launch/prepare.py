@@ -86,6 +86,7 @@ def shards(beam_options: Sequence[str]) -> str:
         raise ConfigError(f"{beam_options[0]!r} is for --engine=beam, and comes after --")
     from rich.console import Console
 
+    from kgclip_jax.locks import sole_use
     from kgclip_jax.preparation.beam import write_on_beam
     from kgclip_jax.preparation.local import write_locally
     from kgclip_jax.preparation.parts import Engine, make_plan
@@ -107,9 +108,10 @@ def shards(beam_options: Sequence[str]) -> str:
         "local": partial(write_locally, writer, workers=FLAGS.workers or available_cores()),
         "beam": partial(write_on_beam, writer, open_records=open_records, options=beam_options),
     }
-    manifest = store_shards(
-        writer, engines[FLAGS.engine], bad_share=FLAGS.bad_share, console=Console()
-    )
+    with sole_use(output):
+        manifest = store_shards(
+            writer, engines[FLAGS.engine], bad_share=FLAGS.bad_share, console=Console()
+        )
     return describe_shards(output, manifest)
 
 
@@ -139,6 +141,7 @@ def parse(rest: Sequence[str]) -> str:
     """Write scene graphs."""
     from rich.console import Console
 
+    from kgclip_jax.locks import sole_use
     from kgclip_jax.preparation.graph_counts import describe_graphs
     from kgclip_jax.preparation.local import write_locally
     from kgclip_jax.preparation.parsed_graphs import (
@@ -154,7 +157,8 @@ def parse(rest: Sequence[str]) -> str:
     plan = make_parse_plan(records, source, model=FLAGS.model, parts=FLAGS.parts)
     writer = ParsedGraphWriter(records, plan, output)
     engine = partial(write_locally, writer, workers=FLAGS.workers or available_cores())
-    contents = store_parsed(writer, engine, bad_share=FLAGS.bad_share, console=Console())
+    with sole_use(output):
+        contents = store_parsed(writer, engine, bad_share=FLAGS.bad_share, console=Console())
     return describe_graphs(output, contents)
 
 
@@ -169,6 +173,7 @@ def graphs(rest: Sequence[str]) -> str:
     """Write scene graphs that files of annotations hold."""
     from rich.console import Console
 
+    from kgclip_jax.locks import sole_use
     from kgclip_jax.preparation.annotated_graphs import (
         named_annotations,
         store_captions,
@@ -182,15 +187,17 @@ def graphs(rest: Sequence[str]) -> str:
     if kind == "visual_genome":
         if FLAGS.source is not None or FLAGS.set:
             raise ConfigError("visual_genome has graphs of whole pictures: leave out --source")
-        contents = store_pictures(path, output, bad_share=FLAGS.bad_share, console=console)
+        with sole_use(output):
+            contents = store_pictures(path, output, bad_share=FLAGS.bad_share, console=console)
     elif FLAGS.source is None:
         raise ConfigError("structure_clip has graphs of captions: name their --source")
     else:
         source, open_records = open_source()
         records = open_records()
-        contents = store_captions(
-            records, source, path, output, bad_share=FLAGS.bad_share, console=console
-        )
+        with sole_use(output):
+            contents = store_captions(
+                records, source, path, output, bad_share=FLAGS.bad_share, console=console
+            )
     return describe_graphs(output, contents)
 
 

@@ -31,6 +31,7 @@ def main(argv: list[str]) -> int:
 
     from kgclip_jax import config
     from kgclip_jax.library_logging import silence_libraries
+    from kgclip_jax.locks import sole_use
     from kgclip_jax.run import Run
     from kgclip_jax.store.workdir import Workdir
 
@@ -39,8 +40,10 @@ def main(argv: list[str]) -> int:
     try:
         experiment = config.experiment(_CONFIG.value.values)
         workdir = Workdir(Path(_WORKDIR.value or f"runs/{_CONFIG.value.name}"))
-        run = Run(experiment, workdir, console, from_step=_FROM_STEP.value)
-        finished = run.execute()
+        workdir.create()
+        with sole_use(workdir.root):
+            run = Run(experiment, workdir, console, from_step=_FROM_STEP.value)
+            finished = run.execute()
     except UserError as error:
         return fail(error)
     if not finished:

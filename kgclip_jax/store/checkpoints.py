@@ -184,9 +184,7 @@ class Checkpoints:
         folder = self._directory / str(step)
         if found := damage(folder, items):
             whole = [s for s in steps if s < step and damage(self._directory / str(s)) is None]
-            back = (
-                f"go back to step {whole[-1]}" if whole else "begin anew: no step before is whole"
-            )
+            back = f"go back to step {whole[-1]}" if whole else "begin anew: none before is whole"
             raise CheckpointError(
                 f"the checkpoint of step {step} is damaged: {found}; delete {folder} to {back}"
             )

@@ -278,9 +278,8 @@ def test_which_checkpoints_there_are_is_known_without_opening_any(open_checkpoin
 
 
 def largest_file(folder):
-    return max(
-        (path for path in folder.rglob("*") if path.is_file()), key=lambda p: p.stat().st_size
-    )
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return max(files, key=lambda path: path.stat().st_size)
 
 
 def flip_a_bit(folder):
@@ -315,12 +314,12 @@ def test_damage_is_found_and_the_step_that_is_whole_is_named(two_steps, tmp_path
         read(2)
     (line,) = str(refusal.value).splitlines()
     file = "checksums.json" if harm is empty else f"{part}/"
-    assert line.startswith(f"the checkpoint of step 2 is damaged: ")
+    assert line.startswith("the checkpoint of step 2 is damaged: ")
     assert file in line
     assert line.endswith(f"; delete {folder}/2 to go back to step 1")
     read(1)
     harm(folder / "1" / part)
-    with pytest.raises(CheckpointError, match="to begin anew: no step before is whole"):
+    with pytest.raises(CheckpointError, match="to begin anew: none before is whole"):
         read(2)
     checkpoints.close()
 
@@ -331,7 +330,7 @@ def test_damage_of_what_is_not_read_is_no_hindrance(saved, tmp_path):
     flip_a_bit(tmp_path / "checkpoints" / "1" / "average")
     flip_a_bit(tmp_path / "checkpoints" / "1" / "optimizer")
     assert_equal(checkpoints.restore_on_host(1, "model", items["model"]), items["model"])
-    with pytest.raises(CheckpointError, match="average/.* is not as it was written"):
+    with pytest.raises(CheckpointError, match=r"average/.* is not as it was written"):
         checkpoints.restore_on_host(1, "average", items["average"])
 
 

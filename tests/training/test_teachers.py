@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from kgclip_jax import config, schema
+from kgclip_jax import config
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import CheckpointError, ConfigError
@@ -18,7 +18,7 @@ from kgclip_jax.models.flops import text_flops
 from kgclip_jax.models.spec import KnowledgeEncoder
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.paths import leaves_by_path
-from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
+from kgclip_jax.store.checkpoints import saved_steps
 from kgclip_jax.store.description import describe
 from kgclip_jax.store.workdir import Workdir
 from tests import toys
@@ -88,9 +88,7 @@ def test_a_damaged_copy_of_a_teacher_is_refused(source, tmp_path):
     folder = tmp_path / "teachers"
     read_teachers(source, folder)
     shutil.rmtree(folder / "clip" / "0" / "model")
-    with pytest.raises(
-        CheckpointError, match=r"damaged: .*clip/0/model/.*; delete .*clip/0 to begin"
-    ):
+    with pytest.raises(CheckpointError, match=r"damaged: .*/model/.*; delete .*clip/0 to begin"):
         read_teachers(source, folder)
     shutil.rmtree(folder / "clip" / "0")
     assert read_teachers(source, folder)["clip"].origin == str(source)
