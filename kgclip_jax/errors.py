@@ -37,4 +37,20 @@ class ConversionError(UserError):
 
 
 class BadRecord(Exception):
-    """One training record cannot be used; the pipeline counts it and draws another in its place."""
+    """One training record cannot be used; the pipeline counts it and draws another in its place.
+
+    Args:
+        reason: in a few words, the same for all records with this fault: they are counted by it.
+        place: the record, or its file.
+        detail: more about it, for instance in the words of a decoder.
+    """
+
+    def __init__(self, reason: str, *, place: object = "", detail: object = "") -> None:
+        super().__init__(": ".join(filter(None, [str(place), reason, str(detail)])))
+        self.reason = reason
+        self.place = str(place)
+        self.detail = str(detail)
+
+    def at(self, place: object) -> "BadRecord":
+        """Return the same, of a record that is known."""
+        return BadRecord(self.reason, place=place, detail=self.detail)

@@ -232,7 +232,10 @@ class Run:
     def _train(self, state: TrainState, start: int, stop: int) -> tuple[TrainState, bool]:
         rows = sum(stream.rows for stream in self.streams.values())
         records = RecordCounts(
-            self.progress.get("records", ()), rows, self.experiment.data.bad_share
+            self.progress.get("records", ()),
+            rows,
+            self.experiment.data.bad_share,
+            self.experiment.log_every,
         )
         saver = SaveCheckpoints(
             self.checkpoints,
@@ -288,7 +291,8 @@ class Run:
         """Say what became of the records."""
         bad = records.of(BAD_RECORD)
         if bad:
-            self.console.out(f"replaced {bad.total()} bad records: {summarise(bad)}")
+            told = summarise(bad, records.examples)
+            self.console.out(f"replaced {bad.total()} bad records: {told}")
         others = Counter({key: n for key, n in records.counts.items() if key[0] != BAD_RECORD})
         for (kind, outcome), count in others.most_common():
             self.console.out(f"{kind}: {count:,} x {outcome}")

@@ -105,7 +105,7 @@ def whole_pixels(box: Box, height: int, width: int) -> tuple[int, int, int, int]
     bottom = min(height, math.ceil(box.top + box.height))
     right = min(width, math.ceil(box.left + box.width))
     if top >= bottom or left >= right:
-        raise BadRecord(f"{box} lies outside of the picture of {width} x {height} pixels")
+        raise BadRecord("box outside of the picture", detail=f"{box} in {width} x {height} pixels")
     return top, left, bottom - top, right - left
 
 
@@ -189,7 +189,8 @@ def image_size(encoded: bytes) -> tuple[int, int]:
             with Image.open(io.BytesIO(encoded), formats=_PILLOW_FORMATS) as image:
                 width, height = image.size
     if height * width > MAX_PIXELS:
-        raise BadRecord(f"picture of {width} x {height} pixels, more than {MAX_PIXELS} in all")
+        size = f"{width} x {height} pixels, more than {MAX_PIXELS} in all"
+        raise BadRecord("picture too large", detail=size)
     return height, width
 
 
@@ -253,4 +254,4 @@ def _bad_record_on_error() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise BadRecord(f"cannot decode picture: {error}") from error
+        raise BadRecord("cannot decode picture", detail=error) from error

@@ -56,7 +56,8 @@ class LazyPictures(Generic[Item]):
         try:
             return self._prepare(self._items[index])
         except OSError as error:
-            raise BadRecord(f"{self._describe(self._items[index])}: {error}") from error
+            place = self._describe(self._items[index])
+            raise BadRecord("cannot be read", place=place, detail=error) from error
 
     def batches(
         self,

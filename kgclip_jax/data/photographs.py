@@ -125,7 +125,7 @@ class Photographs:
         try:
             return random_resized_crop(encoded, self.size, rng, scale=self._scale, box=box)
         except BadRecord as error:
-            raise BadRecord(f"{self.records.record(index).key}: {error}") from error
+            raise error.at(self.records.record(index).key) from error
 
 
 def retrieval_set(

@@ -41,7 +41,7 @@ def shrink_picture(
         decode(encoded)
         return encoded
     if max(rows, columns) * wanted > LONGEST_SIDE * side:
-        raise BadRecord(f"picture of {columns} x {rows} pixels is too long for JPEG")
+        raise BadRecord("picture too long for JPEG", detail=f"{columns} x {rows} pixels")
     size = round(columns * wanted / side), round(rows * wanted / side)
     factor = _decoder_factor(encoded, side, wanted)
     edges = left / factor, top / factor, (left + columns) / factor, (top + rows) / factor

@@ -165,7 +165,8 @@ def test_bad_photographs_are_replaced_and_reported(commands, tmp_path):
     )
     assert process.returncode == 0
     assert re.search(
-        r"replaced [12] bad records: .*album/train: 7\.jpg: cannot decode", process.stdout
+        r"replaced [12] bad records: .*album/train: cannot decode picture \(7\.jpg\)",
+        process.stdout,
     )
     (line,) = process.stderr.splitlines()
     assert line.endswith("album/train: left out {'missing image': 1}")

@@ -92,7 +92,8 @@ class ArrayRecords:
         try:
             return unpack_record(self._read(2 * index))
         except ValueError as error:
-            raise BadRecord(f"{self.name}: record {index}: {error}") from error
+            place = f"{self.name}: record {index}"
+            raise BadRecord("malformed", place=place, detail=error) from error
 
     def encoded(self, index: int) -> bytes:
         """Read the picture of a record.
@@ -108,7 +109,8 @@ class ArrayRecords:
         try:
             content: bytes = self._records[position]
         except RuntimeError as error:  # the file carries checksums
-            raise BadRecord(f"{self.name}: record {position // 2}: {error}") from error
+            place = f"{self.name}: record {position // 2}"
+            raise BadRecord("cannot be read", place=place, detail=error) from error
         return content
 
 

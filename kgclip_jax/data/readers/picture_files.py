@@ -98,7 +98,7 @@ class PictureFiles:
         try:
             return self.file(index).read_bytes()
         except OSError as error:
-            raise BadRecord(f"{self.file(index)}: {error.strerror}") from error
+            raise BadRecord(error.strerror, place=self.file(index)) from error
 
 
 class _Present:

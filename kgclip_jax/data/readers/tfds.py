@@ -90,7 +90,7 @@ class TfdsPictures:
         captions = [text.decode("utf-8", "replace").strip() for text in texts]
         captions = [text for text in captions if text]
         if not captions:
-            raise BadRecord(f"{self.name}: example {index} has no caption")
+            raise BadRecord("no caption", place=f"{self.name}: example {index}")
         return Record(f"{self._split}/{index}", captions)
 
     def encoded(self, index: int) -> bytes:
@@ -112,7 +112,8 @@ class TfdsPictures:
                 opened.source[index], decoders=opened.decoders[path]
             )
         except (RuntimeError, ValueError) as error:
-            raise BadRecord(f"{self.name}: example {index}: {error}") from error
+            place = f"{self.name}: example {index}"
+            raise BadRecord("cannot be read", place=place, detail=error) from error
         for name in path.split("."):
             value = value[name]
         return value

@@ -108,9 +108,9 @@ class TarPictures:
                 file.seek(self._offset[index])
                 content = file.read(size)
         except OSError as error:
-            raise BadRecord(f"{path}: {error.strerror}") from error
+            raise BadRecord(error.strerror, place=path) from error
         if len(content) < size:
-            raise BadRecord(f"{path}: has become shorter since it was opened")
+            raise BadRecord("has become shorter since it was opened", place=path)
         return content
 
 

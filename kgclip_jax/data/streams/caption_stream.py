@@ -51,10 +51,16 @@ def joined_order(rows: Sequence[int]) -> Int[np.ndarray, " unit"]:
     return np.concatenate([slot.reshape(groups, -1) for slot in slots], axis=1).ravel()
 
 
-def _notes(texts: TextMaker, slots: TextSlots) -> list[str]:
+def _notes(texts: TextMaker, slots: TextSlots, rows: int) -> list[str]:
     parts = zip(slots.rows, slots.lengths, strict=True)
     cut = ", ".join(f"{rows} of {length} tokens" for rows, length in parts)
     notes = [f"texts: of {slots.unit} rows, {cut}"]
+    records = sum(map(len, texts.sources.values()))
+    if records < rows:
+        notes.append(
+            f"only {records:,} records for {rows:,} rows: each step has some several times, which "
+            "are not compared with each other"
+        )
     if texts.vocabulary is not None:
         notes.append(
             f"negatives: {len(texts.vocabulary):,} words to put in the place of others, "
@@ -82,7 +88,7 @@ class CaptionStream:
         self.refusals = {
             "negatives": f"config.streams.{name}.negatives is read by none of the objectives"
         }
-        self.notes = _notes(texts, slots)
+        self.notes = _notes(texts, slots, self.rows)
         self.texts = texts
         self.slots = slots
         self._mixture = mixture
@@ -129,7 +135,7 @@ class CaptionStream:
                 return source.image(draw.record, self.texts.generator(draw, "augment")), draw
             except BadRecord as error:
                 reason = f"{source.name}: {error}"
-                counts[BAD_RECORD, reason] += 1
+                counts[BAD_RECORD, f"{source.name}: {error.reason}", error.place] += 1
                 draw = draw._replace(record=int(choice.integers(len(source))))
         raise DataError(
             f"{REPLACEMENT_TRIES} records of {source.name} in a row were bad, last: {reason}"

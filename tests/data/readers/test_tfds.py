@@ -58,7 +58,7 @@ def test_features_of_other_kinds(folder):
 
 def test_an_example_without_a_caption_is_a_bad_record(folder, blank):
     records = TfdsPictures(folder, "tiny", "train")
-    with pytest.raises(BadRecord, match=rf"tiny/train: example {blank} has no caption"):
+    with pytest.raises(BadRecord, match=rf"tiny/train: example {blank}: no caption"):
         records.record(blank)
     assert records.encoded(blank) == drawn(6)[5].content
 

@@ -37,7 +37,7 @@ class Numbers:
 
     def image(self, index, rng):
         if index in self.bad:
-            raise BadRecord(f"record {index} is bad")
+            raise BadRecord("is bad", place=f"record {index}", detail=f"{index:x}")
         image = np.full((4, 4, 3), index + self.base, np.uint8)
         image[0] = rng.integers(256)
         return image
