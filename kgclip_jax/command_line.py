@@ -4,6 +4,7 @@ import dataclasses
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -11,6 +12,7 @@ from absl import flags
 from kgclip_jax import schema
 from kgclip_jax.config_file import LoadedConfig, load_config
 from kgclip_jax.errors import ConfigError, UserError
+from kgclip_jax.files import expanded
 
 flags.disclaim_key_flags()  # what is defined here is listed by --help of the launcher
 
@@ -24,6 +26,19 @@ def fail(message: object) -> int:
 class _ConfigFile(flags.ArgumentParser[LoadedConfig]):
     def parse(self, argument: str) -> LoadedConfig:
         return load_config(argument)
+
+
+class _LocalPath(flags.ArgumentParser[Path]):
+    def parse(self, argument: str) -> Path:
+        try:
+            return Path(expanded(argument))
+        except ConfigError as error:
+            raise ValueError(error) from error
+
+
+def define_path(name: str, help: str, *, required: bool = False) -> flags.FlagHolder[Path | None]:
+    """Define a flag for the path of a file or folder."""
+    return flags.DEFINE(_LocalPath(), name, None, help, required=required)
 
 
 def define_config(help: str, *, required: bool = False) -> flags.FlagHolder[LoadedConfig | None]:

@@ -15,6 +15,7 @@ from kgclip_jax.convert.positions import resize_positions
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
+from kgclip_jax.files import expanded
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.paths import leaves_by_path
@@ -59,7 +60,7 @@ def _open(
     averaged: bool = False,
 ) -> Trained:
     """Open a source, which may contradict `shape`; all of its numbers will be finite."""
-    workdir = Workdir(Path(source).expanduser())
+    workdir = Workdir(Path(expanded(str(source))))
     if workdir.holds_run():
         trained = open_run(workdir, step, averaged)
     elif step is not None or averaged:

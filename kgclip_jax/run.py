@@ -1,10 +1,8 @@
 """A run from its settings to its report: builds every part and hands them to the loop."""
 
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import ExitStack, closing, suppress
 from functools import partial
-from typing import Any
 
 import jax
 from rich.console import Console
@@ -33,6 +31,7 @@ from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
 from kgclip_jax.store.description import check_same, describe
 from kgclip_jax.store.workdir import Workdir
 from kgclip_jax.training import sharding
+from kgclip_jax.training.collapse import CollapseWatch
 from kgclip_jax.training.display import Display
 from kgclip_jax.training.hooks import Every, Hook, Latest, SaveCheckpoints
 from kgclip_jax.training.loop import Interruption, train
@@ -44,7 +43,7 @@ from kgclip_jax.training.metrics import (
     Throughput,
     Writer,
 )
-from kgclip_jax.training.optimizer import learning_rate_schedule
+from kgclip_jax.training.optimizer import changed_rate
 from kgclip_jax.training.placement import Placement
 from kgclip_jax.training.promises import check_promises, promises
 from kgclip_jax.training.setup import Setup, set_up
@@ -92,7 +91,10 @@ class Run:
         workdir.create()
         self.checkpoints = Checkpoints(workdir.checkpoints, experiment.checkpoints.keep)
         self.progress = self.checkpoints.progress(self.step) if self.step else {}
-        self.notes = self._changed_schedule(workdir.read_config()) if self.step else []
+        self.changed_rate = None
+        if self.step:
+            lengths = workdir.read_config()["total_steps"], experiment.total_steps
+            self.changed_rate = changed_rate(experiment.optimizer, self.step, *lengths)
         self.streams = self._open_streams()
         execution = experiment.execution.on(jax.default_backend())
         self.promises = promises(self.streams, execution.dtype)
@@ -187,25 +189,8 @@ class Run:
                 self.console.out(f"{name}: {note}")
         for path in self.setup.unread:
             self.console.out(f"batch: no objective reads {path}, so no tower sees it")
-        for note in self.notes:
-            self.console.out(note)
-
-    def _changed_schedule(self, before: Mapping[str, Any]) -> list[str]:
-        """Say what another length of training makes of the learning rate from here on."""
-        old, new = before["total_steps"], self.experiment.total_steps
-        settings = self.experiment.optimizer
-        rates = [
-            float(
-                learning_rate_schedule(settings.schedule, settings.learning_rate, steps)(self.step)
-            )
-            for steps in (old, new)
-        ]
-        if rates[0] == rates[1]:
-            return []
-        return [
-            f"config.total_steps {old} -> {new}: the learning rate of step {self.step + 1} is "
-            f"{rates[1]:.3g} now; it was to be {rates[0]:.3g}"
-        ]
+        if self.changed_rate is not None:
+            self.console.out(self.changed_rate)
 
     def _restore(self) -> TrainState:
         saved = self.checkpoints.description(self.step)
@@ -282,7 +267,8 @@ class Run:
 
     def _rescue(self, latest: Latest, saver: SaveCheckpoints) -> None:
         """Save the newest step, if it still can be, before an error ends the run."""
-        if latest.event is not None and latest.is_valid():
+        alone = jax.process_count() == 1  # others would wait for this host in vain, or it for them
+        if alone and latest.event is not None and latest.is_valid():
             with suppress(UserError):  # the error that is on its way says more
                 saver.save(latest.event.step, latest.event.state)
                 self.console.out(f"step {latest.event.step} is saved")
@@ -309,7 +295,14 @@ class Run:
             step_work(settings.model, batch, setup.read),
             list(setup.mesh.devices.flat),
         )
-        writers: list[Writer] = [json_lines, tensorboard, display]
+        watch = CollapseWatch(
+            settings.objectives,
+            {name: stream.rows for name, stream in self.streams.items()},
+            settings.model.max_logit_scale,
+            settings.optimizer.schedule.warmup_steps,
+            self.console.out,
+        )
+        writers: list[Writer] = [json_lines, tensorboard, display, watch]
         saved = partial(saved_steps, self.workdir.checkpoints)
         return [display, LogMetrics(writers, throughput, settings.log_every, saved)]
 

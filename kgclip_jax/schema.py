@@ -17,11 +17,15 @@ import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.files import expanded
 
 T = TypeVar("T")
+
+LocalPath: TypeAlias = Annotated[str, "path"]
+"""A setting that is the path of a file or folder, see `files.expanded`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +115,8 @@ def _convert(annotation: Any, value: Any, path: str) -> Any:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(arguments, value, path)
+    if annotation == LocalPath:
+        return _local_path(_convert(str, value, path), path)
     if isinstance(value, Override):
         value = _read(annotation, value)
     if origin is Annotated:
@@ -157,6 +163,13 @@ def _name(annotation: Any) -> str:
     if origin is tuple:
         return str(annotation)
     return getattr(origin or annotation, "__name__", str(annotation))
+
+
+def _local_path(value: str, path: str) -> str:
+    try:
+        return expanded(value)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def _finite(value: float | int, path: str) -> float:

@@ -19,11 +19,11 @@ from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kgclip_jax.command_line import define_config, fail, parse_flags
+from kgclip_jax.command_line import define_config, define_path, fail, parse_flags
 from kgclip_jax.config_file import LoadedConfig, load_config
 from kgclip_jax.errors import UserError
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
+_WORKDIR = define_path("workdir", "Folder of the run.")
 _CONFIG = define_config("Experiment with `init_from` set.")
 _STEP = flags.DEFINE_integer("step", None, "Step of the checkpoint; the newest by default.")
 _GRAPHS = flags.DEFINE_enum(
@@ -33,13 +33,13 @@ _GRAPHS = flags.DEFINE_enum(
     "Scene graphs of the held-out texts, for a knowledge encoder: their own, parsed ones for all, "
     "or none. Of a run, the last two go to evaluation_parsed.json and evaluation_none.json.",
 )
-_OUTPUT = flags.DEFINE_string("output", None, "With --config: JSON file for the rows of the table.")
+_OUTPUT = define_path("output", "With --config: JSON file for the rows of the table.")
 
 
 def run_config() -> LoadedConfig | None:
     """Return the config of the run that is named, which the command line may change."""
     workdir = _WORKDIR.value
-    return None if workdir is None else load_config(str(Path(workdir) / "config.json"))
+    return None if workdir is None else load_config(str(workdir / "config.json"))
 
 
 def main(argv: list[str]) -> int:
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> int:
     silence_libraries()
     try:
         if _WORKDIR.value is not None:
-            workdir = Workdir(Path(_WORKDIR.value))
+            workdir = Workdir(_WORKDIR.value)
             changed = _CONFIG.value
             results = evaluate_workdir(
                 workdir,
@@ -71,9 +71,8 @@ def main(argv: list[str]) -> int:
                 settings=None if changed is None else changed.values,
             )
         else:
-            output = None if _OUTPUT.value is None else Path(_OUTPUT.value)
             experiment = config.experiment(_CONFIG.value.values)
-            results = evaluate_pretrained(experiment, graphs=_GRAPHS.value, output=output)
+            results = evaluate_pretrained(experiment, graphs=_GRAPHS.value, output=_OUTPUT.value)
     except UserError as error:
         return fail(error)
     Console().print(render_table(results))

@@ -38,7 +38,7 @@ from absl import app, flags
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kgclip_jax import command_line
-from kgclip_jax.command_line import fail, refuse_arguments
+from kgclip_jax.command_line import define_path, fail, refuse_arguments
 from kgclip_jax.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def define_source(output: str, *, required: bool = True) -> None:
     """Define the flags of all commands that make something of a source."""
     flags.DEFINE_string("source", None, "What to prepare, as KIND:FOLDER.", required=required)
     flags.DEFINE_multi_string("set", [], "KEY=VALUE: another setting of the source; repeatable.")
-    flags.DEFINE_string("output", None, output, required=True)
+    define_path("output", output, required=True)
     flags.DEFINE_float("bad_share", 0.05, "Largest share to leave out, of records and so on.", 0, 1)
 
 
@@ -100,7 +100,7 @@ def shards(beam_options: Sequence[str]) -> str:
     from kgclip_jax.processes import available_cores
 
     source, open_records = open_source()
-    records, output = open_records(), Path(FLAGS.output)
+    records, output = open_records(), FLAGS.output
     sizes = {"short_side": FLAGS.short_side, "quality": FLAGS.quality}
     plan = make_plan(ShardPlan, records, source, FLAGS.shards, **sizes)
     writer = ShardWriter(records, plan, output)
@@ -117,7 +117,7 @@ def shards(beam_options: Sequence[str]) -> str:
 
 def define_verify() -> None:
     """Define the flags of `verify`."""
-    flags.DEFINE_string("output", None, "Folder of the shards.", required=True)
+    define_path("output", "Folder of the shards.", required=True)
 
 
 def verify(rest: Sequence[str]) -> str:
@@ -125,7 +125,7 @@ def verify(rest: Sequence[str]) -> str:
     from kgclip_jax.preparation.shards import describe_shards, verify_shards
 
     refuse_arguments(rest)
-    output = Path(FLAGS.output)
+    output = FLAGS.output
     return f"{describe_shards(output, verify_shards(output))}; all as the manifest says"
 
 
@@ -153,7 +153,7 @@ def parse(rest: Sequence[str]) -> str:
 
     refuse_arguments(rest)
     source, open_records = open_source()
-    records, output = open_records(), Path(FLAGS.output)
+    records, output = open_records(), FLAGS.output
     plan = make_parse_plan(records, source, model=FLAGS.model, parts=FLAGS.parts)
     writer = ParsedGraphWriter(records, plan, output)
     engine = partial(write_locally, writer, workers=FLAGS.workers or available_cores())
@@ -183,7 +183,7 @@ def graphs(rest: Sequence[str]) -> str:
 
     refuse_arguments(rest)
     kind, path = named_annotations(FLAGS.annotations)
-    output, console = Path(FLAGS.output), Console()
+    output, console = FLAGS.output, Console()
     if kind == "visual_genome":
         if FLAGS.source is not None or FLAGS.set:
             raise ConfigError("visual_genome has graphs of whole pictures: leave out --source")

@@ -239,12 +239,12 @@ def test_another_length_of_training_is_told_by_what_becomes_of_the_rate(stopped,
     config = json.loads((stopped / "config.json").read_text())
     config["optimizer"]["schedule"]["kind"] = "cosine"
     (stopped / "config.json").write_text(json.dumps(config))
-    assert open_run(stopped, settings(**cosine))[0].notes == []
+    assert open_run(stopped, settings(**cosine))[0].changed_rate is None
     run, _ = open_run(stopped, settings(**cosine, total_steps=16))
-    assert run.notes == [
+    assert run.changed_rate == (
         "config.total_steps 8 -> 16: the learning rate of step 5 is 0.000854 now; it was to be "
         "0.0005"
-    ]
+    )
 
 
 def test_sections_are_switched_on_and_off(settings, tmp_path):

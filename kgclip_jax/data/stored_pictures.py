@@ -12,7 +12,7 @@ from kgclip_jax.data.records import Records
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.parsing.parser import MODEL, installed_version
-from kgclip_jax.schema import check
+from kgclip_jax.schema import LocalPath, check
 
 _logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Data:
             held-out texts for a knowledge encoder.
     """
 
-    path: str = "."
+    path: LocalPath = "."
     bad_share: float = 0.05
     workers: int = 1
     parser: str = MODEL
@@ -57,11 +57,11 @@ class StoredPictures:
     """
 
     kind: str
-    folder: str = "."
+    folder: LocalPath = "."
     crop_scale: tuple[float, float] = (0.9, 1.0)
     weight: float = 1.0
-    graphs: str | None = None
-    scene_graphs: str | None = None
+    graphs: LocalPath | None = None
+    scene_graphs: LocalPath | None = None
 
     def __post_init__(self) -> None:
         low, high = self.crop_scale

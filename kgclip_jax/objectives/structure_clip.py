@@ -1,5 +1,6 @@
 """Structure-CLIP as published (Huang et al., AAAI 2024): a caption must beat its swapped twin."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -52,6 +53,10 @@ class StructureClip:
             model.logit_bias is None,
             "its softmax does not use model.logit_bias; set it to None",
         )
+
+    def collapsed(self, rows: int) -> dict[str, float]:
+        """What L_itc is where all embeddings are equal."""
+        return {"batch_loss": math.log(rows)}
 
     def embed(
         self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context

@@ -54,6 +54,11 @@ class StructureClipCode:
     def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
         """Any model will do, and it needs no company."""
 
+    def collapsed(self, rows: int) -> dict[str, float]:
+        """What L_batch is where all embeddings are equal."""
+        del rows
+        return {"batch_loss": 2 * self.batch_margin}
+
     def embed(
         self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context
     ) -> dict[str, Array]:

@@ -11,7 +11,7 @@ import numpy as np
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.evaluation.outcomes import Outcomes, read_outcomes
 from kgclip_jax.evaluation.result import Result, from_json
-from kgclip_jax.files import read_json
+from kgclip_jax.files import expanded, read_json
 from kgclip_jax.store.workdir import Workdir
 
 Measure: TypeAlias = tuple[str, str, str, bool]
@@ -59,7 +59,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """Its workdir, in full."""
-        return Path(self.root).resolve()
+        return Path(expanded(self.root)).resolve()
 
     @property
     def rows(self) -> dict[Measure, Result]:
@@ -110,7 +110,7 @@ def read_runs(root: str) -> list[Run]:
         ConfigError: it holds no run.
         DataError: the run was not evaluated, or one of its files is damaged.
     """
-    workdir = Workdir(Path(root))
+    workdir = Workdir(Path(expanded(root)))
     config = _checked(workdir.read_config(), workdir.config)
     again = f"python launch/evaluate.py --workdir={root}"
     if not workdir.evaluation.exists():

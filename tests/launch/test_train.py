@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -120,6 +121,26 @@ def test_after_kill_and_stop_the_state_is_bit_equal_to_that_of_an_undisturbed_ru
 
 def test_after_kill_and_stop_each_step_was_taken_once_on_the_same_samples(interrupted, finished):
     assert losses(interrupted[0]) == losses(finished[0])
+
+
+def test_a_folder_is_one_run_s_and_a_flurry_of_signals_saves_it_once(
+    commands, until, result, tmp_path
+):
+    root = tmp_path / "run"
+    first = commands.start_training(root, total_steps=100_000, checkpoints__every=100_000)
+    until(first, lambda: bool(losses(root)))
+    second = commands.train(root)
+    assert second.returncode == 2
+    (line,) = second.stderr.splitlines()
+    assert line.startswith(f"error: {root} is in use by process {first.pid} on ")
+    for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
+        first.send_signal(number)
+        time.sleep(0.05)
+    ended = result(first)
+    assert (ended.returncode, ended.stderr) == (STOPPED, "")
+    (step,) = names(root / "checkpoints")
+    assert int(step) == losses(root)[-1][0]
+    assert not (root / ".lock").exists()
 
 
 def test_safe_changes_are_accepted_and_training_goes_on(commands, finished, tmp_path):

@@ -1,7 +1,6 @@
 """Checkpoints: whole or not there, exact, of the arrays asked for, and honest about failures."""
 
 import resource
-import shutil
 import time
 
 import jax
@@ -78,17 +77,6 @@ def saved(open_checkpoints):
         return open_checkpoints()
 
     return saved
-
-
-@pytest.fixture(scope="module")
-def two_steps(tmp_path_factory):
-    """Folder of the checkpoints of steps 1 and 2."""
-    folder = tmp_path_factory.mktemp("two") / "checkpoints"
-    checkpoints = Checkpoints(folder)
-    for step in (1, 2):
-        save(checkpoints, step)
-    checkpoints.close()
-    return folder
 
 
 @pytest.fixture
@@ -275,63 +263,6 @@ def test_which_checkpoints_there_are_is_known_without_opening_any(open_checkpoin
         save(checkpoints, step)
     checkpoints.close()
     assert saved_steps(folder) == [8, 10]
-
-
-def largest_file(folder):
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return max(files, key=lambda path: path.stat().st_size)
-
-
-def flip_a_bit(folder):
-    file = largest_file(folder)
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-def zero(folder):
-    file = largest_file(folder)
-    file.write_bytes(bytes(4096) + file.read_bytes()[4096:])
-
-
-def empty(folder):
-    shutil.rmtree(folder.parent)
-    folder.parent.mkdir()
-
-
-@pytest.mark.parametrize("part", ["model", "optimizer", "progress", "description"])
-@pytest.mark.parametrize("harm", [flip_a_bit, zero, shutil.rmtree, empty])
-def test_damage_is_found_and_the_step_that_is_whole_is_named(two_steps, tmp_path, harm, part):
-    folder = shutil.copytree(two_steps, tmp_path / "checkpoints")
-    harm(folder / "2" / part)
-    items, checkpoints = make_items(), Checkpoints(folder)
-
-    def read(step):
-        checkpoints.restore(step, abstract_of(items))
-        checkpoints.progress(step)
-
-    with pytest.raises(CheckpointError) as refusal:
-        read(2)
-    (line,) = str(refusal.value).splitlines()
-    file = "checksums.json" if harm is empty else f"{part}/"
-    assert line.startswith("the checkpoint of step 2 is damaged: ")
-    assert file in line
-    assert line.endswith(f"; delete {folder}/2 to go back to step 1")
-    read(1)
-    harm(folder / "1" / part)
-    with pytest.raises(CheckpointError, match="to begin anew: none before is whole"):
-        read(2)
-    checkpoints.close()
-
-
-def test_damage_of_what_is_not_read_is_no_hindrance(saved, tmp_path):
-    items = make_items(averaged=True)
-    checkpoints = saved(items)
-    flip_a_bit(tmp_path / "checkpoints" / "1" / "average")
-    flip_a_bit(tmp_path / "checkpoints" / "1" / "optimizer")
-    assert_equal(checkpoints.restore_on_host(1, "model", items["model"]), items["model"])
-    with pytest.raises(CheckpointError, match=r"average/.* is not as it was written"):
-        checkpoints.restore_on_host(1, "average", items["average"])
 
 
 def test_a_save_that_fails_in_the_background_is_told_at_the_next_step(

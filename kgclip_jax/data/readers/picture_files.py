@@ -98,7 +98,7 @@ class PictureFiles:
         try:
             return self.file(index).read_bytes()
         except OSError as error:
-            raise BadRecord(error.strerror, place=self.file(index)) from error
+            raise BadRecord(error.strerror or "cannot be read", place=self.file(index)) from error
 
 
 class _Present:

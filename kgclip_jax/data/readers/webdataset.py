@@ -108,7 +108,7 @@ class TarPictures:
                 file.seek(self._offset[index])
                 content = file.read(size)
         except OSError as error:
-            raise BadRecord(error.strerror, place=path) from error
+            raise BadRecord(error.strerror or "cannot be read", place=path) from error
         if len(content) < size:
             raise BadRecord("has become shorter since it was opened", place=path)
         return content

@@ -18,7 +18,7 @@ from kgclip_jax.knowledge.negatives.swaps import (
 )
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.random import FastRandom
-from kgclip_jax.schema import check, suggestion
+from kgclip_jax.schema import LocalPath, check, suggestion
 
 SWAPS = {
     rule.__name__: rule for rule in (swap_objects, swap_attributes, swap_relation, structure_clip)
@@ -63,7 +63,7 @@ class NegativeSettings:
 
     kinds: dict[str, float] = field(default_factory=lambda: {"structure_clip": 1.0})
     count: int = 1
-    hierarchy: str | None = None
+    hierarchy: LocalPath | None = None
     sibling_share: float = 0.5
 
     def __post_init__(self) -> None:
