@@ -3,7 +3,8 @@
 import dataclasses
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -11,6 +12,7 @@ from absl import flags
 from kgclip_jax import schema
 from kgclip_jax.config_file import LoadedConfig, load_config
 from kgclip_jax.errors import ConfigError, UserError
+from kgclip_jax.files import expanded
 
 flags.disclaim_key_flags()  # what is defined here is listed by --help of the launcher
 
@@ -26,17 +28,36 @@ class _ConfigFile(flags.ArgumentParser[LoadedConfig]):
         return load_config(argument)
 
 
+class _LocalPath(flags.ArgumentParser[Path]):
+    def parse(self, argument: str) -> Path:
+        try:
+            return Path(expanded(argument))
+        except ConfigError as error:
+            raise ValueError(error) from error
+
+
+def define_path(name: str, help: str, *, required: bool = False) -> flags.FlagHolder[Path | None]:
+    """Define a flag for the path of a file or folder."""
+    return flags.DEFINE(_LocalPath(), name, None, help, required=required)
+
+
 def define_config(help: str, *, required: bool = False) -> flags.FlagHolder[LoadedConfig | None]:
     """Define the flag `--config`, and with it `--config.KEY=VALUE`."""
     return flags.DEFINE(_ConfigFile(), "config", None, help, required=required)
 
 
-def parse_flags(argv: Sequence[str], *, positional: bool = False) -> Sequence[str]:
+def parse_flags(
+    argv: Sequence[str],
+    *,
+    positional: bool = False,
+    default_config: Callable[[], LoadedConfig | None] = lambda: None,
+) -> Sequence[str]:
     """Parse the flags that a launcher has defined, and load its config; mistakes end in one line.
 
     Args:
         argv: the program and its arguments.
         positional: whether the launcher takes arguments that are no flags.
+        default_config: what `--config.KEY=VALUE` changes where there is no `--config`.
 
     Returns:
         The program and the arguments that are no flags.
@@ -47,6 +68,8 @@ def parse_flags(argv: Sequence[str], *, positional: bool = False) -> Sequence[st
         else:
             argv, overrides = _take_overrides(argv)
             remaining = flags.FLAGS(argv)
+            if overrides and flags.FLAGS["config"].value is None:
+                flags.FLAGS["config"].value = default_config()
             _apply(overrides, flags.FLAGS["config"].value)
         if not positional:
             refuse_arguments(remaining[1:])

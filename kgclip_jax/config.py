@@ -22,7 +22,7 @@ from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.objective import OBJECTIVES, Objective, check_objectives
 from kgclip_jax.optimizer_config import Optimizer, Tuning
 from kgclip_jax.ranges import INT32_MAX, PositiveInt, Range, Seed
-from kgclip_jax.schema import check, suggestion
+from kgclip_jax.schema import LocalPath, check, suggestion
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Experiment:
     element_tokenizer: TokenizerJson | None = None
     init_from: str | None = None
     resize_positions: bool = False
-    knowledge_init_from: str | None = None
+    knowledge_init_from: LocalPath | None = None
     tuning: Tuning = field(default_factory=Tuning)
     evaluation: dict[str, Annotated[EvaluationConfig, EVALUATIONS]] = field(default_factory=dict)
 

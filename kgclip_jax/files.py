@@ -16,12 +16,29 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from kgclip_jax.errors import DataError, UserError
+from kgclip_jax.errors import ConfigError, DataError, UserError
 from kgclip_jax.processes import is_running
 
 # In containers, a process has the number of the one before it.
 _PROCESS = uuid.uuid4().hex[:8]
 _numbers = itertools.count()
+
+
+def expanded(path: str) -> str:
+    """Return a path as a user means it: "~" is the home folder. Paths of users all pass here.
+
+    Raises:
+        ConfigError: it leads to no file system of this machine, like gs://BUCKET/FOLDER.
+    """
+    if scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", path):
+        raise ConfigError(
+            f"{path}: {scheme[1]}:// cannot be read or written yet; mount it as a folder (a bucket "
+            "by gcsfuse, for instance), and name that"
+        )
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError as error:  # no such user
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def read_text(path: Path, error: type[Exception] = DataError) -> str:

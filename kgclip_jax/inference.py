@@ -132,7 +132,10 @@ class ClipEncoder:
     def _in_batches(
         self, tower: Callable[..., Array], *inputs: np.ndarray | Triples
     ) -> Float[np.ndarray, "b d"]:
-        """Encode batch by batch; the last one is padded."""
+        """Encode batch by batch; the last one is padded.
+
+        Raises CheckpointError where a number of an embedding is infinite or NaN.
+        """
         outputs = [np.zeros((0, self.model.shape.embedding), np.float32)]
         count = len(jax.tree.leaves(inputs)[0])
         for start in range(0, count, self._batch_size):
@@ -142,7 +145,14 @@ class ClipEncoder:
             padded = jax.tree.map(lambda array, chosen=chosen: array[chosen], inputs)
             placed = jax.device_put(padded, self._sharding)
             outputs.append(jax.device_get(tower(self.model, self.params, *placed))[:rows])
-        return np.concatenate(outputs)
+        embeddings = np.concatenate(outputs)
+        if not np.isfinite(embeddings).all():
+            dtype = self.model.execution.dtype
+            raise CheckpointError(
+                f"this model's embeddings are infinite or NaN, computed in {dtype}; if its "
+                "parameters are finite, compute them in float32"
+            )
+        return embeddings
 
     def _padded(self, rows: int) -> int:
         """Rows to compute for `rows`: a power of two, so that few sizes are ever compiled."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from kgclip_jax import schema
 from kgclip_jax.convert.bert import open_bert
@@ -15,8 +16,10 @@ from kgclip_jax.convert.positions import resize_positions
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import CheckpointError, ConfigError, ConversionError
+from kgclip_jax.files import expanded
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
+from kgclip_jax.paths import leaves_by_path
 from kgclip_jax.store.description import fingerprints
 from kgclip_jax.store.trained import Trained, open_run
 from kgclip_jax.store.workdir import Workdir
@@ -57,13 +60,28 @@ def _open(
     step: int | None = None,
     averaged: bool = False,
 ) -> Trained:
-    """Open a source, which may contradict `shape`."""
-    workdir = Workdir(Path(source).expanduser())
+    """Open a source, which may contradict `shape`; all of its numbers will be finite."""
+    workdir = Workdir(Path(expanded(str(source))))
     if workdir.holds_run():
-        return open_run(workdir, step, averaged)
-    if step is not None or averaged:
+        trained = open_run(workdir, step, averaged)
+    elif step is not None or averaged:
         raise CheckpointError(f"{source} is no run, and only runs have steps and moving averages")
-    return open_pretrained(source, shape=shape)
+    else:
+        trained = open_pretrained(source, shape=shape)
+    return replace(trained, read=lambda: _finite(trained.read(), trained.origin))
+
+
+def _finite(params: Params, origin: str) -> Params:
+    """Return parameters on the host; raises CheckpointError unless all of them are finite."""
+    leaves = leaves_by_path(params).items()
+    broken = [path for path, leaf in leaves if not np.isfinite(leaf).all()]
+    if broken:
+        more = f" and {len(broken) - 1} others" if len(broken) > 1 else ""
+        raise CheckpointError(
+            f"{origin}: {broken[0]}{more} have numbers that are infinite or NaN; such a model "
+            "is of no use"
+        )
+    return params
 
 
 def starting_point(
@@ -168,7 +186,10 @@ def find_start(
     def read() -> Params:
         params = {} if towers is None else towers.read()
         params |= _fresh(Model(shape), seed, params)
-        return params if bert is None else params | {"knowledge": params["knowledge"] | bert()}
+        if bert is None:
+            return params
+        known = _finite(bert(), str(knowledge_init_from))
+        return params | {"knowledge": params["knowledge"] | known}
 
     return Start(tuple(origins), source, read)
 

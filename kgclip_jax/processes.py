@@ -5,10 +5,13 @@ import os
 import signal
 import threading
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+"""What schedulers and terminals send: `scancel`, Ctrl-C, a closed terminal, `sbatch --signal`."""
+
 
 def follow_parent() -> None:
     """Leave it to the main process when this worker ends: not at Ctrl-C, but when it is killed."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,7 +1,7 @@
 """A run from its settings to its report: builds every part and hands them to the loop."""
 
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -12,27 +12,30 @@ from kgclip_jax import config, schema
 from kgclip_jax.convert.hub import with_commit
 from kgclip_jax.data.pipeline import host_batches, summarise
 from kgclip_jax.data.streams.stream import BAD_RECORD, Stream, StreamOpening
-from kgclip_jax.errors import CheckpointError, ConfigError
-from kgclip_jax.evaluation.result import render_table
+from kgclip_jax.errors import CheckpointError, ConfigError, DivergedError, UserError
+from kgclip_jax.evaluation.result import Result, render_table, to_json
 from kgclip_jax.evaluation.tasks import check_sets, evaluate
 from kgclip_jax.files import write_json
 from kgclip_jax.frozen_teachers import open_teachers
 from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.loading import Start, find_start
 from kgclip_jax.model_inputs import preprocessing_for
+from kgclip_jax.models.dual_encoder import Params
 from kgclip_jax.models.flops import step_work
 from kgclip_jax.run_evaluation import (
     held_out_sets,
     next_steps,
     record_evaluation,
+    rehearse,
     write_run_report,
 )
 from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
 from kgclip_jax.store.description import check_same, describe
 from kgclip_jax.store.workdir import Workdir
 from kgclip_jax.training import sharding
+from kgclip_jax.training.collapse import CollapseWatch
 from kgclip_jax.training.display import Display
-from kgclip_jax.training.hooks import Every, Hook, SaveCheckpoints
+from kgclip_jax.training.hooks import Every, Hook, Latest, SaveCheckpoints
 from kgclip_jax.training.loop import Interruption, train
 from kgclip_jax.training.metrics import (
     JsonLines,
@@ -42,6 +45,7 @@ from kgclip_jax.training.metrics import (
     Throughput,
     Writer,
 )
+from kgclip_jax.training.optimizer import changed_rate
 from kgclip_jax.training.placement import Placement
 from kgclip_jax.training.promises import check_promises, promises
 from kgclip_jax.training.setup import Setup, set_up
@@ -91,6 +95,10 @@ class Run:
         workdir.create()
         self.checkpoints = Checkpoints(workdir.checkpoints, experiment.checkpoints.keep)
         self.progress = self.checkpoints.progress(self.step) if self.step else {}
+        self.changed_rate = None
+        if self.step:
+            lengths = workdir.read_config()["total_steps"], experiment.total_steps
+            self.changed_rate = changed_rate(experiment.optimizer, self.step, *lengths)
         self.streams = self._open_streams()
         execution = experiment.execution.on(jax.default_backend())
         self.promises = promises(self.streams, execution.dtype)
@@ -170,26 +178,33 @@ class Run:
 
     def execute(self) -> bool:
         """Train, evaluate and report. Returns False when a signal ended it early."""
-        state = self._restore() if self.step else self._fresh_state()
         start, stop = self.step, self.experiment.total_steps
+        if start < stop:
+            rehearse(self.sets)
+        state = self._restore() if self.step else self._fresh_state()
         write_json(self.workdir.config, schema.to_dict(self.experiment))
-        self.workdir.forget_metrics_after(start)
+        self.workdir.forget_after(start)
         self.console.print(parameter_table(self.setup))
-        for name, stream in self.streams.items():
-            for note in stream.notes:
-                self.console.out(f"{name}: {note}")
-        for path in self.setup.unread:
-            self.console.out(f"batch: no objective reads {path}, so no tower sees it")
+        self._tell_notes()
         if start < stop:
             state, finished = self._train(state, start, stop)
             if not finished:
                 return False
         self._evaluate(stop, state)
-        write_run_report(self.workdir, self._encoder(stop, state), self.sets)
+        write_run_report(self.workdir, self._encoder(stop, state.params), self.sets)
         self.console.out(f"report: {self.workdir.report}")
         for step in next_steps(self.workdir):
             self.console.out(f"{step.text}: {step.command}")
         return True
+
+    def _tell_notes(self) -> None:
+        for name, stream in self.streams.items():
+            for note in stream.notes:
+                self.console.out(f"{name}: {note}")
+        for path in self.setup.unread:
+            self.console.out(f"batch: no objective reads {path}, so no tower sees it")
+        if self.changed_rate is not None:
+            self.console.out(self.changed_rate)
 
     def _restore(self) -> TrainState:
         saved = self.checkpoints.description(self.step)
@@ -216,7 +231,10 @@ class Run:
     def _train(self, state: TrainState, start: int, stop: int) -> tuple[TrainState, bool]:
         rows = sum(stream.rows for stream in self.streams.values())
         records = RecordCounts(
-            self.progress.get("records", ()), rows, self.experiment.data.bad_share
+            self.progress.get("records", ()),
+            rows,
+            self.experiment.data.bad_share,
+            self.experiment.log_every,
         )
         saver = SaveCheckpoints(
             self.checkpoints,
@@ -224,10 +242,13 @@ class Run:
             lambda: {"records": records.to_json(), "promises": self.promises},
             self.experiment.checkpoints.every,
         )
-        hooks = [*self._observers(start, stop), records, saver]
-        if self.experiment.evaluate_every is not None:  # last, lest its failure lose work
+        latest = Latest()
+        # A step is remembered with its counts before anything can fail.
+        hooks: list[Hook] = [latest, records, *self._observers(start, stop), saver]
+        if self.experiment.evaluate_every is not None:
             hooks.append(Every(self.experiment.evaluate_every, self._evaluate_on_the_way))
         with ExitStack() as stack:
+            interruption = stack.enter_context(Interruption())  # until all is closed
             for hook in hooks:
                 stack.enter_context(closing(hook))
             batches = host_batches(
@@ -237,27 +258,41 @@ class Run:
                 workers=self.experiment.data.workers,
             )
             stack.enter_context(closing(batches))
-            interruption = stack.enter_context(Interruption())
-            state = train(
-                state,
-                lambda state, batch: self.setup.step(state, batch, self.setup.fixed),
-                batches,
-                self.placement,
-                hooks,
-                start=start,
-                stop=stop,
-                interrupted=lambda: interruption.requested,
-            )
+            try:
+                state = train(
+                    state,
+                    lambda state, batch: self.setup.step(state, batch, self.setup.fixed),
+                    batches,
+                    self.placement,
+                    hooks,
+                    start=start,
+                    stop=stop,
+                    interrupted=lambda: interruption.requested,
+                )
+            except (DivergedError, CheckpointError):  # nothing to save, or nowhere
+                raise
+            except Exception:
+                self._rescue(latest, saver)
+                raise
             reached = int(jax.device_get(state.step))
             saver.save(reached, state)
         self._tell(records)
         return state, reached == stop
 
+    def _rescue(self, latest: Latest, saver: SaveCheckpoints) -> None:
+        """Save the newest step, if it still can be, before an error ends the run."""
+        alone = jax.process_count() == 1  # others would wait for this host in vain, or it for them
+        if alone and latest.event is not None and latest.is_valid():
+            with suppress(UserError):  # the error that is on its way says more
+                saver.save(latest.event.step, latest.event.state)
+                self.console.out(f"step {latest.event.step} is saved")
+
     def _tell(self, records: RecordCounts) -> None:
         """Say what became of the records."""
         bad = records.of(BAD_RECORD)
         if bad:
-            self.console.out(f"replaced {bad.total()} bad records: {summarise(bad)}")
+            told = summarise(bad, records.examples)
+            self.console.out(f"replaced {bad.total()} bad records: {told}")
         others = Counter({key: n for key, n in records.counts.items() if key[0] != BAD_RECORD})
         for (kind, outcome), count in others.most_common():
             self.console.out(f"{kind}: {count:,} x {outcome}")
@@ -274,7 +309,14 @@ class Run:
             step_work(settings.model, batch, setup.read),
             list(setup.mesh.devices.flat),
         )
-        writers: list[Writer] = [json_lines, tensorboard, display]
+        watch = CollapseWatch(
+            settings.objectives,
+            {name: stream.rows for name, stream in self.streams.items()},
+            settings.model.max_logit_scale,
+            settings.optimizer.schedule.warmup_steps,
+            self.console.out,
+        )
+        writers: list[Writer] = [json_lines, tensorboard, display, watch]
         saved = partial(saved_steps, self.workdir.checkpoints)
         return [display, LogMetrics(writers, throughput, settings.log_every, saved)]
 
@@ -283,16 +325,23 @@ class Run:
             self._evaluate(step, state)
 
     def _evaluate(self, step: int, state: TrainState) -> None:
-        if self.sets:
-            results = evaluate(self._encoder(step, state), self.sets, weights="raw")
-            record_evaluation(self.workdir, step, results)
-            self.console.print(render_table(results))
+        """Evaluate the parameters and, where there is one, their moving average."""
+        if not self.sets:
+            return
+        results: list[Result] = []
+        for weights, params in {"raw": state.params, "average": state.average}.items():
+            if params is not None:
+                encoder = self._encoder(step, params)
+                results += evaluate(encoder, self.sets, weights=weights)
+        self.workdir.add_evaluation(step, to_json(results))
+        record_evaluation(self.workdir, step, results)
+        self.console.print(render_table(results))
 
-    def _encoder(self, step: int, state: TrainState) -> ClipEncoder:
+    def _encoder(self, step: int, params: Params) -> ClipEncoder:
         parts = sharding.row_shards(self.setup.mesh)
         return ClipEncoder(
             self.setup.model,
-            self.setup.model_params(state.params),
+            self.setup.model_params(params),
             self.reading,
             step=step,
             batch_size=parts * max(1, ENCODED_AT_ONCE // parts),

@@ -1,12 +1,14 @@
 """What a run leaves for its reader: evaluation.json and report.html."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Sized
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
+import numpy as np
+from jaxtyping import Float
 
 from kgclip_jax import config
 from kgclip_jax.convert.hub import with_commit
@@ -18,7 +20,7 @@ from kgclip_jax.evaluation.examples import retrieval_examples
 from kgclip_jax.evaluation.outcomes import save_outcomes
 from kgclip_jax.evaluation.result import Result, from_json, to_json
 from kgclip_jax.evaluation.tasks import evaluate
-from kgclip_jax.files import write_json
+from kgclip_jax.files import read_json_object, write_json
 from kgclip_jax.held_out import evaluation_sets
 from kgclip_jax.inference import ClipEncoder, load
 from kgclip_jax.knowledge.parsing import Parser
@@ -26,6 +28,7 @@ from kgclip_jax.loading import starting_point
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.reporting.report import NextStep, write_report
+from kgclip_jax.reporting.runs import outcomes_file
 from kgclip_jax.store.workdir import Workdir
 
 EXAMPLES = 6
@@ -34,46 +37,81 @@ Graphs = Literal["own", "parsed", "none"]
 
 
 def record_evaluation(
-    workdir: Workdir,
-    step: int,
-    results: Sequence[Result],
-    *,
-    averaged: bool = False,
-    graphs: Graphs = "own",
+    workdir: Workdir, step: int, results: Sequence[Result], *, graphs: Graphs = "own"
 ) -> None:
-    """Write evaluation.json: the step, whether parameters were averaged, the table's rows.
+    """Write evaluation.json: the step and the table's rows.
 
-    The outcomes behind the rows go to evaluation.npz. An evaluation with other graphs than the
-    run's own goes to evaluation_parsed.* or evaluation_none.* instead.
+    The outcomes behind the rows go to evaluation.npz, those with averaged parameters to
+    evaluation_average.npz. An evaluation with other graphs than the run's own goes to
+    evaluation_parsed.* or evaluation_none.* instead.
     """
     path = workdir.evaluation
     if graphs != "own":
         path = path.with_stem(f"{path.stem}_{graphs}")
-    save_outcomes(path.with_suffix(".npz"), results)
-    write_json(path, {"step": step, "averaged": averaged, "results": to_json(results)})
+    for weights in dict.fromkeys(row.weights for row in results):
+        rows = [row for row in results if row.weights == weights]
+        save_outcomes(outcomes_file(path, weights), rows)
+    write_json(path, {"step": step, "results": to_json(results)})
 
 
 def evaluate_workdir(
-    workdir: Workdir, *, step: int | None, averaged: bool, graphs: Graphs = "own"
+    workdir: Workdir,
+    *,
+    step: int | None = None,
+    graphs: Graphs = "own",
+    settings: Mapping[str, Any] | None = None,
 ) -> list[Result]:
     """Evaluate a checkpoint of a run, write down its rows (see `record_evaluation`), return them.
+
+    The moving average of the parameters is evaluated too where the run keeps one.
 
     Args:
         workdir: of the run.
         step: of the checkpoint; the newest by default.
-        averaged: use the moving average of the parameters.
+        settings: the run's config with changes that are safe, for data that lie elsewhere now;
+            None for the run's own.
         graphs: which scene graphs a knowledge encoder gets for the held-out texts.
 
     Raises:
         UserError: when there is no such run or checkpoint, or nothing to evaluate on.
     """
-    experiment = config.experiment(workdir.read_config())
+    saved = workdir.read_config()
+    experiment = config.experiment(saved if settings is None else settings)
+    config.check_resumable(saved, experiment)
     _check_graphs(graphs, experiment, f"the model of {workdir.root}")
     sets = held_out_sets(experiment, graphs)
-    encoder = load(workdir.root, step=step, averaged=averaged)
-    results = evaluate(encoder, sets, weights="average" if averaged else "raw")
-    record_evaluation(workdir, encoder.step, results, averaged=averaged, graphs=graphs)
+    encoder = load(workdir.root, step=step)
+    results = evaluate(encoder, sets, weights="raw")
+    if experiment.optimizer.ema_decay is not None:
+        averaged = load(workdir.root, step=encoder.step, averaged=True)
+        results += evaluate(averaged, sets, weights="average")
+    record_evaluation(workdir, encoder.step, results, graphs=graphs)
     return results
+
+
+class _Anybody:
+    """An encoder that knows nothing, and costs nothing."""
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng(0)
+
+    def _embeddings(self, inputs: Sized) -> Float[np.ndarray, "b 2"]:
+        angles = self._rng.uniform(0, 2 * np.pi, len(inputs))
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+    encode_image = encode_text = _embeddings
+
+
+def rehearse(sets: Sequence[EvaluationSet]) -> None:
+    """Go through an evaluation without a model: read all pictures, ask all that is asked.
+
+    A run does this before its first step, lest it train until it finds what is wrong with them.
+
+    Raises:
+        DataError: see `evaluate`.
+    """
+    if sets:
+        evaluate(_Anybody(), sets)
 
 
 def evaluate_pretrained(
@@ -139,11 +177,12 @@ def write_run_report(workdir: Workdir, encoder: Encoder, sets: Sequence[Evaluati
     examples = None if retrieval is None else retrieval_examples(encoder, retrieval, EXAMPLES)
     results = []
     if workdir.evaluation.exists():
-        results = from_json(json.loads(workdir.evaluation.read_text())["results"])
+        results = from_json(read_json_object(workdir.evaluation)["results"])
     write_report(
         workdir.report,
         title=f"kgclip_jax: {workdir.root.name}",
         metrics=workdir.read_metrics(),
+        evaluations=workdir.read_evaluations(),
         results=results,
         examples=examples,
         config=json.dumps(workdir.read_config(), indent=2),

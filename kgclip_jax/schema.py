@@ -17,14 +17,18 @@ import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.files import expanded
 from kgclip_jax.ranges import Range
 
 T = TypeVar("T")
 
 FLOAT32_MAX = (2 - 2**-23) * 2.0**127
+
+LocalPath: TypeAlias = Annotated[str, "path"]
+"""A setting that is the path of a file or folder, see `files.expanded`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +120,8 @@ def _convert(annotation: Any, value: Any, path: str) -> Any:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(arguments, value, path)
+    if annotation == LocalPath:
+        return _local_path(_convert(str, value, path), path)
     if origin is Annotated:
         return _convert_annotated(arguments[0], arguments[1], value, path)
     if isinstance(value, Override):
@@ -162,6 +168,13 @@ def _name(annotation: Any) -> str:
     if origin is tuple:
         return str(annotation)
     return getattr(origin or annotation, "__name__", str(annotation))
+
+
+def _local_path(value: str, path: str) -> str:
+    try:
+        return expanded(value)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def _finite(value: float | int, path: str) -> float:

@@ -11,14 +11,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from absl import app, flags
+from absl import app
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kgclip_jax.command_line import fail, parse_flags
+from kgclip_jax.command_line import define_path, fail, parse_flags
 from kgclip_jax.errors import UserError
 
-_OUTPUT = flags.DEFINE_string("output", None, "Folder of compare.json and compare.html.")
+_OUTPUT = define_path("output", "Folder of compare.json and compare.html.")
 _UNFOLDED = 200  # columns; where no terminal folds lines, neither do we
 
 
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     """Compare the runs that the arguments name."""
     from rich.console import Console
 
-    from kgclip_jax.files import write_json
+    from kgclip_jax.files import expanded, write_json
     from kgclip_jax.reporting.comparison import compare, notes, to_json
     from kgclip_jax.reporting.comparison_page import tables, write_comparison
     from kgclip_jax.reporting.runs import read_runs
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
         return fail("name two workdirs at least: python launch/compare.py RUN RUN...")
     try:
         comparison = compare([run for root in roots for run in read_runs(root)])
-        output = Path(_OUTPUT.value or roots[-1])
+        output = _OUTPUT.value or Path(expanded(roots[-1]))
         Workdir(output).create()
         write_json(output / "compare.json", to_json(comparison))
         write_comparison(output / "compare.html", comparison)

@@ -1,25 +1,29 @@
 """Evaluate a model on held-out sets.
 
-    python launch/evaluate.py --workdir=runs/quickstart [--step=N] [--ema] [--graphs=parsed|none]
+    python launch/evaluate.py --workdir=runs/quickstart [--step=N] [--graphs=parsed|none] \
+        [--config.data.path=FOLDER]
     python launch/evaluate.py --config=configs/finetune.py:SOURCE --config.data.path=FOLDER \
         [--graphs=parsed|none] [--output=FILE.json]
 
-The first evaluates a run and writes its evaluation.json; the second the model that a config starts
-from, before any training, and writes FILE. Both print the table, with chance and blind rows. Exit
-codes: 0 done, 2 bad input.
+The first evaluates a run, and the moving average of its parameters where it keeps one, and writes
+its evaluation.json; data and held-out sets may be others than in its config. The second evaluates
+the model that a config starts from, before any training, and writes FILE. Both print the table,
+with chance and blind rows. Exit codes: 0 done, 2 bad input.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kgclip_jax.command_line import define_config, fail, parse_flags
+from kgclip_jax.command_line import define_config, define_path, fail, parse_flags
+from kgclip_jax.config_file import LoadedConfig, load_config
 from kgclip_jax.errors import UserError
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
+_WORKDIR = define_path("workdir", "Folder of the run.")
 _CONFIG = define_config("Experiment with `init_from` set.")
 _STEP = flags.DEFINE_integer("step", None, "Step of the checkpoint; the newest by default.")
 _GRAPHS = flags.DEFINE_enum(
@@ -29,8 +33,13 @@ _GRAPHS = flags.DEFINE_enum(
     "Scene graphs of the held-out texts, for a knowledge encoder: their own, parsed ones for all, "
     "or none. Of a run, the last two go to evaluation_parsed.json and evaluation_none.json.",
 )
-_OUTPUT = flags.DEFINE_string("output", None, "With --config: JSON file for the rows of the table.")
-_EMA = flags.DEFINE_bool("ema", False, "Use the moving average of the parameters.")
+_OUTPUT = define_path("output", "With --config: JSON file for the rows of the table.")
+
+
+def run_config() -> LoadedConfig | None:
+    """Return the config of the run that is named, which the command line may change."""
+    workdir = _WORKDIR.value
+    return None if workdir is None else load_config(str(workdir / "config.json"))
 
 
 def main(argv: list[str]) -> int:
@@ -44,23 +53,26 @@ def main(argv: list[str]) -> int:
     from kgclip_jax.run_evaluation import evaluate_pretrained, evaluate_workdir
     from kgclip_jax.store.workdir import Workdir
 
-    if (_WORKDIR.value is None) == (_CONFIG.value is None):
+    if (_WORKDIR.value is None) == (not _CONFIG.present):
         return fail("give either --workdir or --config")
-    if _CONFIG.value is not None and (_STEP.value is not None or _EMA.value):
-        return fail("--step and --ema are for --workdir")
+    if _WORKDIR.value is None and _STEP.value is not None:
+        return fail("--step is for --workdir")
     if _WORKDIR.value is not None and _OUTPUT.value is not None:
         return fail("--output is for --config; a run has its evaluation.json")
     silence_libraries()
     try:
         if _WORKDIR.value is not None:
-            workdir = Workdir(Path(_WORKDIR.value))
+            workdir = Workdir(_WORKDIR.value)
+            changed = _CONFIG.value
             results = evaluate_workdir(
-                workdir, step=_STEP.value, averaged=_EMA.value, graphs=_GRAPHS.value
+                workdir,
+                step=_STEP.value,
+                graphs=_GRAPHS.value,
+                settings=None if changed is None else changed.values,
             )
         else:
-            output = None if _OUTPUT.value is None else Path(_OUTPUT.value)
             experiment = config.experiment(_CONFIG.value.values)
-            results = evaluate_pretrained(experiment, graphs=_GRAPHS.value, output=output)
+            results = evaluate_pretrained(experiment, graphs=_GRAPHS.value, output=_OUTPUT.value)
     except UserError as error:
         return fail(error)
     Console().print(render_table(results))
@@ -68,4 +80,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse_flags)
+    app.run(main, flags_parser=partial(parse_flags, default_config=run_config))

@@ -24,14 +24,14 @@ from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kgclip_jax.command_line import fail, parse_flags
+from kgclip_jax.command_line import define_path, fail, parse_flags
 from kgclip_jax.errors import UserError
 
 if TYPE_CHECKING:  # jax is imported after the signals are handled
     from kgclip_jax.convert.export import Exported
     from kgclip_jax.models.spec import DualEncoder
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
+_WORKDIR = define_path("workdir", "Folder of the run.", required=True)
 _FORMAT = flags.DEFINE_enum(
     "format",
     None,
@@ -39,7 +39,7 @@ _FORMAT = flags.DEFINE_enum(
     "Whose libraries read it.",
     required=True,
 )
-_OUTPUT = flags.DEFINE_string("output", None, "Folder to make.", required=True)
+_OUTPUT = define_path("output", "Folder to make.", required=True)
 _STEP = flags.DEFINE_integer("step", None, "Step of the checkpoint; the newest by default.")
 _EMA = flags.DEFINE_bool("ema", False, "Export the moving average of the parameters.")
 _FORCE = flags.DEFINE_bool("force", False, "Replace the folder if it is an earlier export.")
@@ -91,7 +91,7 @@ def export_run() -> None:
     from kgclip_jax.reporting.model_card import Card, model_card
     from kgclip_jax.store.workdir import Workdir
 
-    workdir, output = Workdir(Path(_WORKDIR.value)), Path(_OUTPUT.value)
+    workdir, output = Workdir(_WORKDIR.value), _OUTPUT.value
     check_free(output, replace=_FORCE.value)
     if (_WISE_FT.value is None) != (_ALPHA.value is None):
         raise ConfigError("--wise_ft and --alpha go together: give both or none")

@@ -42,7 +42,7 @@ from absl import app, flags
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kgclip_jax import command_line
-from kgclip_jax.command_line import fail, refuse_arguments
+from kgclip_jax.command_line import define_path, fail, refuse_arguments
 from kgclip_jax.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def define_source(output: str, *, required: bool = True) -> None:
     """Define the flags of all commands that make something of a source."""
     flags.DEFINE_string("source", None, "What to prepare, as KIND:FOLDER.", required=required)
     flags.DEFINE_multi_string("set", [], "KEY=VALUE: another setting of the source; repeatable.")
-    flags.DEFINE_string("output", None, output, required=True)
+    define_path("output", output, required=True)
     flags.DEFINE_float("bad_share", 0.05, "Largest share to leave out, of records and so on.", 0, 1)
 
 
@@ -90,6 +90,7 @@ def shards(beam_options: Sequence[str]) -> str:
         raise ConfigError(f"{beam_options[0]!r} is for --engine=beam, and comes after --")
     from rich.console import Console
 
+    from kgclip_jax.locks import sole_use
     from kgclip_jax.preparation.beam import write_on_beam
     from kgclip_jax.preparation.local import write_locally
     from kgclip_jax.preparation.parts import Engine, make_plan
@@ -103,7 +104,7 @@ def shards(beam_options: Sequence[str]) -> str:
     from kgclip_jax.processes import available_cores
 
     source, open_records = open_source()
-    records, output = open_records(), Path(FLAGS.output)
+    records, output = open_records(), FLAGS.output
     sizes = {"short_side": FLAGS.short_side, "quality": FLAGS.quality}
     plan = make_plan(ShardPlan, records, source, FLAGS.shards, **sizes)
     writer = ShardWriter(records, plan, output)
@@ -111,15 +112,16 @@ def shards(beam_options: Sequence[str]) -> str:
         "local": partial(write_locally, writer, workers=FLAGS.workers or available_cores()),
         "beam": partial(write_on_beam, writer, open_records=open_records, options=beam_options),
     }
-    manifest = store_shards(
-        writer, engines[FLAGS.engine], bad_share=FLAGS.bad_share, console=Console()
-    )
+    with sole_use(output):
+        manifest = store_shards(
+            writer, engines[FLAGS.engine], bad_share=FLAGS.bad_share, console=Console()
+        )
     return describe_shards(output, manifest)
 
 
 def define_verify() -> None:
     """Define the flags of `verify`."""
-    flags.DEFINE_string("output", None, "Folder of the shards.", required=True)
+    define_path("output", "Folder of the shards.", required=True)
 
 
 def verify(rest: Sequence[str]) -> str:
@@ -127,7 +129,7 @@ def verify(rest: Sequence[str]) -> str:
     from kgclip_jax.preparation.shards import describe_shards, verify_shards
 
     refuse_arguments(rest)
-    output = Path(FLAGS.output)
+    output = FLAGS.output
     return f"{describe_shards(output, verify_shards(output))}; all as the manifest says"
 
 
@@ -143,6 +145,7 @@ def parse(rest: Sequence[str]) -> str:
     """Write scene graphs."""
     from rich.console import Console
 
+    from kgclip_jax.locks import sole_use
     from kgclip_jax.preparation.graph_counts import describe_graphs
     from kgclip_jax.preparation.local import write_locally
     from kgclip_jax.preparation.parsed_graphs import (
@@ -154,11 +157,12 @@ def parse(rest: Sequence[str]) -> str:
 
     refuse_arguments(rest)
     source, open_records = open_source()
-    records, output = open_records(), Path(FLAGS.output)
+    records, output = open_records(), FLAGS.output
     plan = make_parse_plan(records, source, model=FLAGS.model, parts=FLAGS.parts)
     writer = ParsedGraphWriter(records, plan, output)
     engine = partial(write_locally, writer, workers=FLAGS.workers or available_cores())
-    contents = store_parsed(writer, engine, bad_share=FLAGS.bad_share, console=Console())
+    with sole_use(output):
+        contents = store_parsed(writer, engine, bad_share=FLAGS.bad_share, console=Console())
     return describe_graphs(output, contents)
 
 
@@ -173,6 +177,7 @@ def graphs(rest: Sequence[str]) -> str:
     """Write scene graphs that files of annotations hold."""
     from rich.console import Console
 
+    from kgclip_jax.locks import sole_use
     from kgclip_jax.preparation.annotated_graphs import (
         named_annotations,
         store_captions,
@@ -182,19 +187,21 @@ def graphs(rest: Sequence[str]) -> str:
 
     refuse_arguments(rest)
     kind, path = named_annotations(FLAGS.annotations)
-    output, console = Path(FLAGS.output), Console()
+    output, console = FLAGS.output, Console()
     if kind == "visual_genome":
         if FLAGS.source is not None or FLAGS.set:
             raise ConfigError("visual_genome has graphs of whole pictures: leave out --source")
-        contents = store_pictures(path, output, bad_share=FLAGS.bad_share, console=console)
+        with sole_use(output):
+            contents = store_pictures(path, output, bad_share=FLAGS.bad_share, console=console)
     elif FLAGS.source is None:
         raise ConfigError("structure_clip has graphs of captions: name their --source")
     else:
         source, open_records = open_source()
         records = open_records()
-        contents = store_captions(
-            records, source, path, output, bad_share=FLAGS.bad_share, console=console
-        )
+        with sole_use(output):
+            contents = store_captions(
+                records, source, path, output, bad_share=FLAGS.bad_share, console=console
+            )
     return describe_graphs(output, contents)
 
 

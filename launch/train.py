@@ -15,12 +15,11 @@ from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from kgclip_jax.command_line import define_config, fail, parse_flags
+from kgclip_jax.command_line import define_config, define_path, fail, parse_flags
 from kgclip_jax.errors import UserError
 
 _CONFIG = define_config("Experiment: configs/NAME.py[:args].", required=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; default runs/NAME.")
-
+_WORKDIR = define_path("workdir", "Folder of the run; default runs/NAME.")
 _FROM_STEP = flags.DEFINE_integer("from-step", None, "Checkpoint to go back to.")
 
 
@@ -31,6 +30,7 @@ def main(argv: list[str]) -> int:
 
     from kgclip_jax import config
     from kgclip_jax.library_logging import silence_libraries
+    from kgclip_jax.locks import sole_use
     from kgclip_jax.run import Run
     from kgclip_jax.store.workdir import Workdir
 
@@ -38,9 +38,11 @@ def main(argv: list[str]) -> int:
     console = Console()
     try:
         experiment = config.experiment(_CONFIG.value.values)
-        workdir = Workdir(Path(_WORKDIR.value or f"runs/{_CONFIG.value.name}"))
-        run = Run(experiment, workdir, console, from_step=_FROM_STEP.value)
-        finished = run.execute()
+        workdir = Workdir(_WORKDIR.value or Path("runs", _CONFIG.value.name))
+        workdir.create()
+        with sole_use(workdir.root):
+            run = Run(experiment, workdir, console, from_step=_FROM_STEP.value)
+            finished = run.execute()
     except UserError as error:
         return fail(error)
     if not finished:

@@ -1,10 +1,13 @@
 """Settings on the command line: what they change, and what is refused in one line."""
 
+from pathlib import Path
+
 import pytest
 from absl import flags
 
 from kgclip_jax import command_line, config, schema
 from kgclip_jax.config_file import load_config
+from kgclip_jax.errors import ConfigError
 from tests.test_config import SHIPPED
 
 QUICKSTART = "--config=configs/quickstart.py"
@@ -23,6 +26,56 @@ def parse():
     yield parse
     for name in ("config", "step"):
         delattr(flags.FLAGS, name)
+
+
+@pytest.fixture
+def parse_path():
+    """Parse arguments as a launcher with `--output` does; returns the path."""
+    holder = command_line.define_path("output", "A folder.")
+
+    def parse_path(*arguments):
+        command_line.parse_flags(["launch/export.py", *arguments])
+        return holder.value
+
+    yield parse_path
+    delattr(flags.FLAGS, "output")
+
+
+def test_paths_know_the_home_folder_and_buckets_are_refused(parse_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert parse_path() is None
+    assert parse_path("--output=~/x") == Path("/home/me/x")
+    assert parse_path("--output=a/~/b") == Path("a/~/b")
+    for wrong, said in {"gs://bucket/x": "gs:// cannot be read", "~nobody-here/x": "home"}.items():
+        with pytest.raises(SystemExit) as stop:
+            parse_path(f"--output={wrong}")
+        assert stop.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert wrong in line
+        assert said in line
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "data.path",
+        "streams.captions.sources.photographs.folder",
+        "streams.captions.sources.photographs.graphs",
+        "streams.captions.sources.photographs.scene_graphs",
+        "streams.captions.negatives.hierarchy",
+    ],
+)
+def test_paths_in_a_config_do_too(parse, monkeypatch, key):
+    monkeypatch.setenv("HOME", "/home/me")
+    kinds = "--config.streams.captions.negatives.kinds.replace_object=1"
+    graphs = "--config.streams.captions.sources.photographs.graphs=graphs"
+    base = ("--config=configs/flickr8k.py", kinds, graphs)
+    experiment = config.experiment(parse(*base, f"--config.{key}=~/x"))
+    assert f"'{key.rpartition('.')[2]}': '/home/me/x'" in str(schema.to_dict(experiment))
+    refusal = f"config.{key}: s3://a/b: s3:// cannot be read or written yet; mount"
+    with pytest.raises(ConfigError, match=refusal):
+        config.experiment(parse(*base, f"--config.{key}=s3://a/b"))
 
 
 def texts(settings, path="--config"):

@@ -16,6 +16,7 @@ from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import CheckpointError, ConversionError, DataError
 from kgclip_jax.evaluation.encoder import Encoder
+from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Model
@@ -176,6 +177,17 @@ def test_nothing_gives_no_rows(model):
     assert model.encode_image([]).shape == model.encode_text([]).shape == (0, d)
     assert model.encode_image(np.zeros((0, SIDE, SIDE, 3), np.uint8)).shape == (0, d)
     assert model.encode_text([]).dtype == np.float32
+
+
+def test_embeddings_that_are_not_finite_are_an_error(model):
+    large = jax.tree.map(lambda leaf: jnp.full_like(leaf, 1e38), model.params)
+    encoder = ClipEncoder(model.model, large, preprocessing_for(SHAPE, Tokenizers()), step=0)
+    for embed, inputs in [
+        (encoder.encode_text, ["a dog"]),
+        (encoder.encode_image, np.zeros((1, 16, 16, 3), np.uint8)),
+    ]:
+        with pytest.raises(CheckpointError, match="embeddings are infinite or NaN, computed in fl"):
+            embed(inputs)
 
 
 def test_similarity_is_the_cosine_of_each_picture_with_each_text(model):

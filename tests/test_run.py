@@ -10,7 +10,13 @@ from PIL import Image
 
 from kgclip_jax.data.streams import captions_config
 from kgclip_jax.data.text_slots import TextSlots
-from kgclip_jax.errors import CheckpointError, ConfigError, DivergedError
+from kgclip_jax.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DivergedError,
+    UserError,
+)
 from kgclip_jax.run_evaluation import evaluate_workdir
 from kgclip_jax.store.workdir import Workdir
 from tests.whole_runs import (
@@ -55,6 +61,7 @@ def settings(album):
                 "streams__captions__negatives__kinds__swap_words": 1,
                 "objectives__contrastive__negatives": True,
                 "optimizer__ema_decay": 0.5,
+                "evaluate_every": 3,
                 **changes,
             },
         )
@@ -75,8 +82,9 @@ def stopped(whole, tmp_path):
     root = shutil.copytree(whole[0], tmp_path / "run")
     for step in (6, 8):
         shutil.rmtree(root / "checkpoints" / str(step))
-    for path in root.glob("evaluation.*"):
-        path.unlink()
+    for path in root.glob("evaluation*"):
+        if path.suffix != ".jsonl":
+            path.unlink()
     return root
 
 
@@ -186,14 +194,68 @@ def test_a_run_keeps_the_text_slots_that_it_found(settings, few_samples, monkeyp
     assert list(again.streams["captions"].slots.lengths) == saved["lengths"] != [7]
 
 
-@pytest.mark.parametrize("averaged", [False, True])
-def test_rows_say_which_weights_they_are_of(whole, averaged, tmp_path):
+def test_rows_say_which_weights_they_are_of(whole, tmp_path):
+    own = json.loads((whole[0] / "evaluation.json").read_text())
+    assert {row["weights"] for row in own["results"]} == {"raw", "average"}
+    assert "R@1, average weights" in whole[1]
     workdir = Workdir(shutil.copytree(whole[0], tmp_path / "run"))
-    results = evaluate_workdir(workdir, step=None, averaged=averaged)
-    saved = json.loads(workdir.evaluation.read_text())
-    assert {row.weights for row in results} == {"average" if averaged else "raw"}
-    assert {row["weights"] for row in saved["results"]} == {row.weights for row in results}
-    assert saved["averaged"] is averaged
+    for path in workdir.root.glob("evaluation*"):
+        path.unlink()
+    evaluate_workdir(workdir)
+    assert json.loads(workdir.evaluation.read_text()) == own
+    for name in ("evaluation.npz", "evaluation_average.npz"):
+        assert (workdir.root / name).read_bytes() == (whole[0] / name).read_bytes()
+    with pytest.raises(ConfigError, match=r"holds a run with another config:\n  seed: 0 -> 1"):
+        evaluate_workdir(workdir, settings=workdir.read_config() | {"seed": 1})
+
+
+def test_every_evaluation_on_the_way_leaves_its_rows_and_a_curve(whole):
+    lines = Workdir(whole[0]).read_evaluations()
+    assert [line["step"] for line in lines] == [3, 6, 8]
+    assert lines[-1]["results"] == json.loads((whole[0] / "evaluation.json").read_text())["results"]
+    assert "Evaluation on the way" in (whole[0] / "report.html").read_text()
+
+
+def test_held_out_sets_that_cannot_be_evaluated_on_end_a_run_before_it_begins(
+    album, settings, tmp_path
+):
+    moved = shutil.copytree(album, tmp_path / "album")
+    (moved / "images" / "0.jpg").write_bytes(b"\xff\xd8 torn")  # held out
+    with pytest.raises(DataError, match=r"album/dev: unreadable image: 1 of 5, above the share"):
+        execute(tmp_path / "run", settings(data__path=moved))
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_an_error_beside_the_steps_loses_none_of_them(whole, settings, monkeypatch, tmp_path):
+    """The disk takes checkpoints, but not the evaluation of step 3."""
+
+    def refuse(*_, **__):
+        raise UserError("cannot write evaluation.json")
+
+    root = tmp_path / "run"
+    run, printed = open_run(root, settings())
+    with monkeypatch.context() as patch:
+        patch.setattr("kgclip_jax.run.record_evaluation", refuse)
+        with pytest.raises(UserError, match=r"cannot write evaluation\.json"):
+            run.execute()
+    assert "step 3 is saved" in printed.getvalue()
+    assert names(root / "checkpoints") == ["2", "3"]
+    assert "continuing from step 3" in execute(root, settings())
+    assert_same_state(root, whole[0], 8)
+    assert losses(root) == losses(whole[0])
+
+
+def test_another_length_of_training_is_told_by_what_becomes_of_the_rate(stopped, settings):
+    cosine = {"optimizer__schedule__kind": "cosine"}
+    config = json.loads((stopped / "config.json").read_text())
+    config["optimizer"]["schedule"]["kind"] = "cosine"
+    (stopped / "config.json").write_text(json.dumps(config))
+    assert open_run(stopped, settings(**cosine))[0].changed_rate is None
+    run, _ = open_run(stopped, settings(**cosine, total_steps=16))
+    assert run.changed_rate == (
+        "config.total_steps 8 -> 16: the learning rate of step 5 is 0.000854 now; it was to be "
+        "0.0005"
+    )
 
 
 def test_sections_are_switched_on_and_off(settings, tmp_path):

@@ -31,6 +31,7 @@ from kgclip_jax.data.lazy_pictures import (
 )
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_json, read_text
+from kgclip_jax.schema import LocalPath
 
 PLACE_OF_NAME = "{}"
 DEFAULT_TEMPLATES = ("a photo of a {}.",)
@@ -66,9 +67,9 @@ class ClassificationFolder(PictureSet):
     """
 
     kind: Literal["classification"]
-    folder: str
-    classes: str | None = None
-    templates: str | None = None
+    folder: LocalPath
+    classes: LocalPath | None = None
+    templates: LocalPath | None = None
     averaged_as: str | None = None
 
     def open(self, name: str, root: Path, transform: EvaluationTransform) -> ZeroShotSet:

@@ -166,8 +166,11 @@ def check_shared_memory(element: int, parts: int, workers: int) -> None:
         )
 
 
-def summarise(reasons: Counter[str], most: int = 5) -> str:
-    """Count bad records by reason, the commonest first, on one line."""
-    parts = [f"{count} x {reason}" for reason, count in reasons.most_common(most)]
+def summarise(reasons: Counter[str], examples: Mapping[str, str], most: int = 5) -> str:
+    """Count bad records by reason, the commonest first, on one line, with an example each."""
+    parts = [
+        f"{count} x {reason}" + (f" ({examples[reason]})" if examples.get(reason) else "")
+        for reason, count in reasons.most_common(most)
+    ]
     left_out = len(reasons) - len(parts)
     return "; ".join(parts) + (f"; and {left_out} other reasons" if left_out else "")

@@ -19,7 +19,7 @@ from kgclip_jax.data.readers.webdataset import TarPictures
 from kgclip_jax.data.records import Records, Source
 from kgclip_jax.data.stored_pictures import Data, StoredPictures
 from kgclip_jax.ranges import NonNegativeInt, PositiveFloat
-from kgclip_jax.schema import Registry, check
+from kgclip_jax.schema import LocalPath, Registry, check
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class KarpathySource(StoredPictures):
     """
 
     kind: Literal["karpathy"]
-    file: str
+    file: LocalPath
     split: str = "train"
     evaluation_split: str | None = None
 
@@ -210,7 +210,7 @@ class ArrayRecordSource(StoredPictures):
     """
 
     kind: Literal["array_record"]
-    evaluation_folder: str | None = None
+    evaluation_folder: LocalPath | None = None
 
     def held_out(self) -> "ArrayRecordSource | None":
         """Return the settings of the part to evaluate on, or None."""

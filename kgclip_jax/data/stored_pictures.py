@@ -14,7 +14,7 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.parsing.parser import MODEL, installed_version
 from kgclip_jax.ranges import NonNegativeInt, PositiveFloat, Range, Share
-from kgclip_jax.schema import check
+from kgclip_jax.schema import LocalPath, check
 
 CropShare = Annotated[float, Range(0, 1, open_low=True)]
 
@@ -33,7 +33,7 @@ class Data:
             held-out texts for a knowledge encoder.
     """
 
-    path: str = "."
+    path: LocalPath = "."
     bad_share: Share = 0.05
     workers: NonNegativeInt = 1
     parser: str = MODEL
@@ -59,11 +59,11 @@ class StoredPictures:
     """
 
     kind: str
-    folder: str = "."
+    folder: LocalPath = "."
     crop_scale: tuple[CropShare, CropShare] = (0.9, 1.0)
     weight: PositiveFloat = 1.0
-    graphs: str | None = None
-    scene_graphs: str | None = None
+    graphs: LocalPath | None = None
+    scene_graphs: LocalPath | None = None
     structured: bool = False
 
     def __post_init__(self) -> None:

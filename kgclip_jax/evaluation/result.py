@@ -144,8 +144,9 @@ def percent(rate: float) -> str:
 
 
 def metric_label(row: Result) -> str:
-    """Name the metric of a row as tables show it."""
-    return f"{row.metric}, blind" if row.blind else row.metric
+    """Name what a row measured: the metric, whether blindly, and by which weights if averaged."""
+    blind = ", blind" if row.blind else ""
+    return row.metric + blind + ("" if row.weights == "raw" else f", {row.weights} weights")
 
 
 def render_table(results: Sequence[Result]) -> Table:

@@ -5,6 +5,7 @@ They share the loop of `pairs.py`, so `chunk_size` changes memory and speed but 
 its rule for equal ids: sums over other texts or images run over those that are candidates.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -196,6 +197,15 @@ class Contrastive:
             )
         else:
             refuse_unused_bias(model, objectives)
+
+    def collapsed(self, rows: int) -> dict[str, float]:
+        """What the loss is where all embeddings are equal, and the bias is the best for that."""
+        if self.form == "softmax":
+            return {"text_to_image_loss": math.log(rows)}
+        others = rows - 1
+        if self.negatives or not others:
+            return {}
+        return {"loss": math.log(rows) + others * math.log(rows / others)}
 
     def embed(
         self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context

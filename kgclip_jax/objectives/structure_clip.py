@@ -1,5 +1,6 @@
 """Structure-CLIP as published (Huang et al., AAAI 2024): a caption must beat its swapped twin."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -44,6 +45,10 @@ class StructureClip:
     def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
         """Refuse a model with a bias that nothing uses."""
         refuse_unused_bias(model, objectives)
+
+    def collapsed(self, rows: int) -> dict[str, float]:
+        """What L_itc is where all embeddings are equal."""
+        return {"batch_loss": math.log(rows)}
 
     def embed(
         self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context

@@ -50,6 +50,11 @@ class StructureClipCode:
         """Refuse a model with a bias that nothing uses."""
         refuse_unused_bias(model, objectives)
 
+    def collapsed(self, rows: int) -> dict[str, float]:
+        """What L_batch is where all embeddings are equal."""
+        del rows
+        return {"batch_loss": 2 * self.batch_margin}
+
     def embed(
         self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context
     ) -> dict[str, Array]:

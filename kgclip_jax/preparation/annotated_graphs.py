@@ -21,7 +21,7 @@ from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import BadRecord, ConfigError
-from kgclip_jax.files import atomic_file, sha256, writing
+from kgclip_jax.files import atomic_file, expanded, sha256, writing
 from kgclip_jax.knowledge.graph_store import (
     CONTENTS,
     Contents,
@@ -82,7 +82,7 @@ def named_annotations(name: str) -> Annotations:
     kind, _, path = name.partition(":")
     for known in get_args(Kind):
         if kind == known and path:
-            return Annotations(known, Path(path))
+            return Annotations(known, Path(expanded(path)))
     if kind in get_args(Kind):
         raise ConfigError(f"annotations are named as KIND:PATH, not {name!r}")
     raise ConfigError(f"no annotations are of the kind {kind!r}{suggestion(kind, get_args(Kind))}")

@@ -23,6 +23,7 @@ from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import BadRecord, ConfigError, DataError
 from kgclip_jax.files import abandoned_paths, read_json_object, write_json, writing
+from kgclip_jax.locks import LOCK
 from kgclip_jax.preparation.progress import RecordsProgress
 from kgclip_jax.schema import check, differences, parse, to_dict
 
@@ -233,7 +234,7 @@ def begin(output: Path, plan: object) -> None:
     with writing(output):
         if file.exists():
             _refuse_changes(output, read_json_object(file), to_dict(plan))
-        elif output.exists() and any(path.name != REPORTS for path in output.iterdir()):
+        elif output.exists() and any(path.name not in (REPORTS, LOCK) for path in output.iterdir()):
             raise ConfigError(f"{output} holds other files; choose a new or an empty folder")
         file.parent.mkdir(parents=True, exist_ok=True)
         for folder in (output, file.parent):

@@ -1,17 +1,17 @@
 """The report of a run: how training went, and what the model can do."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
 from kgclip_jax.evaluation.examples import Examples, Found
-from kgclip_jax.evaluation.result import Result
+from kgclip_jax.evaluation.result import Result, from_json, metric_label
 from kgclip_jax.knowledge.caption import words_of
 from kgclip_jax.reporting.charts import Chart, Metrics, chart_card, series
 from kgclip_jax.reporting.page import Markup, tag, write_page
@@ -52,6 +52,7 @@ def write_report(
     *,
     title: str,
     metrics: Metrics,
+    evaluations: Sequence[Mapping[str, Any]],
     results: Sequence[Result],
     examples: Examples | None,
     config: str,
@@ -63,6 +64,8 @@ def write_report(
         path: the file, see `write_page`.
         title: headline.
         metrics: of the run; a curve without any finite value is left out.
+        evaluations: the steps that were evaluated and their rows, as `Workdir.read_evaluations`;
+            one alone makes no curve.
         results: rows of the evaluation table.
         examples: from `retrieval_examples`; None leaves the section out.
         config: resolved configuration, shown as it is.
@@ -73,6 +76,9 @@ def write_report(
     """
     cards = [chart_card(chart, [("", series(0), metrics)]) for chart in _CHARTS]
     sections = [tag("h2", "Training"), tag("div", *cards, class_="charts")]
+    if len({line["step"] for line in evaluations}) > 1:
+        drawn = tag("div", *_curves_of_sets(evaluations), class_="charts")
+        sections += [tag("h2", "Evaluation on the way"), drawn]
     if results:
         sections += [to_html(results_table(results)), tag("p", READING + _TASKS, class_="soft")]
     if examples:
@@ -85,6 +91,24 @@ def write_report(
     sections += [tag("h2", "Configuration"), folded]
     last = max((int(line["step"]) for line in metrics), default=0)
     write_page(path, title, f"{last:,} training steps", sections)
+
+
+def _curves_of_sets(evaluations: Sequence[Mapping[str, Any]]) -> list[Markup]:
+    """Draw a chart for each set, with a curve for each of its metrics; blind rows are left out."""
+    charts: dict[str, dict[str, list[dict[str, float]]]] = {}
+    for line in evaluations:
+        for row in from_json(line["results"]):
+            if not row.blind:
+                curves = charts.setdefault(f"{row.task}: {row.set_name}", {})
+                points = curves.setdefault(metric_label(row), [])
+                points.append({"step": line["step"], "value": row.value})
+    cards = []
+    for title, curves in charts.items():
+        lines = [(name, series(i), points) for i, (name, points) in enumerate(curves.items())]
+        legend = [tag("span", name, class_=colour) for name, colour, _ in lines]
+        chart = Chart("value", title, as_percent=True, from_zero=False)
+        cards.append(tag("div", chart_card(chart, lines), tag("p", *legend, class_="legend soft")))
+    return cards
 
 
 def _examples(examples: Examples) -> list[Markup]:

@@ -11,7 +11,7 @@ import numpy as np
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.evaluation.outcomes import Outcomes, read_outcomes
 from kgclip_jax.evaluation.result import Result, from_json
-from kgclip_jax.files import read_json
+from kgclip_jax.files import expanded, read_json
 from kgclip_jax.store.workdir import Workdir
 
 Measure: TypeAlias = tuple[str, str, str, bool]
@@ -59,7 +59,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """Its workdir, in full."""
-        return Path(self.root).resolve()
+        return Path(expanded(self.root)).resolve()
 
     @property
     def rows(self) -> dict[Measure, Result]:
@@ -110,7 +110,7 @@ def read_runs(root: str) -> list[Run]:
         ConfigError: it holds no run.
         DataError: the run was not evaluated, or one of its files is damaged.
     """
-    workdir = Workdir(Path(root))
+    workdir = Workdir(Path(expanded(root)))
     config = _checked(workdir.read_config(), workdir.config)
     again = f"python launch/evaluate.py --workdir={root}"
     if not workdir.evaluation.exists():
@@ -126,16 +126,19 @@ def read_runs(root: str) -> list[Run]:
         ) from error
     if not results:
         raise DataError(f"{root} was evaluated on nothing: it has no held-out set")
-    try:
-        metrics = [line for line in workdir.read_metrics() if line["step"] <= step]
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{workdir.metrics} is damaged: {error}") from error
-    outcomes = read_outcomes(workdir.evaluation.with_suffix(".npz"))
-    return [
-        Run(root, config, step, weights, rows, metrics, outcomes)
-        for weights in dict.fromkeys(row.weights for row in results)
-        for rows in [[row for row in results if row.weights == weights]]
-    ]
+    metrics = [line for line in workdir.read_metrics() if line["step"] <= step]
+    runs = []
+    for weights in dict.fromkeys(row.weights for row in results):
+        rows = [row for row in results if row.weights == weights]
+        outcomes = read_outcomes(outcomes_file(workdir.evaluation, weights))
+        runs.append(Run(root, config, step, weights, rows, metrics, outcomes))
+    return runs
+
+
+def outcomes_file(evaluation: Path, weights: str) -> Path:
+    """Where the outcomes behind those rows of an evaluation lie that are of some weights."""
+    stem = evaluation.stem if weights == "raw" else f"{evaluation.stem}_{weights}"
+    return evaluation.with_name(f"{stem}.npz")
 
 
 def _checked(config: Mapping[str, Any], file: Path) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from kgclip_jax.evaluation.bootstrap import Interval
-from kgclip_jax.evaluation.result import Result, grouped, percent
+from kgclip_jax.evaluation.result import Result, grouped, metric_label, percent
 from kgclip_jax.reporting.charts import dots
 from kgclip_jax.reporting.differences import Difference
 from kgclip_jax.reporting.page import Markup, join, tag
@@ -78,7 +78,7 @@ def rates_table(rows: Iterable[Row], columns: Sequence[str]) -> Table:
             lines.append(Line([Cell(title)], "set"))
         before = title
         cells = [
-            Cell(metric_name(measure)),
+            Cell(metric_label(measure)),
             *map(_value, row.values),
             *map(_change, row.differences),
             Cell("", figure=dots(row.values, measure.chance, blind=measure.blind)),
@@ -87,12 +87,6 @@ def rates_table(rows: Iterable[Row], columns: Sequence[str]) -> Table:
         ]
         lines.append(Line(cells, "blind" if measure.blind else "seeing"))
     return Table("Held-out evaluation (%)", ("metric", *columns, "", "chance", "n"), lines)
-
-
-def metric_name(row: Result) -> str:
-    """Name what a row measured: the metric, whether blindly, and by which weights if averaged."""
-    blind = ", blind" if row.blind else ""
-    return row.metric + blind + ("" if row.weights == "raw" else f", {row.weights} weights")
 
 
 def _value(value: Interval) -> Cell:

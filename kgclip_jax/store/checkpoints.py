@@ -2,9 +2,11 @@
 
 A checkpoint is made of items: trees of arrays by name ("model", "adapters", "heads", "optimizer",
 "average"), the run's progress (data position, counters) and a description of the model. Its trees
-restore onto any arrangement of devices, or one by one onto the host.
+restore onto any arrangement of devices, or one by one onto the host. Hashes of all that are written
+before it gets its name, and compared whenever some of it is read.
 """
 
+import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -18,6 +20,7 @@ import orbax.checkpoint as ocp
 
 from kgclip_jax.errors import CheckpointError
 from kgclip_jax.paths import leaves_by_path
+from kgclip_jax.store.checksums import damage, write_checksums
 from kgclip_jax.store.description import ITEMS
 
 PROGRESS, DESCRIPTION = "progress", "description"
@@ -28,6 +31,15 @@ STATE = ("model", "adapters", "heads", "optimizer")
 def saved_steps(directory: Path) -> list[int]:
     """Steps that can be restored, oldest first; none where there is no such directory."""
     return sorted(ocp.utils.checkpoint_steps(directory)) if directory.is_dir() else []
+
+
+class _Hashed(ocp.path.atomicity.AtomicRenameTemporaryPath):
+    """The folder that Orbax saves into, in a thread of its own, until all of it is there."""
+
+    async def finalize(self) -> None:
+        """Hash what was saved, then give the folder its name."""
+        await asyncio.to_thread(write_checksums, Path(self.get()))
+        await super().finalize()
 
 
 class Checkpoints:
@@ -48,6 +60,7 @@ class Checkpoints:
             max_to_keep=keep,
             cleanup_tmp_directories=keep is not None,
             enable_async_checkpointing=True,
+            temporary_path_class=_Hashed,
         )
         with _clear_errors(f"cannot keep checkpoints in {directory}"):
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -103,11 +116,11 @@ class Checkpoints:
 
     def progress(self, step: int) -> dict[str, Any]:
         """Return the progress saved with a step. Raises CheckpointError where it cannot."""
-        return _read_json(self._folder(step) / PROGRESS)
+        return _read_json(self._folder(step, PROGRESS) / PROGRESS)
 
     def description(self, step: int) -> dict[str, Any]:
         """Return the description saved with a step. Raises CheckpointError where it cannot."""
-        return _read_json(self._folder(step) / DESCRIPTION)
+        return _read_json(self._folder(step, DESCRIPTION) / DESCRIPTION)
 
     def restore(self, step: int, abstract: Mapping[str, Any]) -> dict[str, Any]:
         """Read trees onto the shardings of others.
@@ -121,10 +134,11 @@ class Checkpoints:
             CheckpointError: the step is not there or damaged; or it holds other arrays, items of
                 `STATE` beyond those asked for included, with a line for each difference.
         """
-        folder = self._folder(step)
-        held = _read_json(folder / DESCRIPTION)[ITEMS]
+        held = self.description(step)[ITEMS]
         asked = [name for name, tree in abstract.items() if jax.tree.leaves(tree)]
-        saved = {name: _saved(folder / name) for name in held if name in {*STATE, *asked}}
+        compared = [name for name in held if name in {*STATE, *asked}]
+        folder = self._folder(step, *compared)
+        saved = {name: _saved(folder / name) for name in compared}
         _check_same_arrays(folder, saved, {name: abstract[name] for name in asked})
         read = {name: _read(folder / name, abstract[name]) for name in asked}
         return {**abstract, **read}
@@ -145,8 +159,9 @@ class Checkpoints:
         """
         if not jax.tree.leaves(abstract):
             return abstract
-        folder = self._folder(step)
-        _check_has(folder, item, _read_json(folder / DESCRIPTION)[ITEMS])
+        held = self.description(step)[ITEMS]
+        folder = self._folder(step, item)
+        _check_has(folder, item, held)
         saved = _saved(folder / item)
         if subtree is not None:
             _check_has(
@@ -158,15 +173,22 @@ class Checkpoints:
         read = _read(folder / item, target)
         return read if subtree is None else read[subtree]
 
-    def _folder(self, step: int) -> Path:
-        """Wait for the save under way, and return the folder of a step that is there."""
+    def _folder(self, step: int, *items: str) -> Path:
+        """Wait for the save under way; return the folder of a step whose items are undamaged."""
         with self._saving():
             self._manager.wait_until_finished()
         steps = saved_steps(self._directory)
         if step not in steps:
             known = ", ".join(map(str, steps)) or "none"
             raise CheckpointError(f"{self._directory} has no step {step}; it has: {known}")
-        return self._directory / str(step)
+        folder = self._directory / str(step)
+        if found := damage(folder, items):
+            whole = [s for s in steps if s < step and damage(self._directory / str(s)) is None]
+            back = f"go back to step {whole[-1]}" if whole else "begin anew: none before is whole"
+            raise CheckpointError(
+                f"the checkpoint of step {step} is damaged: {found}; delete {folder} to {back}"
+            )
+        return folder
 
     @contextmanager
     def _saving(self) -> Iterator[None]:

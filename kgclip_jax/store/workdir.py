@@ -1,15 +1,15 @@
 """The folder of a run: which file is where, and what is in it."""
 
 import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson, Tokenizers
-from kgclip_jax.errors import ConfigError, UserError
+from kgclip_jax.errors import ConfigError, DataError, UserError
 from kgclip_jax.files import (
-    decode,
     parse_json,
     read_bytes,
     read_json_object,
@@ -17,6 +17,8 @@ from kgclip_jax.files import (
     write_atomically,
     writing,
 )
+
+_logger = logging.getLogger(__name__)
 
 _TOKENIZER_FILES = {"text": "tokenizer", "elements": "element_tokenizer"}  # as `Experiment` has it
 
@@ -33,7 +35,8 @@ class Workdir:
         self.config = root / "config.json"
         self.metrics = root / "metrics.jsonl"
         self.checkpoints = root / "checkpoints"
-        self.evaluation = root / "evaluation.json"
+        self.evaluations = root / "evaluations.jsonl"  # of all steps that were evaluated on the way
+        self.evaluation = root / "evaluation.json"  # of the newest
         self.report = root / "report.html"
 
     def create(self) -> None:
@@ -80,16 +83,23 @@ class Workdir:
         return read_json_object(self.config, ConfigError)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of metrics; a last line cut off by a crash is left out.
+        """Return the lines of metrics; damaged ones are left out, and named in the log."""
+        return self._read_lines(self.metrics)
 
-        Raises:
-            DataError: a line is damaged.
-        """
-        if not self.metrics.exists():
-            return []
-        whole, _, _ = read_bytes(self.metrics).rpartition(b"\n")
-        lines = decode(whole, self.metrics).split("\n") if whole else []
-        return [parse_json(text, self.metrics, line=n) for n, text in enumerate(lines, 1)]
+    def read_evaluations(self) -> list[dict[str, Any]]:
+        """Return the steps that the run was evaluated at, and their rows, as `read_metrics`."""
+        return self._read_lines(self.evaluations)
+
+    def add_evaluation(self, step: int, results: Sequence[Mapping[str, Any]]) -> None:
+        """Append the rows of an evaluation. Raises UserError when the disk refuses."""
+        with writing(self.evaluations), self.evaluations.open("a") as file:
+            file.write(json.dumps({"step": step, "results": list(results)}) + "\n")
+
+    def _read_lines(self, path: Path) -> list[dict[str, Any]]:
+        lines, damaged = _parse_lines(path)
+        if damaged:
+            _logger.warning("%s; %d damaged lines are left out", damaged[0].reason, len(damaged))
+        return lines
 
     def put_aside(self, steps: Sequence[int]) -> Path:
         """Move checkpoints to where no run looks for them, and return that folder.
@@ -106,8 +116,40 @@ class Workdir:
                 (self.checkpoints / str(step)).rename(folder / str(step))
         return folder
 
-    def forget_metrics_after(self, step: int) -> None:
-        """Drop lines of steps that a resumed run takes again."""
-        lines = [json.dumps(line) for line in self.read_metrics() if line["step"] <= step]
-        if self.metrics.exists():
-            write_atomically(self.metrics, "".join(f"{line}\n" for line in lines))
+    def forget_after(self, step: int) -> None:
+        """Drop lines of steps that a resumed run takes again; put damaged ones aside."""
+        for path in (self.metrics, self.evaluations):
+            lines, damaged = _parse_lines(path)
+            if damaged:
+                aside = path.with_suffix(".damaged")
+                with writing(aside), aside.open("ab") as file:
+                    file.writelines(line.content + b"\n" for line in damaged)
+                told = "%s; %d damaged lines lie in %s now"
+                _logger.warning(told, damaged[0].reason, len(damaged), aside)
+            if path.exists():
+                kept = (json.dumps(line) for line in lines if line["step"] <= step)
+                write_atomically(path, "".join(f"{line}\n" for line in kept))
+
+
+class _Damaged(NamedTuple):
+    content: bytes
+    reason: str
+
+
+def _parse_lines(path: Path) -> tuple[list[dict[str, Any]], list[_Damaged]]:
+    """Return the lines of a file of JSON objects with a step, and those that are none.
+
+    A last line cut off by a crash is neither.
+    """
+    lines: list[dict[str, Any]] = []
+    damaged = []
+    whole, _, _ = (read_bytes(path) if path.exists() else b"").rpartition(b"\n")
+    for number, content in enumerate(whole.split(b"\n") if whole else [], 1):
+        try:
+            line = parse_json(content, path, line=number)
+            if not isinstance(line, Mapping) or type(line.get("step")) is not int:
+                raise DataError(f"{path}, line {number}: no JSON object with a step")
+            lines.append(dict(line))
+        except DataError as error:
+            damaged.append(_Damaged(content, str(error)))
+    return lines, damaged

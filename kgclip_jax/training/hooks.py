@@ -54,6 +54,24 @@ def all_finite(tree: Any) -> Bool[Array, ""]:
     return jnp.all(jnp.stack(leaves))
 
 
+class Latest:
+    """Remembers the newest step, for a run that has to save what an error would lose."""
+
+    event: Event | None = None
+
+    def after_step(self, event: Event) -> None:
+        """Remember the step."""
+        self.event = event
+
+    def is_valid(self) -> bool:
+        """Whether there was a step whose state no later one has taken the memory of."""
+        event = self.event
+        return event is not None and not any(x.is_deleted() for x in jax.tree.leaves(event.state))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class SaveCheckpoints:
     """Saves every `every` steps, and surfaces errors of saves in the background at the next step.
 
@@ -92,7 +110,7 @@ class SaveCheckpoints:
             CheckpointError: the disk refuses.
         """
         with jax.transfer_guard("allow"):  # saving is a transfer
-            if not all_finite((state.params, state.optimizer)):
+            if not all_finite(state):
                 raise DivergedError(step, self._checkpoints.steps())
             progress = {"data_position": step, **self._progress()}
             self._checkpoints.save(

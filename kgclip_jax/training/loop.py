@@ -10,6 +10,7 @@ import jax
 
 from kgclip_jax.batch import Batch
 from kgclip_jax.data.pipeline import HostBatch
+from kgclip_jax.processes import STOP_SIGNALS
 from kgclip_jax.training.hooks import Event, Hook
 from kgclip_jax.training.loss import Metrics
 from kgclip_jax.training.step import TrainState
@@ -18,17 +19,18 @@ STEPS_IN_FLIGHT = 2
 
 
 class Interruption:
-    """While entered, SIGTERM and Ctrl-C ask for a stop after the current step.
+    """While entered, `STOP_SIGNALS` ask for a stop after the current step.
 
-    A second signal stops at once.
+    Further ones change nothing, so that what is being saved is finished. One that is ignored by
+    then, as SIGHUP is under nohup, stays so.
     """
 
     def __init__(self) -> None:
         self.requested = False
 
     def __enter__(self) -> "Interruption":
-        signals = (signal.SIGTERM, signal.SIGINT)
-        self._previous = {number: signal.signal(number, self._request) for number in signals}
+        heeded = [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        self._previous = {number: signal.signal(number, self._request) for number in heeded}
         return self
 
     def __exit__(
@@ -38,8 +40,6 @@ class Interruption:
             signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
         self.requested = True
 
 

@@ -21,6 +21,7 @@ from kgclip_jax.errors import DataError, DivergedError
 from kgclip_jax.files import writing
 from kgclip_jax.models.flops import Work, peak_flops
 from kgclip_jax.training.hooks import Event
+from kgclip_jax.training.hosts import sum_over_hosts
 from kgclip_jax.training.loss import Metrics
 
 Numbers = dict[str, float]
@@ -196,33 +197,52 @@ class LogMetrics:
 
 
 class RecordCounts:
-    """Counts what became of records, and stops the run when too many are bad.
+    """Counts what became of records on all hosts, and stops the run when too many are bad.
+
+    Hosts add up, and judge alike, every `every` steps and whenever all of it is asked for; each of
+    them has to ask at the same steps.
 
     Args:
         counts: of earlier sessions of the run, as `to_json` gave them, perhaps read from JSON.
-        rows: of a step, over all streams.
+        rows: of a step, over all streams and hosts.
         limit: largest share of bad records.
+        every: steps between judgements.
     """
 
     MINIMUM = 100  # one bad record among the first few says nothing about the share
 
-    def __init__(self, counts: Iterable[Sequence[Any]], rows: int, limit: float) -> None:
-        self.counts: Counts = Counter({(kind, reason): n for kind, reason, n in counts})
+    def __init__(
+        self, counts: Iterable[Sequence[Any]], rows: int, limit: float, every: int = 1
+    ) -> None:
+        self._before: Counts = Counter({(kind, reason): n for kind, reason, n in counts})
+        self._here: Counts = Counter()
         self._rows = rows
         self._limit = limit
+        self._every = every
+        self.examples: dict[str, str] = {}
 
     def after_step(self, event: Event) -> None:
         """Count; raise DataError when the share of bad records is above the limit."""
-        self.counts.update(event.counts)
-        if not any(kind == BAD_RECORD for kind, _ in event.counts):
-            return
+        for (kind, outcome, *example), count in event.counts.items():
+            self._here[kind, outcome] += count
+            if example:
+                self.examples.setdefault(outcome, example[0])
+        if event.step % self._every == 0:
+            self._judge(event.step)
+
+    def _judge(self, step: int) -> None:
         reasons = self.of(BAD_RECORD)
-        total, drawn = reasons.total(), event.step * self._rows
+        total, drawn = reasons.total(), step * self._rows
         if total > max(self.MINIMUM, self._limit * drawn):
             raise DataError(
                 f"{total} of {drawn} records could not be used, more than config.data.bad_share "
-                f"({self._limit:.0%}): {summarise(reasons)}"
+                f"({self._limit:.0%}): {summarise(reasons, self.examples)}"
             )
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the records of all hosts, in all sessions."""
+        return self._before + sum_over_hosts(self._here)
 
     def of(self, kind: str) -> Counter[str]:
         """Return the reasons of one kind."""

@@ -67,6 +67,20 @@ def learning_rate_schedule(schedule: Schedule, peak: float, total_steps: int) ->
     return rate
 
 
+def changed_rate(settings: Optimizer, step: int, before: int, now: int) -> str | None:
+    """Say what another length of a run, in steps, makes of its learning rate after `step`."""
+    old, new = (
+        float(learning_rate_schedule(settings.schedule, settings.learning_rate, total)(step))
+        for total in (before, now)
+    )
+    if old == new:
+        return None
+    return (
+        f"config.total_steps {before} -> {now}: the learning rate of step {step + 1} is {new:.3g} "
+        f"now; it was to be {old:.3g}"
+    )
+
+
 def param_groups(settings: Optimizer, tuning: Tuning, params: Params) -> dict[str, ParamGroup]:
     """Return a `ParamGroup` for each parameter, by path.
 

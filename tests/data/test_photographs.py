@@ -98,7 +98,9 @@ class TestPhotographs:
         "box", [Box(-9, 0, 9, 9), Box(60, 0, 5, 5), Box(0, 80, 5, 5), Box(9, 9, 0, 9)]
     )
     def test_a_box_outside_of_its_picture_is_a_bad_record(self, box):
-        with pytest.raises(BadRecord, match=r"quarters: Box\(.* outside of the picture of 80 x 60"):
+        with pytest.raises(
+            BadRecord, match=r"quarters: box outside of the picture: Box\(.* in 80 x 60"
+        ):
             Photographs(InMemory(quarters(box)), size=SIZE).image(0, generator(0, "image"))
 
     def test_a_record_that_cannot_be_read_is_a_bad_one(self):

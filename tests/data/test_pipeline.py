@@ -87,5 +87,5 @@ def test_too_little_shared_memory_is_refused_with_numbers(monkeypatch):
 
 
 def test_bad_records_are_summarised_by_reason():
-    assert summarise(Counter(a=3, b=1)) == "3 x a; 1 x b"
-    assert summarise(Counter(a=3, b=2, c=1), most=1) == "3 x a; and 2 other reasons"
+    assert summarise(Counter(a=3, b=1), {"a": "a.jpg"}) == "3 x a (a.jpg); 1 x b"
+    assert summarise(Counter(a=3, b=2, c=1), {}, most=1) == "3 x a; and 2 other reasons"

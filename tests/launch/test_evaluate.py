@@ -29,6 +29,19 @@ def test_the_newest_checkpoint_gives_the_numbers_of_the_run(commands, finished, 
     assert (copy / "evaluation.json").read_text() == (root / "evaluation.json").read_text()
 
 
+def test_settings_of_a_run_may_change_where_that_is_safe(commands, finished, copy):
+    few = "--config.evaluation.none.kind=classification"
+    process = commands.evaluate(copy, few, "--config.evaluation.none.folder=gone")
+    assert process.returncode == 2
+    assert "gone" in process.stderr
+    process = commands.evaluate(copy, "--config.seed=5")
+    assert process.returncode == 2
+    assert "holds a run with another config:\n  seed: 0 -> 5\n" in process.stderr
+    process = commands.evaluate(copy, "--config.data.path=s3://bucket")
+    assert process.returncode == 2
+    assert "config.data.path: s3://bucket: s3:// cannot be read or written yet" in process.stderr
+
+
 def test_an_older_checkpoint_gives_other_numbers(commands, finished, copy):
     process = commands.evaluate(copy, "--step=40")
     assert (process.returncode, process.stderr) == (0, "")

@@ -147,3 +147,11 @@ def test_training_settings_of_a_held_out_set_ask_the_same_and_its_split_does_not
     check_same_sets(runs[:2])
     with pytest.raises(DataError, match=r"config\.evaluation\.x\.source\.split: 'test' -> 'dev'"):
         check_same_sets(runs[::2])
+
+
+def test_digits_in_the_name_of_a_starting_model_are_not_a_seed():
+    both = [
+        make_run(f"{seed}", seed=seed, settings={"init_from": "models/clip-v1"}) for seed in (1, 2)
+    ]
+    (column,) = columns_of(both)
+    assert column.seeds == (1, 2)

@@ -11,7 +11,7 @@ from PIL import Image
 from kgclip_jax.data.evaluation_sets import RetrievalSet
 from kgclip_jax.errors import UserError
 from kgclip_jax.evaluation.examples import Examples, Found
-from kgclip_jax.evaluation.result import Result
+from kgclip_jax.evaluation.result import Result, to_json
 from kgclip_jax.reporting.report import NextStep, write_report
 from kgclip_jax.reporting.style import STYLE
 from tests.array_pictures import ArrayPictures
@@ -68,6 +68,7 @@ def run():
     text = Result("composition", "swaps", "text", 0.75, 0.5, 1.0, 8, 0.5)
     return {
         "metrics": METRICS,
+        "evaluations": [],
         "results": [
             Result("retrieval", HOSTILE, "R@1", 0.5, 0.2, 0.8, 8, 0.125),
             replace(text, value=0.5, blind=True),
@@ -84,6 +85,18 @@ def run():
 def write(path, run, **changes) -> Page:
     write_report(path / "report.html", title=HOSTILE, **{**run, **changes})
     return Page((path / "report.html").read_text(encoding="utf-8"))
+
+
+def test_evaluations_on_the_way_are_curves_of_each_set(tmp_path, run):
+    rows = to_json(run["results"])
+    one, two = ({"step": step, "results": rows} for step in (5, 10))
+    before = write(tmp_path, run, evaluations=[one])
+    page = write(tmp_path, run, evaluations=[one, two])
+    assert "Evaluation on the way" in page.texts
+    assert "Evaluation on the way" not in before.texts
+    assert page.classes("chart") == before.classes("chart") + 2
+    assert page.classes("line") == before.classes("line") + 4  # blind rows have none
+    assert {"R@1", "image", "text", "text, average weights"} <= {*page.texts}
 
 
 def test_hostile_text_stays_text(tmp_path, run):

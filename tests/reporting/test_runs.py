@@ -36,8 +36,6 @@ def workdir(tmp_path):
         ("evaluation.json", {"step": "ten"}, DataError, r"damaged \(step 'ten'\)"),
         ("evaluation.json", {"step": None}, DataError, r"damaged \(step None"),
         ("evaluation.json", None, DataError, "damaged"),
-        ("metrics.jsonl", {"step": "ten"}, DataError, "damaged"),
-        ("metrics.jsonl", None, DataError, "damaged"),
     ],
 )
 def test_damaged_files_are_named(workdir, file, change, error, message):

@@ -265,17 +265,6 @@ def test_which_checkpoints_there_are_is_known_without_opening_any(open_checkpoin
     assert saved_steps(folder) == [8, 10]
 
 
-@pytest.mark.parametrize("part", ["model", "description"])
-def test_a_damaged_checkpoint_is_named(saved, tmp_path, part):
-    items = make_items()
-    checkpoints = saved(items)
-    for file in (tmp_path / "checkpoints" / "1" / part).rglob("*"):
-        if file.is_file():
-            file.write_bytes(b"")
-    with pytest.raises(CheckpointError, match=rf"cannot read {part} of checkpoint .*/1: "):
-        checkpoints.restore(1, abstract_of(items))
-
-
 def test_a_save_that_fails_in_the_background_is_told_at_the_next_step(
     open_checkpoints, small_files_only
 ):

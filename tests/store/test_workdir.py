@@ -1,11 +1,12 @@
 """The files of a run survive crashes, and what is damaged is named."""
 
 import json
+import re
 
 import pytest
 
 from kgclip_jax.data.tokenization.tokenizer_config import TokenizerJson, Tokenizers
-from kgclip_jax.errors import ConfigError, DataError, UserError
+from kgclip_jax.errors import ConfigError, UserError
 from kgclip_jax.files import write_json
 from kgclip_jax.store.workdir import Workdir
 
@@ -69,22 +70,50 @@ def test_a_last_line_cut_off_by_a_crash_is_left_out(workdir):
     assert workdir.read_metrics() == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 1.0}]
 
 
+def test_evaluations_add_up_and_are_forgotten_with_their_steps(workdir):
+    for step in (3, 6):
+        workdir.add_evaluation(step, [{"metric": "R@1"}])
+    workdir.forget_after(5)
+    assert workdir.read_evaluations() == [{"step": 3, "results": [{"metric": "R@1"}]}]
+
+
 def test_steps_that_are_taken_again_are_forgotten(workdir):
-    workdir.forget_metrics_after(3)
+    workdir.forget_after(3)
     assert not workdir.metrics.exists()
     fill(workdir, [1, 2, 3, 4])
     with workdir.metrics.open("a") as file:
         file.write('{"step": 5, "lo')
-    workdir.forget_metrics_after(3)
+    workdir.forget_after(3)
     lines = [json.loads(line) for line in workdir.metrics.read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3]
-    workdir.forget_metrics_after(0)
+    workdir.forget_after(0)
     assert workdir.metrics.read_text() == ""
 
 
-def test_a_damaged_line_of_metrics_is_named(workdir):
-    fill(workdir, [1])
-    with workdir.metrics.open("ab") as file:
-        file.write(b'{"step": 2, "loss": }\n\0\0\0')
-    with pytest.raises(DataError, match=r"metrics\.jsonl, line 2, column 21: not valid JSON"):
-        workdir.read_metrics()
+DAMAGED = {
+    "not JSON": b'{"step": 2, "loss": }',
+    "not UTF-8": b'{"step": 2, "note": "\xff"}',
+    "NUL bytes": b"\0\0\0",
+    "blank": b"",
+    "no object": b"[2]",
+    "no step": b'{"loss": 1.0}',
+    "a number of 5,000 digits": b'{"step": 2, "loss": ' + b"1" * 5000 + b"}",
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_line_of_metrics_is_named_and_put_aside(workdir, caplog, content):
+    lines = [b'{"step": 1, "loss": 0.5}', content, content, b'{"step": 3, "loss": 1.5}', b""]
+    workdir.metrics.write_bytes(b"\n".join(lines))
+    whole = [{"step": 1, "loss": 0.5}, {"step": 3, "loss": 1.5}]
+    assert workdir.read_metrics() == whole
+    (told,) = caplog.messages
+    assert re.match(r".*metrics\.jsonl, line 2.*; 2 damaged lines are left out$", told)
+    caplog.clear()
+    workdir.forget_after(3)
+    (told,) = caplog.messages
+    assert told.endswith(f"; 2 damaged lines lie in {workdir.root}/metrics.damaged now")
+    assert (workdir.root / "metrics.damaged").read_bytes() == (content + b"\n") * 2
+    caplog.clear()
+    assert workdir.read_metrics() == whole
+    assert caplog.messages == []

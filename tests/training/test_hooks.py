@@ -9,12 +9,15 @@ from kgclip_jax.training.hooks import SaveCheckpoints
 from kgclip_jax.training.step import TrainState
 
 
-def state(step, *, weight=1.0, moment=0.0):
+def state(step, *, weight=1.0, moment=0.0, average=1.0):
     params = {"model": {"w": jnp.array([1.0, weight])}, "adapters": {}, "heads": {}}
-    return TrainState(jnp.array(step), params, {"mu": jnp.array(moment)}, None)
+    average = {"model": {"w": jnp.array([1.0, average])}}
+    return TrainState(jnp.array(step), params, {"mu": jnp.array(moment)}, average)
 
 
-@pytest.mark.parametrize("broken", [{"weight": jnp.nan}, {"moment": jnp.inf}], ids=str)
+@pytest.mark.parametrize(
+    "broken", [{"weight": jnp.nan}, {"moment": jnp.inf}, {"average": jnp.nan}], ids=str
+)
 def test_a_state_that_is_not_finite_is_never_saved(tmp_path, broken):
     checkpoints = Checkpoints(tmp_path)
     saver = SaveCheckpoints(checkpoints, {}, dict, every=1)

@@ -13,6 +13,7 @@ import pytest
 
 from kgclip_jax.data.pipeline import HostBatch
 from kgclip_jax.errors import CheckpointError
+from kgclip_jax.processes import STOP_SIGNALS
 from kgclip_jax.store.checkpoints import Checkpoints
 from kgclip_jax.training.hooks import Every, SaveCheckpoints
 from kgclip_jax.training.loop import Interruption, train
@@ -116,16 +117,23 @@ def test_the_loop_stops_after_the_step_during_which_it_was_interrupted():
     assert int(state.step) == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_asks_for_a_stop_and_a_second_one_insists(number):
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_signal_asks_for_a_stop_and_a_second_one_changes_nothing(number):
     before = signal.getsignal(number)
     with Interruption() as interruption:
         assert not interruption.requested
-        os.kill(os.getpid(), number)
-        assert interruption.requested
-        with pytest.raises(KeyboardInterrupt):
+        for _ in range(2):
             os.kill(os.getpid(), number)
+            assert interruption.requested
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    with Interruption() as interruption:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not interruption.requested
+    assert signal.signal(signal.SIGHUP, before) == signal.SIG_IGN
 
 
 def test_a_signal_during_a_step_saves_that_step():

@@ -242,13 +242,15 @@ def bad(**reasons):
 def test_records_are_counted_by_reason_over_all_sessions():
     records = RecordCounts([("bad record", "torn", 2), ("text", "cut", 5)], rows=100, limit=0.05)
     records.after_step(make_event(1))
-    records.after_step(make_event(2, counts=bad(torn=1, empty=1) | {("text", "cut"): 2}))
-    assert records.of("bad record") == {"torn": 3, "empty": 1}
+    named = {("bad record", "torn", name): 1 for name in ("a.jpg", "b.jpg")}
+    records.after_step(make_event(2, counts=named | bad(empty=1) | {("text", "cut"): 2}))
+    assert records.of("bad record") == {"torn": 4, "empty": 1}
     assert records.to_json() == [
         ("bad record", "empty", 1),
-        ("bad record", "torn", 3),
+        ("bad record", "torn", 4),
         ("text", "cut", 7),
     ]
+    assert records.examples == {"torn": "a.jpg"}
     records.close()
 
 
@@ -257,6 +259,10 @@ def test_a_share_of_bad_records_above_the_limit_stops_the_run():
     records.after_step(make_event(1, counts=bad(torn=100)))  # too few to judge by
     with pytest.raises(DataError, match=r"101 of 200 records .*bad_share \(50%\): 101 x torn"):
         records.after_step(make_event(2, counts=bad(torn=1)))
+    seldom = RecordCounts([], rows=100, limit=0.5, every=3)
+    seldom.after_step(make_event(2, counts={("bad record", "torn", "a.jpg"): 200}))
+    with pytest.raises(DataError, match=r"200 of 300 records .*: 200 x torn \(a\.jpg\)$"):
+        seldom.after_step(make_event(3))
     patient = RecordCounts([("bad record", "torn", 499)], rows=100, limit=0.5)
     patient.after_step(make_event(10, counts={**bad(torn=1), ("text", "cut"): 900}))
     with pytest.raises(DataError, match="501 of 1000"):

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from kgclip_jax import config, schema
+from kgclip_jax import config
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import CheckpointError, ConfigError
@@ -18,7 +18,7 @@ from kgclip_jax.models.flops import text_flops
 from kgclip_jax.models.spec import KnowledgeEncoder
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.paths import leaves_by_path
-from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
+from kgclip_jax.store.checkpoints import saved_steps
 from kgclip_jax.store.description import describe
 from kgclip_jax.store.workdir import Workdir
 from tests import toys
@@ -86,21 +86,12 @@ def test_a_teacher_goes_on_when_its_source_is_gone_and_its_run_has_moved(source,
 
 def test_a_damaged_copy_of_a_teacher_is_refused(source, tmp_path):
     folder = tmp_path / "teachers"
-    teacher = read_teachers(source, folder)["clip"]
+    read_teachers(source, folder)
     shutil.rmtree(folder / "clip" / "0" / "model")
-    with pytest.raises(CheckpointError, match=r"cannot read model of checkpoint .*clip/0"):
+    with pytest.raises(CheckpointError, match=r"damaged: .*/model/.*; delete .*clip/0 to begin"):
         read_teachers(source, folder)
-    shutil.rmtree(folder)
-    copy = Checkpoints(folder / "clip")
-    copy.save(
-        0,
-        {"model": teacher.params},
-        progress={"origin": teacher.origin, "sha256": "of other parameters"},
-        description={"model": schema.to_dict(TINY)},
-    )
-    copy.close()
-    with pytest.raises(CheckpointError, match="clip: the parameters are not those that were saved"):
-        read_teachers(source, folder)
+    shutil.rmtree(folder / "clip" / "0")
+    assert read_teachers(source, folder)["clip"].origin == str(source)
 
 
 class OtherTokenizer(ClipTokenizer):

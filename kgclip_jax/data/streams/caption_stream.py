@@ -8,7 +8,6 @@ is longer than its slot is cut and counted.
 """
 
 import hashlib
-import logging
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,9 +31,6 @@ from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.errors import BadRecord, DataError
 
 REPLACEMENT_TRIES = 100
-NAMED = 5  # bad records that each process tells of in its log; the others are counted alone
-
-_logger = logging.getLogger(__name__)
 
 
 def draws_of(mixture: Mixture, step: int, rows: Int[np.ndarray, " rows"]) -> list[Draw]:
@@ -56,10 +52,16 @@ def joined_order(rows: Sequence[int]) -> Int[np.ndarray, " unit"]:
     return np.concatenate([slot.reshape(groups, -1) for slot in slots], axis=1).ravel()
 
 
-def _notes(texts: TextMaker, slots: TextSlots) -> list[str]:
+def _notes(texts: TextMaker, slots: TextSlots, rows: int) -> list[str]:
     parts = zip(slots.rows, slots.lengths, strict=True)
     cut = ", ".join(f"{rows} of {length} tokens" for rows, length in parts)
     notes = [f"texts: of {slots.unit} rows, {cut}"]
+    records = sum(map(len, texts.sources.values()))
+    if records < rows:
+        notes.append(
+            f"only {records:,} records for {rows:,} rows: each step has some several times, which "
+            "are not compared with each other"
+        )
     if texts.vocabulary is not None:
         notes.append(
             f"negatives: {len(texts.vocabulary):,} words to put in the place of others, "
@@ -88,13 +90,12 @@ class CaptionStream:
         self.refusals = {
             "negatives": f"config.streams.{name}.negatives is read by none of the objectives"
         }
-        self.notes = _notes(texts, slots)
+        self.notes = _notes(texts, slots, self.rows)
         self.texts = texts
         self.slots = slots
         self._mixture = mixture
         self._preprocessing = preprocessing
         self._tables = dict(tables)
-        self._named = 0
         self._neighbours = neighbours
 
     def load(self, step: int, units: Sequence[int]) -> Rows:
@@ -142,10 +143,7 @@ class CaptionStream:
                 return source.image(draw.record, self.texts.generator(draw, "augment")), draw
             except BadRecord as error:
                 last = error
-                counts[BAD_RECORD, f"{source.name}: {error.reason}"] += 1
-                if self._named < NAMED:
-                    self._named += 1
-                    _logger.warning("%s: %s", source.name, error)
+                counts[BAD_RECORD, f"{source.name}: {error.reason}", error.detail] += 1
                 draw = draw._replace(record=int(choice.integers(len(source))))
         raise DataError(
             f"{REPLACEMENT_TRIES} records of {source.name} in a row were bad, last: {last}"

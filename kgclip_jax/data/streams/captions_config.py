@@ -27,7 +27,7 @@ from kgclip_jax.knowledge.hierarchy import read_hierarchy
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.ranges import PositiveInt
-from kgclip_jax.schema import check
+from kgclip_jax.schema import LocalPath, check
 
 SAMPLED_ROWS = 16_384  # whose longest texts decide on the slots
 LARGEST_UNIT = 256
@@ -53,7 +53,7 @@ class CaptionsConfig:
     kind: Literal["captions"] = "captions"
     sources: dict[str, Annotated[SourceConfig, SOURCES]]
     rows: PositiveInt
-    neighbours: dict[str, str] = field(default_factory=dict)
+    neighbours: dict[str, LocalPath] = field(default_factory=dict)
     negatives: NegativeSettings | None = None
     tables: dict[str, Annotated[TableConfig, TABLES]] = field(default_factory=dict)
     text_slots: Literal["auto", "one"] | TextSlots = "auto"

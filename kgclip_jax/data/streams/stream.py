@@ -11,8 +11,9 @@ from kgclip_jax.schema import Registry
 
 STREAMS = Registry("stream", {"captions": "kgclip_jax.data.streams.captions_config:CaptionsConfig"})
 
-# What became of the rows of a step: ("bad record", its reason), ("text", "cut"), ...
-Counts = Counter[tuple[str, str]]
+# What became of the rows of a step: ("text", "cut"), ("bad record", its reason, its name), ...
+# What is third is an example, which counts of more than one step do without.
+Counts = Counter[tuple[str, ...]]
 BAD_RECORD = "bad record"
 
 

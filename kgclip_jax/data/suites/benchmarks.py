@@ -18,6 +18,7 @@ from kgclip_jax.data.suites.valse import valse
 from kgclip_jax.data.suites.vl_checklist import vl_checklist
 from kgclip_jax.data.suites.vsr import vsr
 from kgclip_jax.data.suites.winoground import winoground
+from kgclip_jax.schema import LocalPath
 
 _COCO_2017 = "COCO val2017, http://images.cocodataset.org/zips/val2017.zip"
 _VISUAL_GENOME = "Visual Genome, https://homes.cs.washington.edu/~ranjay/visualgenome"
@@ -76,8 +77,8 @@ class CompositionSuite(PictureSet):
         "vl_checklist",
         "nlvr",
     ]
-    annotations: str
-    images: str
+    annotations: LocalPath
+    images: LocalPath
 
     def open(self, name: str, root: Path, transform: EvaluationTransform) -> ChoiceSet:
         """Read the annotations and find the pictures, which are not opened yet.

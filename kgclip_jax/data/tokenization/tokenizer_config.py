@@ -10,7 +10,7 @@ from jaxtyping import Int, Int32
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.data.tokenization.json_tokenizer import Clean, JsonTokenizer
 from kgclip_jax.ranges import NonNegativeInt
-from kgclip_jax.schema import check
+from kgclip_jax.schema import LocalPath, check
 
 
 @runtime_checkable
@@ -71,7 +71,7 @@ class TokenizerJson:
     """
 
     kind: Literal["json"]
-    file: str
+    file: LocalPath
     pad_id: NonNegativeInt
     clean: Clean = "none"
     zeroed_id: NonNegativeInt | None = None

@@ -37,7 +37,7 @@ def make_negatives(
     vocabulary: Vocabulary | None = None,
     known: Sequence[SceneGraph] = (),
     entries: Sequence[Listed] = (),
-    counts: Counter[tuple[str, str]] | None = None,
+    counts: Counter[tuple[str, ...]] | None = None,
 ) -> list[Negative]:
     """Make `settings.count` negatives of a caption.
 

@@ -18,7 +18,7 @@ from kgclip_jax.knowledge.negatives.swaps import (
     swap_relation,
 )
 from kgclip_jax.ranges import PositiveFloat, PositiveInt, Share
-from kgclip_jax.schema import check, suggestion
+from kgclip_jax.schema import LocalPath, check, suggestion
 
 SWAPS = {
     rule.__name__: rule for rule in (swap_objects, swap_attributes, swap_relation, structure_clip)
@@ -73,8 +73,8 @@ class NegativeSettings:
     count: PositiveInt = 1
     one_of_each: bool = False
     agreement: bool = True
-    file: str | None = None
-    hierarchy: str | None = None
+    file: LocalPath | None = None
+    hierarchy: LocalPath | None = None
     sibling_share: Share = 0.5
 
     def __post_init__(self) -> None:

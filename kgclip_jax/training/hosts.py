@@ -1,0 +1,29 @@
+"""What the hosts of a run tell each other beside the step: small sums, seldom."""
+
+import json
+from collections import Counter
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from kgclip_jax.data.streams.stream import Counts
+
+
+def sum_over_hosts(counts: Counts) -> Counts:
+    """Add up the counters of all hosts. All of them have to call this, in the same order."""
+    if jax.process_count() == 1:
+        return counts
+    told = json.dumps([[*key, count] for key, count in counts.items()]).encode()
+    total: Counts = Counter()
+    for text in _gather(told):
+        total.update({tuple(key): count for *key, count in json.loads(text)})
+    return total
+
+
+def _gather(content: bytes) -> list[bytes]:
+    """Give all hosts what each of them has to tell."""
+    with jax.transfer_guard("allow"):
+        sizes = multihost_utils.process_allgather(np.array(len(content)))
+        padded = np.frombuffer(content.ljust(int(sizes.max()), b" "), np.uint8)
+        return [row.tobytes() for row in np.asarray(multihost_utils.process_allgather(padded))]
