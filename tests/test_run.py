@@ -194,14 +194,16 @@ def test_a_run_keeps_the_text_slots_that_it_found(settings, few_samples, monkeyp
     assert list(again.streams["captions"].slots.lengths) == saved["lengths"] != [7]
 
 
-def test_rows_say_which_weights_they_are_of(whole, tmp_path):
+def test_rows_say_which_weights_they_are_of(whole, album, tmp_path):
     own = json.loads((whole[0] / "evaluation.json").read_text())
     assert {row["weights"] for row in own["results"]} == {"raw", "average"}
     assert "R@1, average weights" in whole[1]
     workdir = Workdir(shutil.copytree(whole[0], tmp_path / "run"))
     for path in workdir.root.glob("evaluation*"):
         path.unlink()
-    evaluate_workdir(workdir)
+    config = workdir.read_config()
+    config["data"]["path"] = str(shutil.copytree(album, tmp_path / "moved" / "album"))
+    evaluate_workdir(workdir, settings=config)
     assert json.loads(workdir.evaluation.read_text()) == own
     for name in ("evaluation.npz", "evaluation_average.npz"):
         assert (workdir.root / name).read_bytes() == (whole[0] / name).read_bytes()
