@@ -59,11 +59,6 @@ class Optimizer:
     """The optimizer, with clipping, groups and an optional moving average.
 
     Attributes:
-        kind: "adamw" (Loshchilov and Hutter 2019), or "adafactor" as Zhai et al. 2022 ("Scaling
-            vision transformers") and SigLIP have it: the second moment of a kernel by its rows and
-            columns (Shazeer and Stern 2018) with a momentum and decoupled weight decay, and without
-            relative steps. A kernel of a block is factored for itself, where both its sides have
-            128; the fused one of queries, keys and values as a whole.
         learning_rate: at the peak of the schedule.
         schedule: its course.
         b1: decay of the first moment.
@@ -75,10 +70,14 @@ class Optimizer:
         moment_dtype: of the first moment.
         groups: exceptions by path.
         ema_decay: of a moving average of the parameters, or None.
+        kind: "adamw" (Loshchilov and Hutter 2019), or "adafactor" as Zhai et al. 2022 ("Scaling
+            vision transformers") and SigLIP have it: the second moment of a kernel by its rows and
+            columns (Shazeer and Stern 2018) with a momentum and decoupled weight decay, and without
+            relative steps. A kernel of a block is factored for itself, where both its sides have
+            128; the fused one of queries, keys and values as a whole.
     """
 
     learning_rate: PositiveFloat
-    kind: Literal["adamw", "adafactor"] = "adamw"
     schedule: Schedule = field(default_factory=Schedule)
     b1: Decay = 0.9
     b2: Decay = 0.98
@@ -88,6 +87,7 @@ class Optimizer:
     moment_dtype: Literal["float32", "bfloat16"] = "float32"
     groups: tuple[Group, ...] = ()
     ema_decay: Annotated[float, Range(0, 1, open_low=True, open_high=True)] | None = None
+    kind: Literal["adamw", "adafactor"] = "adamw"
 
     def __post_init__(self) -> None:
         check(self.kind == "adamw" or self.eps == 1e-6, "eps means nothing for adafactor")

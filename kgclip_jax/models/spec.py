@@ -155,14 +155,14 @@ class KnowledgeEncoder:
             "wordpiece" reads BERT's by a table, positions and a norm of its own, and averages all
             `element_length` of them, padding included, as the released code does.
         vocabulary: wordpiece only: number of token ids (BERT 30522).
-        combination: what a triple is read as: its "difference" h + r - t (the paper), the "sum"
-            h + r + t or a "linear" map of all three (both tried in the released code).
         readout: "first" takes the output of the first triple (the released code), "mean" the
             average of all.
         converses: pairs of phrases for a relation, its canonical name first, and for its converse:
             (("left of",), ("right of", "on its right")). Relations told in these phrases are read
             by their canonical name, converses turned round. Others, and without any pairs, as in
             the paper, all, are read as they are.
+        combination: what a triple is read as: its "difference" h + r - t (the paper), the "sum"
+            h + r + t or a "linear" map of all three (both tried in the released code).
     """
 
     transformer: Transformer
@@ -171,9 +171,9 @@ class KnowledgeEncoder:
     element_length: Annotated[int, Range(3, INT32_MAX)] = 5
     elements: Literal["text", "wordpiece"] = "text"
     vocabulary: PositiveInt | None = None
-    combination: Combination = "difference"
     readout: Literal["first", "mean"] = "first"
     converses: Converses = ()
+    combination: Combination = "difference"
 
     def __post_init__(self) -> None:
         check_converses(self.converses)

@@ -53,5 +53,5 @@ def identity(source: StoredPictures) -> dict[str, Any]:
 
 def _identifies(setting: str) -> bool:
     """Whether a setting is about more than how, or how much, to train and evaluate."""
-    training_only = setting in ("weight", "crop_scale", "graphs", "scene_graphs")
+    training_only = setting in ("weight", "crop_scale", "graphs", "scene_graphs", "structured")
     return not training_only and not setting.startswith("evaluation_")

@@ -10,7 +10,7 @@ from kgclip_jax.convert.positions import resize_positions
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.models import spec
 
-PATCH, WIDTH = 4, 6
+PATCH, WIDTH = 4, 8
 
 
 def shape_of(grid, **vision):

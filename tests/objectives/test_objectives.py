@@ -90,9 +90,12 @@ def test_absent_negatives_change_nothing(objective):
     def loss(text, rows):
         return run(objective, rows._replace(text=features(text))).loss
 
+    # CE-CLIP counts the places of those that are absent, as its authors do.
+    finite = padded._replace(negatives=features(jnp.nan_to_num(rubbish)))
+    other = finite if isinstance(objective, CeClip) else GOLDEN
     for mine, expected in zip(
         jax.value_and_grad(loss)(GOLDEN.text.pooled, padded),
-        jax.value_and_grad(loss)(GOLDEN.text.pooled, GOLDEN),
+        jax.value_and_grad(loss)(GOLDEN.text.pooled, other),
         strict=True,
     ):
         np.testing.assert_allclose(mine, expected, rtol=1e-6, atol=1e-8)

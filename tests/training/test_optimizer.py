@@ -95,7 +95,7 @@ def test_three_steps_are_those_of_adafactor_for_each_block():
     start = {"kernel": rng.standard_normal((2, 128, 130)), "bias": rng.standard_normal((2, 130))}
     gradients = [{name: rng.standard_normal(x.shape) for name, x in start.items()} for _ in "123"]
     settings = Optimizer(
-        1e-2, "adafactor", Schedule("constant"), b2=0.4, weight_decay=0.3, clip_norm=None
+        1e-2, Schedule("constant"), b2=0.4, weight_decay=0.3, clip_norm=None, kind="adafactor"
     )
     params = jax.tree.map(jnp.float32, start)
     groups = {"kernel": ParamGroup(1.0, 0.3), "bias": ParamGroup(1.0, 0.0)}

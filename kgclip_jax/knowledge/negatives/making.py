@@ -1,7 +1,7 @@
 """From a caption and its scene graph to negatives."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -86,13 +86,24 @@ def make_negatives(
             next_of(kind) or Negative("", None, "", f"{kind}: {reasons[kind]}")
             for kind in settings.kinds
         ]
+    return _by_weight(next_of, list(drafts), settings, random, reasons)
+
+
+def _by_weight(
+    next_of: Callable[[str], Negative | None],
+    kinds: list[str],
+    settings: NegativeSettings,
+    random: FastRandom,
+    reasons: Mapping[str, str],
+) -> list[Negative]:
+    """Ask kinds, drawn by weight, until there are enough negatives or no kind has any more."""
     negatives: list[Negative] = []
-    while drafts and len(negatives) < settings.count:
-        kind = _draw(settings.kinds, drafts, random)
+    while kinds and len(negatives) < settings.count:
+        kind = _draw(settings.kinds, kinds, random)
         if negative := next_of(kind):
             negatives.append(negative)
         else:
-            del drafts[kind]
+            kinds.remove(kind)
     missing = settings.count - len(negatives)
     if missing:
         why = "; ".join(f"{kind}: {reason}" for kind, reason in reasons.items())
@@ -144,9 +155,7 @@ def _drafts(
     return drafts
 
 
-def _draw(
-    weights: dict[str, float], kinds: dict[str, Iterator[Negative]], random: FastRandom
-) -> str:
+def _draw(weights: dict[str, float], kinds: list[str], random: FastRandom) -> str:
     """Draw one of the kinds that are left, by weight."""
     if len(kinds) > 1:
         rest = random.uniform() * sum([weights[kind] for kind in kinds])
@@ -154,4 +163,4 @@ def _draw(
             rest -= weights[kind]
             if rest < 0:
                 return kind
-    return next(reversed(kinds))
+    return kinds[-1]

@@ -61,7 +61,7 @@ LINES = [("a.jpg", IMAGE), ("a.txt", b"one\ntwo\n\nthree\n"), ("b.jpg", IMAGE), 
 def test_lines_are_captions_or_none_as_is_said(tmp_path):
     each, _ = captions_of(tmp_path, LINES, layout=Layout(caption_per_line=True))
     assert each == {"0.tar/a": ["one", "two", "three"], "0.tar/b": ["x"]}
-    whole = {"0.tar/a": ["one\ntwo\n\nthree"], "0.tar/b": ["x"]}
+    whole = {"0.tar/a": ["one two three"], "0.tar/b": ["x"]}
     assert captions_of(tmp_path, LINES, layout=Layout(caption_per_line=False))[0] == whole
     assert captions_of(tmp_path, LINES)[0] == whole  # not most of them: a caption with a break
     with pytest.raises(DataError, match=r"1 of 1 \.txt files have several lines: set caption_per"):
