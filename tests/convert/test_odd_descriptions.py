@@ -107,7 +107,7 @@ def test_no_number_is_divided_by_zero(name, tmp_path):
     file = folder / ("preprocessor_config.json" if huggingface else "open_clip_config.json")
     path = ("image_std",) if huggingface else ("preprocess_cfg", "std")
     file.write_text(json.dumps(put(json.loads(file.read_text()), path, [0, 0, 0])))
-    with pytest.raises(ConversionError, match=rf"^{folder}/.*std\[0\] must be above 0"):
+    with pytest.raises(ConversionError, match=rf"^{folder}: .*vision\.std\[0\] must be above 0"):
         open_pretrained(folder)
 
 

@@ -103,7 +103,7 @@ def test_a_torn_picture_is_bad_even_where_nothing_is_to_do(picture, encoded, sho
 
 
 def test_a_box_outside_of_the_picture_is_bad(picture, encoded):
-    with pytest.raises(BadRecord, match=r"box outside of the picture: .* in 60 x 40 pixels"):
+    with pytest.raises(BadRecord, match=r"outside of the picture of 60 x 40 pixels"):
         shrunk(encoded(picture(40, 60)), 16, Box(40, 0, 10, 10))
 
 
@@ -122,6 +122,6 @@ def test_an_image_bomb_is_bad_before_it_goes_off(side):
 def test_a_strip_that_is_too_long_for_jpeg_is_bad():
     strip = io.BytesIO()
     Image.new("1", (70_000, 300)).save(strip, "PNG")
-    with pytest.raises(BadRecord, match="picture too long for JPEG: 70000 x 300 pixels"):
+    with pytest.raises(BadRecord, match="70000 x 300 pixels is too long for JPEG"):
         shrunk(strip.getvalue(), 299)
     assert opened(shrunk(strip.getvalue(), 100)).size == (23_333, 100)
