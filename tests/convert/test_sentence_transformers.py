@@ -1,4 +1,7 @@
-"""What sentence-transformers, another reader of Hugging Face folders, makes of exports."""
+"""What sentence-transformers, another reader of Hugging Face folders, makes of exports.
+
+It is large, and no requirement of development: pip install "sentence-transformers>=6.2,<7"
+"""
 
 import numpy as np
 import pytest
