@@ -51,7 +51,7 @@ def test_what_cannot_be_made_is_black_and_counted(caplog):
     assert images[:, 0, 0, 0].tolist() == [1, 0, 3, 0]
     assert readable.tolist() == [True, False, True, False]
     assert "four: left out {'unreadable image': 2}" in caplog.text
-    for index, reason in ((1, "broken"), (3, "-2: cannot be read: gone")):
+    for index, reason in ((1, "broken"), (3, "unreadable image: -2: gone")):
         with pytest.raises(BadRecord, match=reason):
             pictures[index]
     strict = LazyPictures(items, paint, size=3, name="four", describe="item {}".format)

@@ -99,7 +99,7 @@ class TestPhotographs:
     )
     def test_a_box_outside_of_its_picture_is_a_bad_record(self, box):
         with pytest.raises(
-            BadRecord, match=r"quarters: box outside of the picture: Box\(.* in 80 x 60"
+            BadRecord, match=r"quarters: Box\(.* outside of the picture of 80 x 60 pixels"
         ):
             Photographs(InMemory(quarters(box)), size=SIZE).image(0, generator(0, "image"))
 

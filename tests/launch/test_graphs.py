@@ -152,7 +152,9 @@ def refused(start, result, parsed, tmp_path_factory):
     with ThreadPoolExecutor(2) as pool:
         runs = {
             name: pool.submit(
-                lambda changes: result(start(folder / "run", parsed, **changes)), changes
+                lambda name, changes: result(start(folder / "runs" / name, parsed, **changes)),
+                name,
+                changes,
             )
             for name, changes in launches.items()
         }
