@@ -2,8 +2,8 @@
 
 "clip", as in OpenAI's code and open_clip: GPT-2's in the text tower, and PyTorch's defaults in the
 vision tower, which neither initialises. "siglip", as in big_vision's `vit.py` and
-`text_transformer.py`. "gpt2": GPT-2's values in both towers, with which small ones learn sooner
-(docs/results.md). Norms start from ones and zeros everywhere.
+`text_transformer.py`. "gpt2": GPT-2's values in both towers, as the small presets have them. Norms
+start from ones and zeros everywhere.
 """
 
 from collections.abc import Callable

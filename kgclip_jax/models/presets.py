@@ -77,8 +77,8 @@ def _siglip(
 def _small(width: int, depth: int, text_depth: int, image_size: int, patch: int) -> DualEncoder:
     """Towers for laptops, in OpenAI's layout, so that any format can hold what they learn.
 
-    Only positions of patches are fixed waves, and initial values are GPT-2's in both towers: both
-    learn sooner on little data.
+    Only positions of patches are fixed waves, which learn relations soonest on little data, and
+    initial values are GPT-2's in both towers.
     """
     heads = max(1, width // 64)
     small = DualEncoder(
