@@ -220,7 +220,7 @@ def negclip(rest: Sequence[str]) -> str:
 
     refuse_arguments(rest)
     _, open_records = open_source()
-    output = Path(FLAGS.output)
+    output = FLAGS.output
     found = store_swaps(
         open_records(),
         output,
@@ -252,7 +252,7 @@ def neighbours(rest: Sequence[str]) -> str:
 
     refuse_arguments(rest)
     _, open_records = open_source()
-    records, output, encoder = open_records(), Path(FLAGS.output), load(FLAGS.model)
+    records, output, encoder = open_records(), FLAGS.output, load(FLAGS.model)
     vision = encoder.model.shape.vision
     found = store_nearest(
         records,
