@@ -95,6 +95,7 @@ def get_config(arguments: str) -> ConfigDict:
         b2=0.98,
         eps=1e-6,
         clip_norm=None,
+        groups=(dict(pattern="positions$", weight_decay=0.2),),
     )
     config.total_steps = EPOCHS * PAIRS // BATCH_SIZE
     return config

@@ -18,6 +18,7 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
+from kgclip_jax.objectives.ce_clip import CeClip
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.structure_clip_code import StructureClipCode
 from kgclip_jax.optimizer_config import Schedule
@@ -157,6 +158,29 @@ def test_negclip_with_random_swaps_needs_no_graphs(train, coco, made_by_torch, t
     assert re.search(r"swap_words.*made", output)
 
 
+def test_ce_clip_trains_on_a_listed_caption_of_each_kind(train, coco, made_by_torch):
+    names = [path.name for path in sorted((coco / "train2014").iterdir())]
+    annotations = {
+        "images": [{"id": number, "file_name": name} for number, name in enumerate(names)],
+        "annotations": [{"image_id": n, "caption": CAPTIONS[n]} for n in range(len(names))],
+    }
+    entry = {
+        "relation_aug_caption": "two old benches sit on a wooden man near a green tree",
+        "adj_aug_caption": "two young men sit on a wooden bench near a green tree",
+        "noun_aug_caption": "two old men sit on a wooden bench near a green car",
+        "verb_aug_caption": "###",
+        "valid_caption": [1, 1, 1, 1, 0],
+    }
+    (coco / "annotations").mkdir()
+    (coco / "annotations/captions_train2014.json").write_text(json.dumps(annotations))
+    (coco / "ce_clip.json").write_text(json.dumps([{"caption": c} | entry for c in CAPTIONS]))
+    workdir, output = train("ce_clip", **{"optimizer.schedule.warmup_steps": 0})
+    assert_trained(workdir, output, made_by_torch, "ce_clip")
+    assert {"ce_clip/intra_modal_loss", "ce_clip/margin"} <= workdir.read_metrics()[0].keys()
+    assert re.search(r"listed_noun.*made", output)
+    assert re.search(r"listed_verb.*the file lists none", output)
+
+
 def get_config(recipe):
     return runpy.run_path(str(REPOSITORY / "configs" / f"{recipe}.py"))["get_config"]
 
@@ -199,7 +223,40 @@ def test_negclip_has_the_settings_of_the_authors_command(made_by_torch):
     assert experiment.model.knowledge is None
     assert experiment.objectives == {"contrastive": Contrastive(negatives=True)}
     assert captions.negatives == NegativeSettings({"listed": 1.0}, file="negclip.tsv")
-    assert {group.weight_decay for group in groups.values()} == {0.0, 0.2}
+    assert (optimizer.b1, optimizer.b2, optimizer.eps) == (0.9, 0.98, 1e-6)
+    assert_decayed_as_in_open_clip(groups, 0.2)
+
+
+def test_ce_clip_has_the_settings_of_the_authors_script(made_by_torch):
+    experiment, groups = resolved("ce_clip", made_by_torch)
+    optimizer, captions = experiment.optimizer, experiment.streams["captions"]
+    assert (optimizer.learning_rate, optimizer.b1, optimizer.b2) == (5e-6, 0.9, 0.98)
+    assert (optimizer.eps, optimizer.clip_norm) == (1e-6, None)
+    assert optimizer.schedule == Schedule(kind="cosine", warmup_steps=50)
+    assert (captions.rows, experiment.total_steps) == (1512, 1365)  # 5 x (414,113 // 1,512)
+    assert (captions.negatives.count, captions.negatives.one_of_each) == (4, True)
+    kinds = {"listed_relation", "listed_adjective", "listed_noun", "listed_verb"}
+    assert captions.negatives.kinds.keys() == kinds
+    terms = {
+        "intra_modal_weight": 0.3,
+        "ranking_weight": 0.2,
+        "upper_bound": 10.0,
+        "margin": "mean",
+    }
+    contrastive = Contrastive(negatives=True)
+    for mode, intra_modal in (("code", "code"), ("paper", "formula")):
+        objectives = resolved("ce_clip", f"{made_by_torch},own,{mode}")[0].objectives
+        ce_clip = CeClip(intra_modal=intra_modal, **terms)
+        assert objectives == {"contrastive": contrastive, "ce_clip": ce_clip}
+    assert_decayed_as_in_open_clip(groups, 0.1)
+
+
+def assert_decayed_as_in_open_clip(groups, decay):
+    """What has two dimensions, positions too, and nothing else."""
+    decayed = {path for path, group in groups.items() if group == ParamGroup(1.0, decay)}
+    ends = ("kernel", "text/embedding", "positions")
+    assert decayed == {path for path in groups if path.endswith(ends)}
+    assert {groups[path] for path in groups.keys() - decayed} == {ParamGroup(1.0, 0.0)}
 
 
 def test_siglip_has_the_published_settings():
@@ -221,6 +278,7 @@ def test_siglip_has_the_published_settings():
         ("structure_clip", ",papers", "'papers' is no folder of BERT, and neither code nor paper"),
         ("structure_clip", ",code,paper", "give SOURCE, and at most one of code and paper"),
         ("siglip", ",ViT-B-32", "give the file of SigLIP's word pieces, and then a SigLIP preset"),
+        ("ce_clip", ",code,mine", "give SOURCE, and at most one of code and paper, and of listed"),
         ("negclip", ",swaps", "no negatives 'swaps'; there are class, random, semantic"),
     ],
 )

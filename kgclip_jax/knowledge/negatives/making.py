@@ -83,8 +83,7 @@ def make_negatives(
 
     if settings.one_of_each:
         return [
-            next_of(kind) or Negative("", None, "", f"{kind}: {reasons[kind]}")
-            for kind in settings.kinds
+            next_of(kind) or Negative("", None, "", f"{kind}: {reasons[kind]}") for kind in drafts
         ]
     return _by_weight(next_of, list(drafts), settings, random, reasons)
 
@@ -138,7 +137,7 @@ def _drafts(
 ) -> dict[str, Iterator[Negative]]:
     text, graph = caption
     drafts: dict[str, Iterator[Negative]] = {}
-    for kind in settings.kinds:
+    for kind in sorted(settings.kinds):  # as configs sort them
         if kind in SHUFFLES:
             drafts[kind] = SHUFFLES[kind](text, graph, random)
         elif kind in LISTED:

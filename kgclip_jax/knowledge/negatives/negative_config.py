@@ -55,8 +55,8 @@ class NegativeSettings:
         kinds: how often to try each kind first, relative to the others. When a caption allows no
             negative of the kind, the others get their chance.
         count: negatives of a caption, all different; those that do not exist are masked.
-        one_of_each: make one negative of each kind, in their order, so that a place among the
-            negatives stands for a kind; the weights play no part.
+        one_of_each: make one negative of each kind, in the order of their names, so that a place
+            among the negatives stands for a kind; the weights play no part.
         agreement: let nouns change places only where both are singular or both plural, and
             attributes only where they are of one shape. That is our own rule, so that grammar does
             not tell which caption is wrong; Structure-CLIP makes "a horses rides man" too.

@@ -234,9 +234,9 @@ def test_one_of_each_kind_in_its_place() -> None:
     settings = NegativeSettings(kinds, 3, one_of_each=True, file="x.json")
     entries = [Listed("listed_noun", "a fox"), Listed("listed_verb", "a dog sleeps")]
     made = make_negatives(Caption("a dog"), generator(0, "test"), settings, entries=entries)
-    assert [negative.text for negative in made] == ["", "a fox", ""]
-    assert [negative.valid for negative in made] == [False, True, False]
-    assert made[0].reason == "listed_relation: the file lists none"
+    assert [negative.text for negative in made] == ["a fox", "", ""]  # places by name, not as given
+    assert [negative.valid for negative in made] == [True, False, False]
+    assert made[1].reason == "listed_relation: the file lists none"
     assert made[2].reason == "swap_objects: the caption has no scene graph"
     with pytest.raises(ValueError, match="set count to 3"):
         NegativeSettings(kinds, 1, one_of_each=True, file="x.json")
