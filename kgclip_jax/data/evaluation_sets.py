@@ -51,8 +51,13 @@ class EvaluationSet(Protocol):
         """The texts that a scene graph can tell something about."""
         ...
 
-    def with_texts(self, texts: Sequence[Text]) -> "EvaluationSet":
-        """Return the set with other texts, as many, in the places of `texts`."""
+    @property
+    def graphs(self) -> str:
+        """Which scene graphs the texts have, for tables; "" where a model reads none of them."""
+        ...
+
+    def with_texts(self, texts: Sequence[Text], graphs: str) -> "EvaluationSet":
+        """Return the set with other texts, as many, in the places of `texts`; and say which."""
         ...
 
 
@@ -67,15 +72,16 @@ class RetrievalSet(NamedTuple):
     captions: Sequence[Text]
     owners: Int[np.ndarray, " captions"]
     folds: int = 1
+    graphs: str = ""
 
     @property
     def texts(self) -> Sequence[Text]:
         """The captions."""
         return self.captions
 
-    def with_texts(self, texts: Sequence[Text]) -> "RetrievalSet":
+    def with_texts(self, texts: Sequence[Text], graphs: str) -> "RetrievalSet":
         """Return the set with other captions of the same pictures."""
-        return self._replace(captions=texts)
+        return self._replace(captions=texts, graphs=graphs)
 
 
 class ZeroShotSet(NamedTuple):
@@ -96,9 +102,14 @@ class ZeroShotSet(NamedTuple):
         """None: class names in templates are embedded as plain CLIP does, without graphs."""
         return ()
 
-    def with_texts(self, texts: Sequence[Text]) -> "ZeroShotSet":
+    @property
+    def graphs(self) -> str:
+        """None."""
+        return ""
+
+    def with_texts(self, texts: Sequence[Text], graphs: str) -> "ZeroShotSet":
         """Return the set itself."""
-        del texts
+        del texts, graphs
         return self
 
 
@@ -120,9 +131,14 @@ class LinearProbeSet(NamedTuple):
         """None: a linear probe sees pictures alone."""
         return ()
 
-    def with_texts(self, texts: Sequence[Text]) -> "LinearProbeSet":
+    @property
+    def graphs(self) -> str:
+        """None."""
+        return ""
+
+    def with_texts(self, texts: Sequence[Text], graphs: str) -> "LinearProbeSet":
         """Return the set itself."""
-        del texts
+        del texts, graphs
         return self
 
 
@@ -160,7 +176,8 @@ class ChoiceSet(NamedTuple):
     pictures: Pictures
     texts: Sequence[Text]
     questions: Sequence[Question]
+    graphs: str = ""
 
-    def with_texts(self, texts: Sequence[Text]) -> "ChoiceSet":
+    def with_texts(self, texts: Sequence[Text], graphs: str) -> "ChoiceSet":
         """Return the set with other texts in the same places."""
-        return self._replace(texts=texts)
+        return self._replace(texts=texts, graphs=graphs)

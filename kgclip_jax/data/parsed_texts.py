@@ -1,10 +1,10 @@
 """Held-out texts with their scene graphs, for models that read them.
 
 A model with a knowledge encoder was trained on captions with graphs, so it is evaluated on texts
-with graphs: emoji scenes know theirs, all others are parsed once, by the same pipeline as the
-training captions (`config.data.parser`). Stored graphs of training captions are not looked up, and
-the triples that some benchmarks come with are not used: every text is treated alike. Class names in
-templates ("a photo of a dog") stay without, and are embedded as plain CLIP does.
+with graphs: emoji scenes and the captions of ARO know theirs, all others are parsed once, by the
+same pipeline as the training captions (`config.data.parser`). Stored graphs of training captions
+are not looked up. Class names in templates ("a photo of a dog") stay without, and are embedded as
+plain CLIP does. Each set says which graphs it has, for the rows of results.
 """
 
 from collections.abc import Callable, Iterable
@@ -35,9 +35,7 @@ def with_graphs(
         for text in data.texts
         if _graph(text) is None
     )
-    if not bare:
-        return sets
-    graphs = dict(zip(bare, make_parser().parse(bare), strict=True))
+    graphs = dict(zip(bare, make_parser().parse(bare), strict=True)) if bare else {}
 
     def caption(text: Text) -> Caption:
         if _graph(text) is not None:
@@ -45,12 +43,18 @@ def with_graphs(
         words = clean_caption(words_of(text))
         return Caption(words, graphs[words])
 
-    return [data.with_texts([caption(text) for text in data.texts]) for data in sets]
+    return [data.with_texts([caption(text) for text in data.texts], _which(data)) for data in sets]
 
 
 def without_graphs(sets: Iterable[EvaluationSet]) -> list[EvaluationSet]:
     """Return the sets with bare texts."""
-    return [data.with_texts([words_of(text) for text in data.texts]) for data in sets]
+    return [data.with_texts([words_of(text) for text in data.texts], "no") for data in sets]
+
+
+def _which(data: EvaluationSet) -> str:
+    """Name the graphs that the texts of a set have once those without are parsed."""
+    known = sum(_graph(text) is not None for text in data.texts)
+    return "parsed" if not known else "own" if known == len(data.texts) else "own and parsed"
 
 
 def _graph(text: Text) -> SceneGraph | None:

@@ -45,6 +45,8 @@ class Result:
         blind: true when each item was asked about the pictures of another one (see `choice`). Such
             a row shows what the set gives away; it belongs to the seeing row of equal names.
         weights: "raw" or "average": whether the encoder had a moving average of the parameters.
+        graphs: which scene graphs of the texts the model read: "own", "parsed", "own and parsed" or
+            "no"; "" where it reads none.
         outcomes: what `value` averages. They are written to a file of their own, see
             `kgclip_jax.evaluation.outcomes`; rows read from JSON have none.
     """
@@ -59,6 +61,7 @@ class Result:
     chance: float
     blind: bool = False
     weights: str = "raw"
+    graphs: str = ""
     outcomes: Outcomes | None = field(default=None, compare=False, repr=False)
 
 
@@ -114,8 +117,8 @@ def from_json(records: Iterable[Mapping[str, Any]]) -> list[Result]:
     return results
 
 
-def grouped(results: Iterable[Result]) -> list[tuple[str, str, list[Result]]]:
-    """Arrange results for a table: (task, set name, rows), in order of first appearance.
+def grouped(results: Iterable[Result]) -> list[list[Result]]:
+    """Arrange results for a table: the rows of each task and set, in order of first appearance.
 
     A blind row comes directly beneath the row of the same metric.
     """
@@ -133,14 +136,18 @@ def grouped(results: Iterable[Result]) -> list[tuple[str, str, list[Result]]]:
         return tasks[row.task], sets[names[:2]], metrics[names], row.blind
 
     ordered = sorted(results, key=place)
-    groups = groupby(ordered, key=lambda row: (row.task, row.set_name))
-    return [(task, set_name, list(rows)) for (task, set_name), rows in groups]
+    return [list(rows) for _, rows in groupby(ordered, key=lambda row: (row.task, row.set_name))]
 
 
 def percent(rate: float) -> str:
     """Write a rate as a percentage with one decimal; small chances keep two digits."""
     points = 100 * rate
     return f"{points:.2g}" if 0 < points < 0.1 else f"{points:.1f}"
+
+
+def set_label(row: Result) -> str:
+    """Name the task and the set of a row, and the scene graphs that the model read there."""
+    return f"{row.task}: {row.set_name}" + (f" ({row.graphs} graphs)" if row.graphs else "")
 
 
 def metric_label(row: Result) -> str:
@@ -155,8 +162,8 @@ def render_table(results: Sequence[Result]) -> Table:
     table.add_column("metric")
     for name in ("value", "95 % interval", "chance", "n"):
         table.add_column(name, justify="right")
-    for task, set_name, rows in grouped(results):
-        table.add_row(Text(f"{task}: {set_name}", style="bold"))
+    for rows in grouped(results):
+        table.add_row(Text(set_label(rows[0]), style="bold"))
         for row in rows:
             above_chance = row.low > row.chance and not row.blind
             table.add_row(

@@ -63,7 +63,7 @@ def evaluate(
     averaged: dict[tuple[type, str], list[Result]] = defaultdict(list)
     for data in sets:
         found = TASKS[type(data)].evaluate(encoder, data)
-        rows += found
+        rows += [replace(row, graphs=data.graphs) for row in found]
         if isinstance(data, (ZeroShotSet, LinearProbeSet)) and data.averaged_as is not None:
             averaged[type(data), data.averaged_as] += found
     for (_, name), found in averaged.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.evaluation.result import metric_label
+from kgclip_jax.evaluation.result import metric_label, set_label
 from kgclip_jax.reporting.runs import Run
 from kgclip_jax.schema import differences
 from kgclip_jax.store.workdir import Workdir
@@ -156,7 +156,7 @@ def _other_rows(old: Run, new: Run) -> Iterator[str]:
     ours, theirs = old.rows, new.rows
     for key in dict.fromkeys([*ours, *theirs]):
         row = ours.get(key) or theirs[key]
-        place = f"  {row.task}: {row.set_name}, {metric_label(row)}"
+        place = f"  {set_label(row)}, {metric_label(row)}"
         if key not in ours or key not in theirs:
             yield f"{place}: only in the {'second' if key in theirs else 'first'}"
             continue

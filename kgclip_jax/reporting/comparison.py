@@ -70,10 +70,10 @@ def compare(runs: Sequence[Run]) -> Comparison:
     """
     columns = columns_of(runs)
     check_same_sets(runs)
-    measures = [measure for _, _, rows in grouped(runs[0].results) for measure in rows]
+    measures = [measure for rows in grouped(runs[0].results) for measure in rows]
     make_row = _over_seeds if len(columns[0].runs) > 1 else _over_questions
-    # The columns, not the measures, are of raw or averaged weights.
-    rows = [make_row(replace(measure, weights="raw"), columns) for measure in measures]
+    # The columns, not the measures, are of raw or averaged weights, and of models that read graphs.
+    rows = [make_row(replace(measure, weights="raw", graphs=""), columns) for measure in measures]
     return Comparison(tuple(columns), tuple(rows))
 
 

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from kgclip_jax.evaluation.examples import Examples, Found
-from kgclip_jax.evaluation.result import Result, from_json, metric_label
+from kgclip_jax.evaluation.result import Result, from_json, metric_label, set_label
 from kgclip_jax.knowledge.caption import words_of
 from kgclip_jax.reporting.charts import Chart, Metrics, chart_card, series
 from kgclip_jax.reporting.page import Markup, tag, write_page
@@ -99,7 +99,7 @@ def _curves_of_sets(evaluations: Sequence[Mapping[str, Any]]) -> list[Markup]:
     for line in evaluations:
         for row in from_json(line["results"]):
             if not row.blind:
-                curves = charts.setdefault(f"{row.task}: {row.set_name}", {})
+                curves = charts.setdefault(set_label(row), {})
                 points = curves.setdefault(metric_label(row), [])
                 points.append({"step": line["step"], "value": row.value})
     cards = []

@@ -8,7 +8,7 @@ from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from kgclip_jax.evaluation.bootstrap import Interval
-from kgclip_jax.evaluation.result import Result, grouped, metric_label, percent
+from kgclip_jax.evaluation.result import Result, grouped, metric_label, percent, set_label
 from kgclip_jax.reporting.charts import dots
 from kgclip_jax.reporting.differences import Difference
 from kgclip_jax.reporting.page import Markup, join, tag
@@ -63,7 +63,7 @@ class Row:
 
 def results_table(results: Sequence[Result]) -> Table:
     """Lay out the results of one run."""
-    rows = [Row(r, (Interval(r.value, r.low, r.high),)) for _, _, g in grouped(results) for r in g]
+    rows = [Row(r, (Interval(r.value, r.low, r.high),)) for g in grouped(results) for r in g]
     return rates_table(rows, ["% (95 % interval)"])
 
 
@@ -73,7 +73,7 @@ def rates_table(rows: Iterable[Row], columns: Sequence[str]) -> Table:
     before = None
     for row in rows:
         measure = row.measure
-        title = f"{measure.task}: {measure.set_name}"
+        title = set_label(measure)
         if title != before:
             lines.append(Line([Cell(title)], "set"))
         before = title

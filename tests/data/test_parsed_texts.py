@@ -47,6 +47,7 @@ def sets():
 def test_every_text_has_a_graph_and_nothing_else_changes():
     parser = Names()
     retrieval, classes, choices = with_graphs(sets(), lambda: parser)
+    assert {retrieval.graphs, choices.graphs} == {"own and parsed"}
     drawn = ("a drawn dog", "wolf")  # what is known stays
     assert list(map(said, retrieval.captions)) == [("one", "one"), drawn, ("two", "two")]
     assert list(map(said, choices.texts)) == [("one", "one"), drawn, ("four", "four")]
@@ -61,13 +62,16 @@ def test_without_a_bare_text_there_is_no_parser():
     world = EmojiWorld(concepts=12, unseen_concepts=4, scenes=10)
     drawn = evaluation_sets(world, 16, 2)
     assert {type(data) for data in drawn} == {RetrievalSet, ZeroShotSet, ChoiceSet}
-    assert with_graphs(drawn, lambda: pytest.fail("a parser")) == drawn
+    parsed = with_graphs(drawn, lambda: pytest.fail("a parser"))
+    assert [data.texts for data in parsed] == [data.texts for data in drawn]
+    assert {data.graphs for data in parsed} == {"own", ""}
 
 
 def test_our_own_parser_is_used():
     pytest.importorskip("spacy")
     data = RetrievalSet("x", PICTURES, ["A brown dog chases a cat", ""], np.array([0, 1]))
     (parsed,) = with_graphs([data], Parser)
+    assert parsed.graphs == "parsed"
     graphs = [caption.graph for caption in parsed.captions]
     assert graphs == list(Parser().parse(data.captions))
     assert [thing.name for thing in graphs[0].objects] == ["dog", "cat"]
@@ -85,3 +89,4 @@ def test_graphs_can_be_taken_away():
     assert retrieval.captions == ["one", "a drawn dog", "two"]
     assert classes.class_names == ["dog", "cat"]
     assert choices.texts == ["one", "a drawn dog", "four"]
+    assert {retrieval.graphs, choices.graphs} == {"no"}

@@ -14,6 +14,7 @@ from kgclip_jax.evaluation.result import (
     grouped,
     percent,
     render_table,
+    set_label,
     to_json,
 )
 
@@ -45,20 +46,17 @@ def test_json_of_another_shape_is_refused(change, field):
 
 def test_a_blind_row_follows_its_seeing_row():
     groups = grouped([BLIND, GROUP, RECALL, TEXT])
-    assert groups == [
-        ("composition", "swaps", [TEXT, BLIND, GROUP]),
-        ("retrieval", "scenes", [RECALL]),
-    ]
+    assert groups == [[TEXT, BLIND, GROUP], [RECALL]]
 
 
 def test_sets_of_a_task_stay_together():
     other = replace(TEXT, set_name="other")
-    groups = grouped([TEXT, RECALL, other])
-    assert [(task, name) for task, name, _ in groups] == [
-        ("composition", "swaps"),
-        ("composition", "other"),
-        ("retrieval", "scenes"),
-    ]
+    assert grouped([TEXT, RECALL, other]) == [[TEXT], [other], [RECALL]]
+
+
+def test_a_set_is_named_with_the_scene_graphs_that_were_read():
+    assert set_label(TEXT) == "composition: swaps"
+    assert set_label(replace(TEXT, graphs="own")) == "composition: swaps (own graphs)"
 
 
 def printed(rows) -> str:

@@ -43,17 +43,18 @@ def structure_clip_captions(path: Path) -> Iterator[ImageCaption]:
         if "true_caption" in entry:
             check_object(path, key, entry, {"image_path": str, "true_caption": str})
             image, text = entry["image_path"], entry["true_caption"]
-            triples = _triples(path, f"{key}.true_triples", entry.get("true_triples"))
+            triples = read_triples(path, f"{key}.true_triples", entry.get("true_triples"))
         else:
             check_object(path, key, entry, {"image": str, "text": str})
             image, text = entry["image"], entry["text"]
-            triples = _triples(path, f"{key}.triples", entry.get("triples"))
+            triples = read_triples(path, f"{key}.triples", entry.get("triples"))
             pairs = _word_lists(path, f"{key}.pairs", entry.get("pairs"), 2)
             triples += [(thing, IS, attribute) for attribute, thing in pairs]
         yield ImageCaption(image, text, tuple(triples))
 
 
-def _triples(path: Path, key: str, entries: Any) -> list[Triple]:
+def read_triples(path: Path, key: str, entries: Any) -> list[Triple]:
+    """Take a list of (head, relation, tail). Raises DataError, by its key, where it is none."""
     return [(head, relation, tail) for head, relation, tail in _word_lists(path, key, entries, 3)]
 
 

@@ -7,6 +7,12 @@
 
 with "attributes": ["red", "big"] instead of the relation for attribution.
 
+Structure-CLIP's files, visual_genome_relation_aug.json and the like, have "true_triples" and
+"false_triples" beside these: [["man", "to the left of", "tree"]], [["shirt", "is", "red"]]. They
+are the scene graphs of the captions then. Where a file has none, they are made of the names that it
+has, and of the form of all captions, "the red shirt and the big cup" and "the man is to the left of
+the tree"; a caption of another form has no graph of its own.
+
 The picture is cut to the box first (the part of a box outside of the picture, which Pillow would
 fill with black, is left out), a tie is wrong, and the number is the mean of the means of the
 relations, or of the ordered pairs of attributes (macro). Beside it stand the mean over all cases
@@ -19,17 +25,21 @@ Source: Yuksekgonul et al., When and why vision-language models behave like bags
 2023; Huang et al., Structure-CLIP, AAAI 2024.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from kgclip_jax.data.evaluation_sets import Question
 from kgclip_jax.data.images import Box
 from kgclip_jax.data.questions import Decision, ask, ask_each_group, in_groups_of
+from kgclip_jax.data.readers.structure_clip_captions import read_triples
 from kgclip_jax.data.suites.annotation_files import read_objects
 from kgclip_jax.data.suites.aro_relations import LEFT_OUT
 from kgclip_jax.data.suites.assembly import Assembly
 from kgclip_jax.errors import DataError
+from kgclip_jax.knowledge.caption import Caption, Text
+from kgclip_jax.knowledge.triples import IS, Triple, from_triples
 
 HOME = "https://github.com/mertyg/vision-language-models-are-bows"
 LEAST_CASES = 25
@@ -53,8 +63,13 @@ def relation(suite: Assembly, path: Path) -> list[Question]:
         DataError: the file is missing or malformed.
     """
     decisions = [
-        _decision(suite, record, record["relation_name"])
-        for _, record in read_objects(path, _FIELDS | {"relation_name": str}, HOME)
+        _decision(
+            suite,
+            record,
+            _captions(path, place, record, _relation_triples),
+            record["relation_name"],
+        )
+        for place, record in read_objects(path, _FIELDS | {"relation_name": str}, HOME)
         if record["relation_name"] not in LEFT_OUT
     ]
     return [*_overall("relations", decisions), *ask_each_group(decisions, chance=1 / 2)]
@@ -86,10 +101,45 @@ def _attribution_decisions(suite: Assembly, path: Path) -> Iterator[Decision]:
         attributes = record["attributes"]
         if len(attributes) != 2 or not all(isinstance(name, str) for name in attributes):
             raise DataError(f"{path}: {place} needs two 'attributes', not {attributes!r}")
-        yield _decision(suite, record, ", ".join(attributes))
+        captions = _captions(path, place, record, _attribute_triples)
+        yield _decision(suite, record, captions, ", ".join(attributes))
 
 
-def _decision(suite: Assembly, record: dict[str, Any], group: str) -> Decision:
+def _decision(
+    suite: Assembly, record: dict[str, Any], captions: Sequence[Text], group: str
+) -> Decision:
     box = Box(record["bbox_y"], record["bbox_x"], record["bbox_h"], record["bbox_w"])
-    picture = suite.picture(record["image_path"], box)
-    return suite.caption_choice(picture, record["true_caption"], [record["false_caption"]], group)
+    right, *wrong = captions
+    return suite.caption_choice(suite.picture(record["image_path"], box), right, wrong, group)
+
+
+def _captions(
+    path: Path,
+    place: str,
+    record: dict[str, Any],
+    named: Callable[[str, dict[str, Any]], list[Triple]],
+) -> list[Text]:
+    """Return the true caption and the false one, with the scene graphs that annotations tell."""
+    texts: list[Text] = []
+    for side in ("true", "false"):
+        caption, field = record[f"{side}_caption"], f"{side}_triples"
+        if field in record:
+            triples = read_triples(path, f"{place}.{field}", record[field])
+        else:
+            triples = named(caption, record)
+        texts.append(Caption(caption, from_triples(caption, triples)) if triples else caption)
+    return texts
+
+
+def _relation_triples(caption: str, record: dict[str, Any]) -> list[Triple]:
+    name = record["relation_name"]
+    found = re.fullmatch(rf"the (.+?)(?: is| are)? {re.escape(name)} the (.+)", caption)
+    return [(found[1], name, found[2])] if found else []
+
+
+def _attribute_triples(caption: str, record: dict[str, Any]) -> list[Triple]:
+    one, other = map(re.escape, sorted(record["attributes"], key=len, reverse=True))
+    found = re.fullmatch(
+        rf"the ({one}|{other}) (.+) and the ({one}|{other}) (.+)", caption, re.IGNORECASE
+    )
+    return [(found[2], IS, found[1]), (found[4], IS, found[3])] if found else []

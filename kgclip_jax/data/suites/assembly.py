@@ -16,6 +16,7 @@ from kgclip_jax.data.lazy_pictures import (
 from kgclip_jax.data.questions import Decision
 from kgclip_jax.data.records import Records, readable_records
 from kgclip_jax.errors import DataError
+from kgclip_jax.knowledge.caption import Text
 
 
 class Judged(NamedTuple):
@@ -40,10 +41,10 @@ class Assembly:
         """Start with nothing."""
         self.images = images
         self.pictures: list[EncodedPicture] = []
-        self.texts: list[str] = []
+        self.texts: list[Text] = []
         self._pictures: dict[tuple[str, Box | None], int] = {}
         self._first_part: dict[str, int] = {}
-        self._texts: dict[str, int] = {}
+        self._texts: dict[Text, int] = {}
 
     def picture(self, file: str, box: Box | None = None) -> int:
         """Return the number of a picture file, or of the part of it in a box."""
@@ -68,7 +69,7 @@ class Assembly:
             self._first_part.setdefault(name, number)
         return number
 
-    def text(self, text: str) -> int:
+    def text(self, text: Text) -> int:
         """Return the number of a text."""
         number = self._texts.setdefault(text, len(self.texts))
         if number == len(self.texts):
@@ -90,7 +91,7 @@ class Assembly:
         return ChoiceSet(name, pictures, self.texts, questions)
 
     def caption_choice(
-        self, picture: int, right: str, wrong: Iterable[str], group: str = ""
+        self, picture: int, right: Text, wrong: Iterable[Text], group: str = ""
     ) -> Decision:
         """Decide which caption fits a picture; decisions about one file form a cluster."""
         true = (picture, self.text(right))

@@ -2,6 +2,7 @@ import pytest
 
 from kgclip_jax.data.suites.aro_relations import LEFT_OUT
 from kgclip_jax.errors import DataError
+from kgclip_jax.knowledge.triples import to_triples
 
 LEFT, RIGHT = (0, 0, 10, 10), (10, 0, 10, 10)  # x, y, width, height
 
@@ -79,6 +80,44 @@ def test_one_case_less_does_not_count(world, answers):
     rows = answers(world.open("aro_attribution", "vga.json"), SCORES)
     assert [row.value for row in rows.values()] == [1, 1]
     assert all(metric.startswith("all attribute pairs") for metric in rows)
+
+
+def triples(text):
+    return text if isinstance(text, str) else to_triples(text.graph, text.text)
+
+
+def test_captions_have_the_scene_graphs_of_their_annotations(world):
+    world.paint("1.jpg", 0, 1)
+    cups = ("the metal shirt and the green cup", "the green shirt and the metal cup")
+    ride = ("the man is riding the horse", "the horse is riding the man")
+    shelf = ("the cups of tea", "the tea of cups")
+    named = {"attributes": ["metal", "green"]}
+    told = {"true_triples": [["shirt", "is", "metal"]], "false_triples": [["cup", "is", "metal"]]}
+    world.write("a.json", [case("1.jpg", LEFT, *cups, **named)])
+    world.write("b.json", [case("1.jpg", LEFT, *cups, **named, **told)])
+    world.write(
+        "c.json",
+        [
+            case("1.jpg", LEFT, *ride, relation_name="riding"),
+            case("1.jpg", LEFT, *shelf, relation_name="on top of"),
+        ],
+    )
+    found = [
+        [triples(text) for text in world.open(kind, file).texts]
+        for kind, file in (("aro_attribution", "a.json"), ("aro_attribution", "b.json"))
+    ]
+    assert found == [
+        [
+            [("shirt", "is", "metal"), ("cup", "is", "green")],
+            [("shirt", "is", "green"), ("cup", "is", "metal")],
+        ],
+        [[("shirt", "is", "metal")], [("cup", "is", "metal")]],
+    ]
+    assert [triples(text) for text in world.open("aro_relation", "c.json").texts] == [
+        [("man", "riding", "horse")],
+        [("horse", "riding", "man")],
+        *shelf,  # of another form: parsed, if a model reads graphs
+    ]
 
 
 def test_parts_of_one_picture_are_one_cluster(world):
