@@ -56,7 +56,7 @@ def test_every_shipped_config_is_valid_and_says_how_to_run_it(path):
     assert f"python launch/train.py --config=configs/{path.name}" in module.__doc__
 
 
-OF_CLIP = ("negclip", "structure_clip")  # whose softmax knows no bias
+OF_CLIP = ("ce_clip", "negclip", "structure_clip")  # whose softmax knows no bias
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_configs_that_follow_a_model_parse_as_it_does(monkeypatch, path):
     shape = dataclasses.replace(preset("tiny"), knowledge=KnowledgeEncoder(blocks))
     trained = loading.Trained("a model", shape, Tokenizers(), read=dict, parser="en_mine")
     monkeypatch.setattr(loading, "open_trained", {"a-model": trained}.get)
-    semantic = ",semantic" if path.stem == "negclip" else ""
-    values = load(path).get_config(f"a-model{semantic}").to_dict()
+    from_graphs = {"negclip": ",semantic", "ce_clip": ",own"}.get(path.stem, "")
+    values = load(path).get_config(f"a-model{from_graphs}").to_dict()
     assert config.experiment(values).data.parser == "en_mine"
 
 

@@ -127,6 +127,11 @@ CASES = {
         ["girl not hold glasses"],
     ),
     "a man 's hat": ("DT det 2|NN poss 4|POS case 2|NN ROOT 4", ["man", "hat"], ["man have hat"]),
+    "bird 's eye view of a driver": (  # which raised KeyError: nobody has the view
+        "NN poss 4|POS case 1|NN compound 4|NN ROOT 4|IN prep 4|DT det 7|NN pobj 5",
+        ["bird", "driver"],
+        [],
+    ),
     "a dark blue shirt of light colour": (
         "DT det 4|JJ amod 4|JJ amod 4|NN ROOT 4|IN prep 4|JJ amod 7|NN pobj 5",
         ["dark blue light shirt"],

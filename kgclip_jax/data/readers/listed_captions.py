@@ -1,7 +1,7 @@
 """Wrong captions from files: those that authors published, and our own in the same form.
 
-    *.json  Structure-CLIP: [{"text": ..., "neg_text": ...}, ...], or with "true_caption" and
-            "false_caption"
+    *.json  Structure-CLIP: [{"text": ..., "neg_text": ...}, ...], or with "true_caption",
+            "false_caption" and, for its scene graph, "false_triples"
     *.tsv   NegCLIP: columns `title` and `neg_caption`, a list as Python writes it; so does
             `launch/prepare.py negclip`
     *.json, *.npy   CE-CLIP: [{"caption": ..., "relation_aug_caption": ..., "adj_aug_caption": ...,
@@ -20,9 +20,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kgclip_jax.data.readers.json_lists import check_object, stream_list
-from kgclip_jax.data.readers.structure_clip_captions import CAPTION_FIELDS
+from kgclip_jax.data.readers.structure_clip_captions import CAPTION_FIELDS, read_triples
+from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.negatives.listed import Listed
+from kgclip_jax.knowledge.triples import from_triples
 
 LONGEST_FIELD = 2**20  # characters
 
@@ -36,7 +38,7 @@ _NOTHING = ("###", "<mask>")  # what CE-CLIP's code writes where it found no wor
 
 
 class Listing(NamedTuple):
-    """A caption, its wrong ones, and how many more its entry should have."""
+    """A caption, its wrong ones, cleaned, and how many more its entry should have."""
 
     caption: str
     wrong: tuple[Listed, ...]
@@ -67,7 +69,7 @@ def _listing(path: Path, key: str, entry: Mapping[str, Any]) -> Listing:
     for caption, wrong in CAPTION_FIELDS:
         if wrong in entry:
             check_object(path, key, entry, {caption: str, wrong: str})
-            return _structure_clip(entry[caption], entry[wrong])
+            return _structure_clip(path, key, entry, entry[caption], entry[wrong])
     if not _CE_CLIP.keys() & entry.keys():
         known = ", ".join([*(wrong for _, wrong in CAPTION_FIELDS), *_CE_CLIP])
         raise DataError(f"{path}: {key} has no wrong caption, in none of the fields {known}")
@@ -75,14 +77,20 @@ def _listing(path: Path, key: str, entry: Mapping[str, Any]) -> Listing:
     return _ce_clip(path, key, entry)
 
 
-def _structure_clip(caption: str, wrong: str) -> Listing:
+def _structure_clip(
+    path: Path, key: str, entry: Mapping[str, Any], caption: str, wrong: str
+) -> Listing:
     """Take a false caption, if it is made of the letters of the true one.
 
     Where a caption allows no swap, the authors' file holds the false caption of an earlier one.
     """
-    if _letters(caption) == _letters(wrong):
-        return Listing(caption, (Listed("listed", wrong),), 0)
-    return Listing(caption, (), 1)
+    if _letters(caption) != _letters(wrong):
+        return Listing(caption, (), 1)
+    graph, wrong = None, clean_caption(wrong)
+    if "false_triples" in entry:
+        triples = read_triples(path, f"{key}.false_triples", entry["false_triples"])
+        graph = from_triples(wrong, triples)
+    return Listing(caption, (Listed("listed", wrong, graph),), 0)
 
 
 def _ce_clip(path: Path, key: str, entry: Mapping[str, Any]) -> Listing:
@@ -94,7 +102,7 @@ def _ce_clip(path: Path, key: str, entry: Mapping[str, Any]) -> Listing:
         )
     caption = entry["caption"]
     found = [
-        Listed(kind, entry[field])
+        Listed(kind, clean_caption(entry[field]))
         for (field, kind), there in zip(_CE_CLIP.items(), valid[1:], strict=True)
         if there and _is_made_of(entry[field], caption)
     ]
@@ -114,7 +122,7 @@ def _negclip(path: Path) -> Iterator[Listing]:
                 key = f"line {line}"
                 check_object(path, key, row, {"title": str, "neg_caption": str})
                 wrong = _strings(path, f"{key}.neg_caption", row["neg_caption"])
-                found = tuple(Listed("listed", text) for text in wrong)
+                found = tuple(Listed("listed", clean_caption(text)) for text in wrong)
                 yield Listing(row["title"], found, int(not found))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error

@@ -100,7 +100,7 @@ class CaptionsConfig:
             settings=self.negatives,
             vocabulary=self._vocabulary(sources, Path(opening.data.path), seed),
             triples=opening.preprocessing.triples,
-            listed=self._listed(Path(opening.data.path)),
+            listed=self._listed(opening),
         )
         mixture = Mixture(
             lengths=[len(source) for source in sources.values()],
@@ -126,9 +126,17 @@ class CaptionsConfig:
             stream.notes.append(listed_note(texts.listed, sources, seed))
         return stream
 
-    def _listed(self, path: Path) -> ListedNegatives | None:
-        wanted = self.negatives
-        return None if wanted is None or wanted.file is None else open_listed(path / wanted.file)
+    def _listed(self, opening: StreamOpening) -> ListedNegatives | None:
+        if self.negatives is None or self.negatives.file is None:
+            return None
+        listed = open_listed(Path(opening.data.path) / self.negatives.file)
+        if opening.preprocessing.triples is not None and not listed.know_graphs:
+            raise DataError(
+                f"{listed.name} cannot go with model.knowledge: it does not tell the scene graphs "
+                "of all wrong captions (false_triples), so that captions alone would get what the "
+                "encoder adds, and could be told by that"
+            )
+        return listed
 
     def _vocabulary(
         self, sources: Mapping[str, Source], path: Path, seed: int

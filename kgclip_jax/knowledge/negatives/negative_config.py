@@ -110,7 +110,7 @@ class NegativeSettings:
     @property
     def without_graphs(self) -> list[str]:
         """The kinds whose negatives have no scene graph, because nobody knows what they say."""
-        return [kind for kind in self.kinds if kind in SHUFFLES or kind in LISTED]
+        return [kind for kind in self.kinds if kind in SHUFFLES]
 
     @property
     def needs_vocabulary(self) -> bool:

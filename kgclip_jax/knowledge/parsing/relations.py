@@ -86,7 +86,8 @@ def _of_noun(tree: Tree, noun: int, about: list[int]) -> Iterator[Link]:
         for subject in about:
             for thing in things:
                 yield Link(subject, tree.phrase(first, last), thing, first, last)
-    for owner in tree.labelled(noun, "poss"):
+    owners = tree.labelled(noun, "poss") if noun in about else []  # none of "a bird's eye view of"
+    for owner in owners:
         for mark in tree.labelled(owner, "case"):
             for thing in meant(tree, owner):
                 yield Link(thing, POSSESSION, noun, mark, mark)

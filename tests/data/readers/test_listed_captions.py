@@ -7,6 +7,7 @@ import pytest
 
 from kgclip_jax.data.readers.listed_captions import read_listed
 from kgclip_jax.errors import DataError
+from kgclip_jax.knowledge.triples import from_triples
 
 CE_CLIP = {
     "caption": "a red dog runs by a cat and a cow",
@@ -30,6 +31,20 @@ def test_structure_clip_without_what_is_left_over_of_another_caption(tmp_path, f
     first, second = read_listed(path)
     assert [wrong.text for wrong in first.wrong] == ["a horses rides man"]
     assert (second.caption, second.wrong, second.missing) == ("a bird", (), 1)
+
+
+def test_structure_clip_with_scene_graphs(tmp_path):
+    entry = {
+        "true_caption": "a red cat &amp; a dog",
+        "false_caption": "a red dog &amp; a cat",
+        "false_triples": [["dog", "is", "red"]],
+    }
+    ((found,),) = [entry.wrong for entry in read_listed(written(tmp_path / "x.json", entry))]
+    assert found.text == "a red dog & a cat"
+    assert found.graph == from_triples(found.text, [("dog", "is", "red")])
+    bad = entry | {"false_triples": [["dog", "red"]]}
+    with pytest.raises(DataError, match=r"\[0\]\.false_triples\[0\] is not a list of 3 strings"):
+        list(read_listed(written(tmp_path / "x.json", bad)))
 
 
 def test_negclip(tmp_path):
