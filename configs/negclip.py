@@ -25,17 +25,38 @@ The graphs of the third, likewise:
     python launch/prepare.py parse --source=karpathy:coco --set=file=coco/dataset_coco.json \
         --output=coco/graphs
 
-The authors also add to each picture one of its three nearest, drawn anew each time, with a caption
-and negatives of its own: their batch of 256 is a matrix of 512 x 1,024. `:SOURCE,class,neighbours`
-does so, by the file that this command writes with the pictures' embeddings by SOURCE:
+The authors also add to each picture one of its three nearest, with a caption and a negative of its
+own. `:SOURCE,class,neighbours` does so, by the file that this command writes with the pictures'
+embeddings by SOURCE:
 
     python launch/prepare.py neighbours --source=karpathy:coco --set=file=coco/dataset_coco.json \
         --model=SOURCE --output=coco/neighbours.npy
 
-Settings as in the authors' command: batches of 256, AdamW at 1e-6 after 50 steps of warm-up,
-cosine decay, 5 epochs; what that command leaves out is as in open_clip, its base: weight decay 0.2,
-b2 0.98, eps 1e-6, no clipping. An epoch takes each of the 113,287 pictures of Karpathy's train and
-restval once, with one of its captions; for another number of pairs set config.total_steps.
+As in the authors' code (vinid/neg_clip), by the command in the README of
+mertyg/vision-language-models-are-bows where it says a number, else by the defaults:
+
+    loss              softmax with the negatives of the batch as further columns of the pictures'
+                      side; captions choose among pictures
+    negatives         one of each caption's, drawn at every step; of two words or phrases of a class
+    hard images       with `neighbours`: one of the three nearest, drawn at every step, so that a
+                      batch of 256 is a matrix of 512 x 1,024
+    data              COCO's train and restval of Karpathy; crops of 90 to 100 % of a picture
+    optimizer         AdamW at 1e-6, b1 0.9, b2 0.98, eps 1e-6, decay 0.2 of whatever has two
+                      dimensions, no clipping; 50 steps of warm-up, cosine to zero in 5 epochs
+    batch             256
+    temperature       trained, at most 100
+
+What is not:
+
+    hard images       not without `neighbours`, which needs the pictures embedded first
+    negatives         of a caption without any masked; the authors' files have no such caption
+    pairs             a picture comes once an epoch with one of its captions drawn; captions that
+                      are equal, or of one picture, are no negatives of each other
+    nearest           by SOURCE's own embeddings of pictures; the authors publish their choice alone
+    precision         bfloat16 on accelerators with losses in float32, there float16 by autocast
+    epoch             the last; the authors keep that of the best retrieval on validation pictures
+
+An epoch is 113,287 pairs; for another number set config.total_steps.
 
 What others report of NegCLIP, to aim at (no number of ours, and with neighbours): ARO relation
 80-82, attribution 70-72, SugarCrepe 82-84, COCO text-to-image R@1 about 45. Retrieval on the test

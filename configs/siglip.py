@@ -7,7 +7,8 @@ Hugging Face hub (32,000 pieces, learnt on C4). SHARDS is a folder of archives a
 them. Another size: :TOKENIZER,SigLIP-L-16-256 or any SigLIP preset; it takes a pod or a node of
 accelerators, whose number config.mesh and config.streams.captions.rows must fit.
 
-As in the paper, and in big_vision's code where the paper is silent:
+As in the paper, and in big_vision's code (trainers/proj/image_text/siglip.py, optax.py) where the
+paper is silent:
 
     loss              sigmoid of all pairs of the batch, summed over pairs, by pictures averaged;
                       s from 10, bias from -10, no limit on s

@@ -10,16 +10,49 @@ in train2014/ and val2014/; `parse` (pip install -r requirements-parse.txt) need
 folder that holds coco. Further arguments, in any order:
 
     :SOURCE,paper      the paper's loss instead of that of its released code
+    :SOURCE,listed     the authors' wrong captions, from their train_coco_aug_withneg_..._merge.json
+                       under the name coco/structure_clip.json; its graphs take the place of parsed
+                       ones, and captions that it lacks are left out:
+
+        python launch/prepare.py graphs --annotations=structure_clip:coco/structure_clip.json \
+            --source=karpathy:coco --set=file=coco/dataset_coco.json --output=coco/graphs \
+            --bad_share=1
+
     :SOURCE,BERT       scene graphs read as word pieces by the first six layers of BERT, as the
                        paper does: a Hugging Face folder of bert-base-uncased with tokenizer.json
                        and model.safetensors. Without it the knowledge encoder shares the text
                        tower's tokens, and starts from random parameters.
 
-Settings as in the released code: batches of 64, AdamW at 5e-6 throughout, weight decay 0.1 on every
-parameter, no clipping, float32, 10 epochs; only BERT's dropout is left out. An epoch takes each of
-the 113,287 pictures of train and restval once, with one of its captions; the authors keep about
-100,000 pairs whose captions are rich in objects, attributes and relations. For another number of
-pairs set config.total_steps. Results differ from step to step: here the last one counts.
+As in the released code (zjukg/Structure-CLIP; script/run.sh where it says a number):
+
+    loss              hinge to the hardest caption and picture of the batch, margin 0.2, mild in the
+                      first 100 steps, and 5 times the hinge to the negative, margin 0.1
+    texts             with what the encoder adds, 0.2 of a unit vector, in the first hinge; without
+                      it in the second
+    encoder           six triples of three elements of five word pieces, h + r - t, six layers of
+                      BERT, its first slot, a linear map (with `BERT`)
+    data              crops of 90 to 100 % of a picture
+    optimizer         AdamW at 5e-6 throughout, b1 0.9, b2 0.999, eps 1e-8, decay 0.1 of every
+                      parameter with a gradient, no clipping
+    batch, precision  64, float32; 10 epochs
+
+What is not:
+
+    paper             with `:SOURCE,paper` contrastive in place of the first hinge, weight 1, and
+                      fused texts in both; the paper does not say the margin
+    encoder           BERT's dropout left out; a text without triples gets nothing, there what six
+                      empty slots give; without `BERT` the text tower's tokens and random layers
+    graphs            by our parser, but with `listed`
+    negatives         but with `listed`, attributes where two can change places, else nouns of a
+                      relation that agree in number (agreement=False for all); masked where there
+                      is none, there the negative of an earlier caption
+    pairs             113,287 in an epoch: each picture with one of its captions drawn; there about
+                      100,000 captions that are rich in structure, nearly those of `listed`, once
+                      each; captions that are equal, or of one picture, are no
+                      negatives of each other
+    step              the last; the authors test every 200 steps, and keep no weights
+
+For another number of pairs set config.total_steps.
 
 What others report of ViT-B/32, to aim at (no number of ours): ARO relation 82-85, attribution
 80-82.5, COCO text-to-image R@1 about 39.6; zero-shot classification falls far. Retrieval on the
@@ -45,8 +78,11 @@ BERT_VOCABULARY = 30522
 
 
 def get_config(arguments: str) -> ConfigDict:
-    """Return the experiment: `--config=configs/structure_clip.py:SOURCE[,code|paper][,BERT]`."""
-    source, mode, bert = _arguments(arguments)
+    """Return the experiment.
+
+    `--config=configs/structure_clip.py:SOURCE[,code|paper][,listed][,BERT]`.
+    """
+    source, mode, listed, bert = _arguments(arguments)
     config = ConfigDict(settings_of(source))
     if bert is None:
         blocks = {**config.model.text.transformer, "depth": BERT_BASE["depth"]}
@@ -67,12 +103,17 @@ def get_config(arguments: str) -> ConfigDict:
         evaluation_split="test",
         crop_scale=(0.9, 1.0),
         graphs="graphs",
+        structured=listed,
     )
     config.streams = dict(
         captions=dict(
-            sources=dict(coco=coco), rows=BATCH_SIZE, negatives=dict(kinds=dict(structure_clip=1.0))
+            sources=dict(coco=coco),
+            rows=BATCH_SIZE,
+            negatives=dict(kinds={"listed" if listed else "structure_clip": 1.0}),
         )
     )
+    if listed:
+        config.streams.captions.negatives.file = "structure_clip.json"
     config.objectives = {OBJECTIVES[mode]: {}}
     config.optimizer = dict(
         learning_rate=5e-6,
@@ -91,13 +132,14 @@ def get_config(arguments: str) -> ConfigDict:
     return config
 
 
-def _arguments(text: str) -> tuple[str, str, str | None]:
-    """Return the source, the mode, and the folder of BERT, if one is given."""
+def _arguments(text: str) -> tuple[str, str, bool, str | None]:
+    """Return the source, the mode, whether negatives are listed, and BERT's folder, if given."""
     source, *rest = text.split(",")
     modes = [argument for argument in rest if argument in OBJECTIVES]
-    folders = [argument for argument in rest if argument not in OBJECTIVES]
+    folders = [argument for argument in rest if argument not in (*OBJECTIVES, "listed")]
     if len(modes) > 1 or len(folders) > 1:
         raise ConfigError("give SOURCE, and at most one of code and paper, and one BERT folder")
     if folders and not Path(folders[0]).is_dir():
-        raise ConfigError(f"{folders[0]!r} is no folder of BERT, and neither code nor paper")
-    return source, modes[0] if modes else "code", folders[0] if folders else None
+        raise ConfigError(f"{folders[0]!r} is no folder of BERT, and none of code, paper, listed")
+    mode, bert = (modes or ["code"])[0], (folders or [None])[0]
+    return source, mode, "listed" in rest, bert

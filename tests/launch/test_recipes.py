@@ -204,6 +204,10 @@ def test_structure_clip_has_the_settings_of_the_released_code(made_by_torch):
     assert {*groups.values()} == {ParamGroup(1.0, 0.1)}
     decayed = resolved("structure_clip", f"{made_by_torch},paper")[1]
     assert decayed["model/logit_scale"] == ParamGroup(1.0, 0.1)
+    listed = resolved("structure_clip", f"{made_by_torch},listed")[0].streams["captions"]
+    assert listed.negatives == NegativeSettings({"listed": 1.0}, file="structure_clip.json")
+    assert listed.sources["coco"].structured
+    assert not captions.sources["coco"].structured
     assert any(path.startswith("model/knowledge/blocks") for path in groups)
     assert (captions.rows, experiment.total_steps) == (64, 17_701)  # 10 x 113,287 / 64
     assert experiment.execution.dtype == "float32"
@@ -275,7 +279,7 @@ def test_siglip_has_the_published_settings():
 @pytest.mark.parametrize(
     ("recipe", "arguments", "message"),
     [
-        ("structure_clip", ",papers", "'papers' is no folder of BERT, and neither code nor paper"),
+        ("structure_clip", ",papers", "'papers' is no folder of BERT, and none of code, paper"),
         ("structure_clip", ",code,paper", "give SOURCE, and at most one of code and paper"),
         ("siglip", ",ViT-B-32", "give the file of SigLIP's word pieces, and then a SigLIP preset"),
         ("ce_clip", ",code,mine", "give SOURCE, and at most one of code and paper, and of listed"),
