@@ -44,6 +44,10 @@ mertyg/vision-language-models-are-bows where it says a number, else by the defau
     optimizer         AdamW at 1e-6, b1 0.9, b2 0.98, eps 1e-6, decay 0.2 of whatever has two
                       dimensions, no clipping; 50 steps of warm-up, cosine to zero in 5 epochs
     batch             256
+    epoch             the one of the best retrieval of validation pictures, by
+
+                          python launch/export.py --workdir=WORKDIR --format=huggingface \
+                              --best="COCO val, text-to-image R@1" --output=BEST
     temperature       trained, at most 100
 
 What is not:
@@ -54,15 +58,15 @@ What is not:
                       are equal, or of one picture, are no negatives of each other
     nearest           by SOURCE's own embeddings of pictures; the authors publish their choice alone
     precision         bfloat16 on accelerators with losses in float32, there float16 by autocast
-    epoch             the last; the authors keep that of the best retrieval on validation pictures
 
-An epoch is 113,287 pairs; for another number set config.total_steps.
+An epoch is 113,287 pairs; for another number set config.total_steps, evaluate_every and
+checkpoints.every.
 
 What others report of NegCLIP, to aim at (no number of ours, and with neighbours): ARO relation
 80-82, attribution 70-72, SugarCrepe 82-84, COCO text-to-image R@1 about 45. Retrieval on the test
 split is measured here; the benchmarks of composition by
 
-    python launch/evaluate.py --config=configs/composition.py:WORKDIR,aro,sugarcrepe
+    python launch/evaluate.py --config=configs/composition.py:BEST,aro,sugarcrepe
 """
 
 from ml_collections import ConfigDict
@@ -108,6 +112,10 @@ def get_config(arguments: str) -> ConfigDict:
             negatives=NEGATIVES[negatives],
         )
     )
+    validation = dict(kind="karpathy", file="dataset_coco.json", split="val")
+    config.evaluation = {"COCO val": dict(kind="retrieval", source=validation)}
+    config.evaluate_every = PAIRS // BATCH_SIZE
+    config.checkpoints = dict(every=PAIRS // BATCH_SIZE, keep=EPOCHS + 1)
     config.objectives = dict(contrastive=dict(form="softmax", negatives=True))
     config.optimizer = dict(
         learning_rate=1e-6,

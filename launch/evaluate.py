@@ -1,7 +1,7 @@
 """Evaluate a model on held-out sets.
 
-    python launch/evaluate.py --workdir=runs/quickstart [--step=N] [--graphs=parsed|none] \
-        [--config.data.path=FOLDER]
+    python launch/evaluate.py --workdir=runs/quickstart [--step=N | --best="SET, METRIC"] \
+        [--graphs=parsed|none] [--config.data.path=FOLDER]
     python launch/evaluate.py --config=configs/finetune.py:SOURCE --config.data.path=FOLDER \
         [--graphs=parsed|none] [--output=FILE.json]
 
@@ -26,6 +26,11 @@ from kgclip_jax.errors import UserError
 _WORKDIR = define_path("workdir", "Folder of the run.")
 _CONFIG = define_config("Experiment with `init_from` set.")
 _STEP = flags.DEFINE_integer("step", None, "Step of the checkpoint; the newest by default.")
+_BEST = flags.DEFINE_string(
+    "best",
+    None,
+    "Set and metric, as in 'COCO val, text-to-image R@1': the step that was best by it on the way.",
+)
 _GRAPHS = flags.DEFINE_enum(
     "graphs",
     "own",
@@ -48,6 +53,7 @@ def main(argv: list[str]) -> int:
     from rich.console import Console
 
     from kgclip_jax import config
+    from kgclip_jax.best_step import best_step
     from kgclip_jax.evaluation.result import render_table
     from kgclip_jax.library_logging import silence_libraries
     from kgclip_jax.run_evaluation import evaluate_pretrained, evaluate_workdir
@@ -55,8 +61,10 @@ def main(argv: list[str]) -> int:
 
     if (_WORKDIR.value is None) == (not _CONFIG.present):
         return fail("give either --workdir or --config")
-    if _WORKDIR.value is None and _STEP.value is not None:
-        return fail("--step is for --workdir")
+    if _WORKDIR.value is None and {_STEP.value, _BEST.value} != {None}:
+        return fail("--step and --best are for --workdir")
+    if None not in (_STEP.value, _BEST.value):
+        return fail("give --step or --best")
     if _WORKDIR.value is not None and _OUTPUT.value is not None:
         return fail("--output is for --config; a run has its evaluation.json")
     silence_libraries()
@@ -64,9 +72,10 @@ def main(argv: list[str]) -> int:
         if _WORKDIR.value is not None:
             workdir = Workdir(_WORKDIR.value)
             changed = _CONFIG.value
+            step = _STEP.value if _BEST.value is None else best_step(workdir, _BEST.value)
             results = evaluate_workdir(
                 workdir,
-                step=_STEP.value,
+                step=step,
                 graphs=_GRAPHS.value,
                 settings=None if changed is None else changed.values,
             )

@@ -1,7 +1,8 @@
 """Write a trained model as a folder that PyTorch libraries load.
 
     python launch/export.py --workdir=runs/quickstart --format=huggingface --output=exports/mine
-    python launch/export.py ... --format=open_clip [--step=N] [--ema] [--license=ID] [--force]
+    python launch/export.py ... --format=open_clip [--step=N | --best="SET, METRIC"] [--ema] \
+        [--license=ID] [--force]
     python launch/export.py ... --wise_ft=SOURCE --alpha=0.5
 
 huggingface: `CLIPModel` or `SiglipModel.from_pretrained(OUT)`, `AutoProcessor.from_pretrained(OUT)`
@@ -41,6 +42,9 @@ _FORMAT = flags.DEFINE_enum(
 )
 _OUTPUT = define_path("output", "Folder to make.", required=True)
 _STEP = flags.DEFINE_integer("step", None, "Step of the checkpoint; the newest by default.")
+_BEST = flags.DEFINE_string(
+    "best", None, "Set and metric: the step that was best by it on the way, as of evaluate.py."
+)
 _EMA = flags.DEFINE_bool("ema", False, "Export the moving average of the parameters.")
 _FORCE = flags.DEFINE_bool("force", False, "Replace the folder if it is an earlier export.")
 _LICENSE = flags.DEFINE_string(
@@ -82,6 +86,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 def export_run() -> None:
     """Read the run, mix it with another model if asked to, write the folder, say what was done."""
     from kgclip_jax import config, loading
+    from kgclip_jax.best_step import best_step
     from kgclip_jax.convert.export import export
     from kgclip_jax.convert.exported_files import check_free
     from kgclip_jax.convert.hub import with_commit
@@ -97,9 +102,14 @@ def export_run() -> None:
         raise ConfigError("--wise_ft and --alpha go together: give both or none")
     if not workdir.holds_run():
         raise ConfigError(f"{workdir.root} holds no run")
+    if None not in (_STEP.value, _BEST.value):
+        raise ConfigError("give --step or --best")
+    step = _STEP.value
+    if _BEST.value is not None:
+        step = best_step(workdir, _BEST.value, averaged=_EMA.value)
     experiment = config.experiment(workdir.read_config())
     tokenizers = workdir.own_tokenizers(experiment.tokenizers)
-    trained = loading.open_trained(workdir.root, step=_STEP.value, averaged=_EMA.value)
+    trained = loading.open_trained(workdir.root, step=step, averaged=_EMA.value)
     measured = workdir.evaluation
     card = Card(
         name=output.resolve().name,

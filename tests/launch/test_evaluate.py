@@ -58,6 +58,14 @@ def test_an_unknown_step_is_an_error_that_lists_the_known_ones(commands, finishe
     assert process.stderr.endswith("checkpoints has no step 41; it has: 40, 80, 120\n")
 
 
+def test_the_best_step_is_asked_for_by_a_row_that_is_there(commands, finished):
+    process = commands.evaluate(finished[0], "--best=R@1")
+    assert process.returncode == 2
+    assert "evaluations.jsonl has no 'R@1'" in process.stderr
+    process = commands.evaluate(finished[0], "--best=R@1", "--step=40")
+    assert (process.returncode, process.stderr) == (2, "error: give --step or --best\n")
+
+
 KNOWLEDGE = """
 from ml_collections import ConfigDict
 

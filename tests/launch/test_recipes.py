@@ -47,14 +47,13 @@ def coco(commands, result, tmp_path_factory):
     folder = tmp_path_factory.mktemp("karpathy") / "coco"
     rng = np.random.default_rng(0)
     images = []
-    for number in range(12):
-        split, place = [("train", "train2014"), ("restval", "val2014"), ("test", "val2014")][
-            number % 3
-        ]
+    splits = {"train": "train2014", "restval": "val2014", "val": "val2014", "test": "val2014"}
+    for number in range(16):
+        split, place = [*splits.items()][number % 4]
         (folder / place).mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(256, size=(20, 24, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / place / f"{number}.png")
-        sentences = [{"raw": f"{text} in picture {number}"} for text in CAPTIONS[number % 4 :][:2]]
+        sentences = [{"raw": f"{text} in picture {number}"} for text in CAPTIONS[number // 4 :][:2]]
         images.append(
             {"filename": f"{number}.png", "filepath": place, "split": split, "sentences": sentences}
         )
@@ -225,6 +224,8 @@ def test_negclip_has_the_settings_of_the_authors_command(made_by_torch):
     assert optimizer.schedule == Schedule(kind="cosine", warmup_steps=50)
     assert (captions.rows, experiment.total_steps) == (256, 2_212)  # 5 x 113,287 / 256
     assert experiment.model.knowledge is None
+    assert experiment.evaluate_every == experiment.checkpoints.every == 442  # an epoch
+    assert experiment.checkpoints.keep == 6
     assert experiment.objectives == {"contrastive": Contrastive(negatives=True)}
     assert captions.negatives == NegativeSettings({"listed": 1.0}, file="negclip.tsv")
     assert (optimizer.b1, optimizer.b2, optimizer.eps) == (0.9, 0.98, 1e-6)
