@@ -1,7 +1,11 @@
+import csv
+import io
+
 import pytest
 
 from kgclip_jax.data.readers.caption_tables import Columns, read_table
 from kgclip_jax.errors import DataError
+from tests.torchvision_operators import make_torchvision_importable
 
 USUAL = Columns()
 TWO = {"a.jpg": ["a cat", "it, too"], "b.jpg": ['a "big" dog']}
@@ -66,3 +70,24 @@ def test_columns_can_be_named(tmp_path):
 def test_what_is_malformed_is_refused_by_line(tmp_path, name, content, message):
     with pytest.raises(DataError, match=message):
         read_table(write(tmp_path, content, name), USUAL)
+
+
+def test_open_clip_reads_the_same_file_alike(tmp_path):
+    """By its own `CsvDataset`. pandas takes some words for missing numbers: it trains on "nan"."""
+    for needed in ("pandas", "webdataset", "braceexpand"):  # by open_clip's training alone
+        pytest.importorskip(needed)
+    make_torchvision_importable()
+    theirs = pytest.importorskip("open_clip_train.data")
+    captions = ["a cat", "it, too", '"quoted" at the start', "été 猫", "two\nlines", " 5", "'tis"]
+    rows = io.StringIO(newline="")
+    table = csv.writer(rows, delimiter="\t", lineterminator="\r\n")
+    names = [f"{number % 3}.png" for number in range(len(captions))]
+    table.writerows([("filepath", "title"), *zip(names, captions, strict=True)])
+    table.writerow(("3.png", "null"))
+    path = write(tmp_path, rows.getvalue(), "train.tsv")
+    read = theirs.CsvDataset(str(path), None, "filepath", "title")
+    assert (read.images, read.captions[:-1]) == ([*names, "3.png"], captions)
+    assert str(read.captions[-1]) == "nan"
+    ours = read_table(path, USUAL)
+    assert ours.pop("3.png") == ["null"]
+    assert ours == {name: captions[number::3] for number, name in enumerate(names[:3])}
