@@ -17,21 +17,10 @@ Part = Literal["object", "attribute", "relation"]
 
 _PRONOUNS = frozenset(("it", "its", "them", "their", "him", "his", "her"))
 _NUMBERS = frozenset(
-    [
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "several",
-        "many",
-        "few",
-    ]
+    (
+        *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+        *("several", "many", "few"),
+    )
 )
 
 

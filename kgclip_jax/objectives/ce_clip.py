@@ -15,7 +15,14 @@ from jaxtyping import Array, Bool, Float
 from kgclip_jax.models import spec
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.objective import Context, Losses, Objective
-from kgclip_jax.objectives.pairs import ABSENT, require_negatives
+from kgclip_jax.objectives.pairs import (
+    ABSENT,
+    candidates_of,
+    compare,
+    dots,
+    existing,
+    require_negatives,
+)
 from kgclip_jax.ranges import NonNegativeFloat, PositiveFloat
 from kgclip_jax.schema import check
 
@@ -44,7 +51,7 @@ def caption_among_negatives(
     Returns:
         The loss, float32.
     """
-    similarities = _dot(text, _existing(negatives, negative_mask))
+    similarities = dots(text, existing(negatives, negative_mask))
     logits = jnp.where(negative_mask, logit_scale * (similarities - 1), -jnp.inf)
     return jnp.mean(jax.nn.logsumexp(jnp.pad(logits, [(0, 0), (1, 0)]), axis=1))
 
@@ -61,7 +68,7 @@ def intra_modal_formula(
 
     It has no lower bound but that of cosines. Arguments as in `caption_among_negatives`.
     """
-    similarities = _dot(text, _existing(negatives, negative_mask))
+    similarities = dots(text, existing(negatives, negative_mask))
     some = jnp.any(negative_mask, axis=1)
     logits = jnp.where(negative_mask, logit_scale * similarities, ABSENT)
     return jnp.mean(jnp.where(some, jax.nn.logsumexp(logits, axis=1), 0))
@@ -82,10 +89,8 @@ def intra_modal_code(
     are left out, where the code embeds a placeholder. Arguments as in `caption_among_negatives`.
     """
     there = negative_mask.reshape(-1)
-    wrong = _existing(negatives, negative_mask).reshape(-1, negatives.shape[-1])
-    logits = logit_scale * jnp.einsum(
-        "bd,nd->bn", *_float32(text, wrong), precision=jax.lax.Precision.HIGHEST
-    )
+    wrong = existing(negatives, negative_mask).reshape(-1, negatives.shape[-1])
+    logits = compare(text, None, candidates_of(wrong), logit_scale).logits[..., 0]
     choice = jax.nn.logsumexp(jnp.where(there, logits, ABSENT), axis=1)
     first = jax.lax.dynamic_index_in_dim(logits, jnp.argmax(there), axis=1, keepdims=False)
     return jnp.where(jnp.any(there), jnp.mean(choice - first), 0)
@@ -136,8 +141,8 @@ def ranked_hinge(
     Returns:
         The loss, and as metric `margin` the mean of m_k. All are float32.
     """
-    pairs = logit_scale * jnp.sum(jnp.multiply(*_float32(image, text)), axis=1)[:, None]
-    wrong = logit_scale * _dot(image, _existing(negatives, negative_mask))
+    pairs = logit_scale * dots(image, text[:, None])
+    wrong = logit_scale * dots(image, existing(negatives, negative_mask))
     match margin:
         case "mean":
             counts = jnp.maximum(jnp.sum(negative_mask, axis=0), 1)
@@ -150,21 +155,6 @@ def ranked_hinge(
         margins = jax.lax.stop_gradient(jnp.clip(margins, 0, upper_bound))
     losses = jnp.where(negative_mask, jax.nn.relu(margins - (pairs - wrong)), 0)
     return Losses(jnp.mean(losses), {"margin": jnp.mean(margins)})
-
-
-def _existing(
-    negatives: Float[Array, "b k d"], negative_mask: Bool[Array, "b k"]
-) -> Float[Array, "b k d"]:
-    """Zeros for absent negatives, so that not even a NaN in them reaches a gradient."""
-    return jnp.where(negative_mask[..., None], negatives, 0)
-
-
-def _dot(x: Float[Array, "b d"], y: Float[Array, "b k d"]) -> Float[Array, "b k"]:
-    return jnp.einsum("bd,bkd->bk", *_float32(x, y), precision=jax.lax.Precision.HIGHEST)
-
-
-def _float32(*arrays: Array) -> list[Array]:
-    return [array.astype(jnp.float32) for array in arrays]
 
 
 @dataclass(frozen=True)
@@ -200,6 +190,9 @@ class CeClip:
         check(
             self.intra_modal_weight + self.ranking_weight > 0, "one of its weights must be positive"
         )
+        fixed = self.margin == "fixed"
+        check(fixed or self.fixed_margin == 10.0, "fixed_margin is for the margin fixed")
+        check(not fixed or self.upper_bound == 10.0, "upper_bound is for margins that follow")
 
     def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
         """Refuse a run without a contrastive objective that reads the same negatives."""

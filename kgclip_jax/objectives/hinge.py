@@ -16,7 +16,9 @@ from kgclip_jax.objectives.pairs import (
     Candidates,
     candidates_of,
     compare,
+    dots,
     equal_pairs,
+    existing,
     fold,
 )
 
@@ -59,8 +61,7 @@ def hardest_negative_hinge(
         The loss, and as metric `equal_pairs` the share of comparisons left out because of equal
         ids. Both are float32.
     """
-    image, text = image.astype(jnp.float32), text.astype(jnp.float32)
-    pairs = _dot(image, text)
+    pairs = dots(image, text[:, None])[:, 0]
 
     def add(sums: _Hardest, chunk: Candidates) -> _Hardest:
         comparison = compare(image, ids, chunk, jnp.ones(()))
@@ -84,10 +85,6 @@ def hardest_negative_hinge(
     image_loss = jnp.sum(jax.nn.relu(margin + hardest.rival - pairs))
     loss = (image_loss + hardest.text_loss) / batch
     return Losses(loss, equal_pairs(hardest.equal, candidates))
-
-
-def _dot(x: Float[Array, "b d"], y: Float[Array, "b d"]) -> Float[Array, " b"]:
-    return jnp.sum(x * y, axis=-1)
 
 
 def negative_hinge(
@@ -115,10 +112,8 @@ def negative_hinge(
         The loss, and as metric `negative_accuracy` the share of negatives that lie further from
         the image than its caption (a tie is a miss). All are float32.
     """
-    image, text, negatives = (array.astype(jnp.float32) for array in (image, text, negatives))
-    negatives = jnp.where(negative_mask[..., None], negatives, 0)
-    pairs = _dot(image, text)[:, None]
-    wrong = jnp.einsum("bd,bkd->bk", image, negatives, precision=jax.lax.Precision.HIGHEST)
+    pairs = dots(image, text[:, None])
+    wrong = dots(image, existing(negatives, negative_mask))
     count = jnp.maximum(jnp.sum(negative_mask), 1)
     losses = jax.nn.relu(margin - (pairs - wrong))
     right = jnp.sum(pairs > wrong, where=negative_mask, dtype=jnp.float32)

@@ -38,6 +38,19 @@ def require_negatives(rows: Pairs, stream: str) -> None:
         )
 
 
+def existing(
+    negatives: Float[Array, "b k d"], negative_mask: Bool[Array, "b k"]
+) -> Float[Array, "b k d"]:
+    """Zeros for absent negatives, so that not even a NaN in them reaches a gradient."""
+    return jnp.where(negative_mask[..., None], negatives, 0)
+
+
+def dots(x: Float[Array, "b d"], y: Float[Array, "b k d"]) -> Float[Array, "b k"]:
+    """Products of each row with its own k others, in float32 as in `compare`."""
+    x, y = x.astype(jnp.float32), y.astype(jnp.float32)
+    return jnp.einsum("bd,bkd->bk", x, y, precision=jax.lax.Precision.HIGHEST)
+
+
 class Candidates(NamedTuple):
     """Captions with their negatives, in two arrays, so that passing them on takes two collectives.
 
@@ -64,10 +77,7 @@ def candidates_of(
     negative_mask: Bool[Array, "b k"] | None = None,
     negative_ids: Int32[Array, "b k"] | None = None,
 ) -> Candidates:
-    """Put each caption and its negatives side by side.
-
-    Absent negatives become zeros, so that not even a NaN in them reaches a gradient. Negatives
-    describe no known picture.
+    """Put each caption and its negatives side by side; negatives describe no known picture.
 
     Raises:
         ValueError: a mask or ids of negatives are given without negatives.
@@ -82,9 +92,8 @@ def candidates_of(
     none = jnp.full(negatives.shape[:2], -1, jnp.int32)
     hashes = none if negative_ids is None else negative_ids
     negative_facts = jnp.stack([negative_mask.astype(jnp.int32), none, hashes, none], axis=-1)
-    negatives = jnp.where(negative_mask[..., None], negatives, 0)
     return Candidates(
-        jnp.concatenate([text[:, None], negatives], axis=1),
+        jnp.concatenate([text[:, None], existing(negatives, negative_mask)], axis=1),
         jnp.concatenate([facts, negative_facts], axis=1),
     )
 

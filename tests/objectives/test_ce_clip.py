@@ -179,6 +179,15 @@ def test_the_three_intra_modal_terms_of_two_captions():
     assert terms == pytest.approx(expected, rel=5e-4)
 
 
+def test_settings_that_the_margin_does_not_read_are_refused():
+    for settings, message in (
+        ({"fixed_margin": 3.0}, "fixed_margin is for the margin fixed"),
+        ({"margin": "fixed", "upper_bound": 3.0}, "upper_bound is for margins that follow"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            CeClip(**settings)
+
+
 @pytest.mark.parametrize("kind", ["formula", "caption"])
 def test_captions_are_pushed_away_from_every_negative(kind):
     inputs = Cases().make_inputs(6)

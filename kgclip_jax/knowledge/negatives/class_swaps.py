@@ -18,7 +18,9 @@ from kgclip_jax.knowledge.scene_graph import Span
 CLASSES = ("NN", "NNS", "JJ", "RB", "VBG")
 SHORTEST_PHRASE = 3  # words
 
-_PHRASES = frozenset(("nsubj", "nsubjpass", "dobj", "pobj", "attr", "appos", "dative", "ROOT"))
+_PHRASES = frozenset(
+    ("nsubj", "nsubjpass", "dobj", "pobj", "attr", "appos", "dative", "ROOT", "conj")
+)
 
 
 def class_swaps(tree: Tree, text: str, rng: np.random.Generator) -> list[str]:
@@ -49,7 +51,7 @@ def class_swaps(tree: Tree, text: str, rng: np.random.Generator) -> list[str]:
 def _phrases(tree: Tree) -> Iterator[Span]:
     """Yield the noun phrases, from their first word to the noun, that are long enough."""
     for noun, tag in enumerate(tree.tags):
-        if tag in NOUNS and (tree.labels[noun] in _PHRASES or tree.labels[noun] == "conj"):
+        if tag in NOUNS and tree.labels[noun] in _PHRASES:
             first = noun
             while before := [child for child in tree.children[first] if child < first]:
                 first = before[0]

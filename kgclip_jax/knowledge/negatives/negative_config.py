@@ -24,10 +24,7 @@ SWAPS = {
     rule.__name__: rule for rule in (swap_objects, swap_attributes, swap_relation, structure_clip)
 }
 SHUFFLES = {rule.__name__: rule for rule in (shuffle, swap_words)}
-REARRANGEMENTS: dict[str, Callable[..., Iterator[Negative]]] = {
-    **SWAPS,
-    **SHUFFLES,
-}
+REARRANGEMENTS: dict[str, Callable[..., Iterator[Negative]]] = {**SWAPS, **SHUFFLES}
 REPLACEMENTS = {
     rule.__name__: rule for rule in (replace_object, replace_attribute, replace_relation)
 }

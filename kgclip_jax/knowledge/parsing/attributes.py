@@ -7,8 +7,8 @@ from kgclip_jax.knowledge.parsing.clauses import is_predicate, subjects
 from kgclip_jax.knowledge.parsing.lexicon import (
     COLOURED,
     COLOURS,
-    MATERIALS,
     NOT_PROPERTIES,
+    PROPERTIES,
     SHADES,
 )
 from kgclip_jax.knowledge.parsing.nouns import coloured, is_thing
@@ -16,7 +16,6 @@ from kgclip_jax.knowledge.parsing.tree import Tree
 
 _ADJECTIVES = frozenset({"JJ", "JJR", "JJS", "RB", "VBN", "VBG", "VBD"})
 _COMPLEMENTS = frozenset({"dobj", "prep", "dative", "prt", "agent", "xcomp", "ccomp", "acomp"})
-_PROPERTIES = COLOURS | MATERIALS  # of nouns too
 _PHRASES = frozenset({"acl", "relcl", "ROOT", "conj", "ccomp"})
 
 
@@ -36,7 +35,7 @@ def properties(tree: Tree) -> Iterator[Property]:
     else ("a man smiling"). Numbers are no attributes: they cannot change places with a colour.
     """
     for word, label in enumerate(tree.labels):
-        if label == "amod" or (label == "compound" and tree.words[word] in _PROPERTIES):
+        if label == "amod" or (label == "compound" and tree.words[word] in PROPERTIES):
             yield from _each(tree, word, _bearers(tree, tree.heads[word]))
         elif label in ("acomp", "oprd"):
             yield from _each(tree, word, _affirmed(tree, tree.heads[word]))
@@ -61,7 +60,7 @@ def _affirmed(tree: Tree, predicate: int) -> list[int]:
 
 def _each(tree: Tree, word: int, things: list[int]) -> Iterator[Property]:
     """Yield an adjective, and those that "and" joins to it, for each thing."""
-    if not things or not (tree.tags[word] in _ADJECTIVES or tree.words[word] in _PROPERTIES):
+    if not things or not (tree.tags[word] in _ADJECTIVES or tree.words[word] in PROPERTIES):
         return
     if _is_property(tree, word):
         first, last = _extent(tree, word)

@@ -69,6 +69,7 @@ COLOURS = _words("""
     black white red green blue yellow brown orange pink purple gray grey tan beige gold golden
     silver maroon navy turquoise violet blond blonde brunette teal
 """)
+PROPERTIES = COLOURS | MATERIALS  # of nouns too, as "metal" of "the metal shirt"
 SHADES = _words("dark light bright pale deep")
 COLOURED = _words("colored coloured color colour")
 COLOUR_NOUNS = _words("color colors colour colours")

@@ -5,11 +5,11 @@ from kgclip_jax.knowledge.parsing.lexicon import (
     CALLED_OUT,
     COLOUR_NOUNS,
     COLOURS,
-    MATERIALS,
     NEGATIVE_DETERMINERS,
     PICTURES,
     PLACES,
     PRONOUNS,
+    PROPERTIES,
     QUANTITIES,
     SHOWING,
     TOGETHER,
@@ -75,12 +75,12 @@ def counted(tree: Tree, word: int) -> int | None:
 
     And what a picture shows, and the house of "the front of a house".
     """
-    name, label = tree.words[word], tree.labels[word]
+    noun, label = tree.words[word], tree.labels[word]
     if (
-        name in QUANTITIES
-        or (tree.tags[word] in ("CD", "DT", "PDT", "JJ") and name not in NEGATIVE_DETERMINERS)
-        or (name in PICTURES and label in ("ROOT", "attr"))
-        or (name in PLACES and label != "pobj" and tree.tags[word] in NOUNS)
+        noun in QUANTITIES
+        or (tree.tags[word] in ("CD", "DT", "PDT", "JJ") and noun not in NEGATIVE_DETERMINERS)
+        or (noun in PICTURES and label in ("ROOT", "attr"))
+        or (noun in PLACES and label != "pobj" and tree.tags[word] in NOUNS)
     ):
         return _of(tree, word)
     return None
@@ -201,10 +201,11 @@ def _first(tree: Tree, word: int) -> int:
     while first > 0:
         before = first - 1
         compound = tree.labels[before] in ("compound", "nmod") and tree.heads[before] <= word
-        property = tree.words[before] in COLOURS or tree.words[before] in MATERIALS
-        if not tree.joined(first) and (not compound or property):
-            break
-        if tree.joined(first) and not (tree.words[before] == "-" or tree.words[first] == "-"):
+        if tree.joined(first):
+            belongs = "-" in (tree.words[before], tree.words[first])
+        else:
+            belongs = compound and tree.words[before] not in PROPERTIES
+        if not belongs:
             break
         first = before
     return first
