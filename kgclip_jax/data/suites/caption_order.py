@@ -30,7 +30,9 @@ from kgclip_jax.data.evaluation_sets import Question
 from kgclip_jax.data.questions import ask
 from kgclip_jax.data.suites.assembly import Assembly
 from kgclip_jax.errors import DataError
-from kgclip_jax.random import generator
+from kgclip_jax.knowledge.negatives.shuffles import shuffle_blocks, shuffle_within, trigrams
+from kgclip_jax.knowledge.parsing.tree import NOUNS
+from kgclip_jax.random import FastRandom, generator
 
 Words: TypeAlias = list[str]
 Tagged: TypeAlias = Sequence[tuple[str, str]]  # words with their Penn Treebank tags
@@ -38,7 +40,6 @@ Tagger: TypeAlias = Callable[[Iterable[str]], Iterator[Tagged]]
 
 MOST_WORDS = 30
 
-_NOUNS = ("NN", "NNS", "NNP", "NNPS")
 _ADJECTIVES = ("JJ", "JJR", "JJS")
 _TO_SPACE = re.compile(r'[.!"()*#:;~\s]+')
 
@@ -64,27 +65,17 @@ def order(
 
 def shuffles(tagged: Tagged, rng: np.random.Generator) -> list[Words]:
     """Return the four shuffles of a tagged caption, as lists of words."""
-    words = [word for word, _ in tagged]
-    tags = [tag for _, tag in tagged]
-    nouns = [place for place, tag in enumerate(tags) if tag in _NOUNS]
-    adjectives = [place for place, tag in enumerate(tags) if tag in _ADJECTIVES]
-    others = sorted({*range(len(words))} - {*nouns, *adjectives})
-    trigrams = [[*range(start, min(start + 3, len(words)))] for start in range(0, len(words), 3)]
-    return [
-        _permuted(words, [nouns, adjectives], rng),
-        _permuted(words, [others], rng),
-        _permuted(words, trigrams, rng),
-        [words[place] for number in rng.permutation(len(trigrams)) for place in trigrams[number]],
+    random, count = FastRandom(rng), len(tagged)
+    nouns = [place for place, (_, tag) in enumerate(tagged) if tag in NOUNS]
+    adjectives = [place for place, (_, tag) in enumerate(tagged) if tag in _ADJECTIVES]
+    others = sorted({*range(count)} - {*nouns, *adjectives})
+    orders = [
+        shuffle_within(count, [nouns, adjectives], random),
+        shuffle_within(count, [others], random),
+        shuffle_within(count, trigrams(count), random),
+        shuffle_blocks(trigrams(count), random),
     ]
-
-
-def _permuted(words: Words, classes: list[list[int]], rng: np.random.Generator) -> Words:
-    """Permute the words at the places of each class among themselves."""
-    shuffled = list(words)
-    for places in classes:
-        for place, source in zip(places, rng.permutation(places).tolist(), strict=True):
-            shuffled[place] = words[source]
-    return shuffled
+    return [[tagged[place][0] for place in order] for order in orders]
 
 
 def plain(text: str) -> str:
