@@ -45,7 +45,8 @@ What is not:
     graphs            by our parser, but with `listed`
     negatives         but with `listed`, attributes where two can change places, else nouns of a
                       relation that agree in number (agreement=False for all); masked where there
-                      is none, there the negative of an earlier caption
+                      is none, there the negative of an earlier caption; and where a scene graph
+                      says that it is true all the same
     pairs             113,287 in an epoch: each picture with one of its captions drawn; there about
                       100,000 captions that are rich in structure, nearly those of `listed`, once
                       each; captions that are equal, or of one picture, are no
