@@ -45,9 +45,9 @@ def bits_of(
         *parts: what the numbers are for: seed, stream, purpose.
     """
     key = hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).digest()
-    positions = indices.astype(np.uint64)[:, None] * np.uint64(count)
-    positions = positions + np.arange(1, count + 1, dtype=np.uint64)
-    return hashed(positions * np.uint64(0x9E3779B97F4A7C15) + np.frombuffer(key, "<u8"))
+    first = indices.astype(np.uint64)[:, None] * np.uint64(count)
+    places = first + np.arange(1, count + 1, dtype=np.uint64)
+    return hashed(places * np.uint64(0x9E3779B97F4A7C15) + np.frombuffer(key, "<u8"))
 
 
 class FastRandom:

@@ -12,11 +12,14 @@
 them again and compares them with their manifest. `parse` stores the scene graphs of all captions,
 on all cores too; pip install -r requirements-parse.txt first. `graphs` takes scene graphs from
 files instead: those of a source's captions from structure_clip:FILE, those of whole pictures from
-visual_genome:FOLDER. `graph` makes a knowledge graph of files of triples; its KINDs are conceptnet,
-edge_lists (FB15k, WN18RR, ConceptNet-100K ...) and n_triples. `negclip` lists wrong captions, in which two words or phrases of one class
+visual_genome:FOLDER. `negclip` lists wrong captions, in which two words or phrases of one class
 change places; `neighbours` finds the nearest pictures of each by a model's embeddings. KINDs of
-sources, and the KEYs that each has, are those of a config's `data.sources`. `COMMAND --help` lists
-the flags of a command. For instance:
+sources, and the KEYs that each has, are those of a config's `data.sources`.
+
+`graph` makes a knowledge graph of files of triples. Its KINDs are conceptnet:FILE,
+edge_lists:FOLDER (FB15k, WN18RR, ConceptNet-100K and their like) and n_triples:FILE.
+
+`COMMAND --help` lists the flags of a command. For instance:
 
     python launch/prepare.py shards --source=photographs:coco --set=split=val2017 --output=coco256
     python launch/prepare.py shards --source=karpathy:coco --set=file=coco/dataset_coco.json ...
@@ -26,6 +29,8 @@ the flags of a command. For instance:
     python launch/prepare.py graphs --annotations=visual_genome:vg --output=vg_graphs
     python launch/prepare.py graphs --annotations=structure_clip:train.json
         --source=karpathy:coco --set=file=coco/dataset_coco.json --output=coco_graphs
+    python launch/prepare.py graph --source=edge_lists:cn100k --set=columns=relation,head,tail
+        --output=cn100k_graph
 
 The same command again continues after a kill (`graphs`, `negclip` and `neighbours` begin anew).
 Exit codes: 0 done, 2 bad input, 143 stopped by a signal.

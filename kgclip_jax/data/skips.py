@@ -37,13 +37,13 @@ class Skips:
         if len(examples) < _EXAMPLES:
             examples.append(example)
 
-    def check(self, name: str, where: str, totals: Mapping[str, int], limit: float) -> None:
+    def check(self, name: str, where: str, totals: Mapping[str, float], limit: float) -> None:
         """Log what was left out in one line, if anything, and judge whether it is too much.
 
         Args:
             name: of the data set, for the log.
             where: names its files in the error.
-            totals: of how many things each reason left some out.
+            totals: of how many things each reason left some out; infinity where that is no fault.
             limit: largest share that may be left out for one reason.
 
         Raises:

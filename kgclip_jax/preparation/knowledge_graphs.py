@@ -109,9 +109,12 @@ def _write_part(path: Path, block: Block) -> None:
     table = block(skips)
     left_out = json.dumps([skips.counts, skips.examples]).encode()
     table = table.replace_schema_metadata({_LEFT_OUT: left_out})
-    with atomic_file(path) as temporary, writing(path, pa.ArrowException):
-        with pa.ipc.new_file(str(temporary), table.schema) as file:
-            file.write_table(table)
+    with (
+        atomic_file(path) as temporary,
+        writing(path, pa.ArrowException),
+        pa.ipc.new_file(str(temporary), table.schema) as file,
+    ):
+        file.write_table(table)
 
 
 class _Numbered(NamedTuple):
@@ -139,7 +142,7 @@ def _joined(
     if (names := source.implied_names(implied)) is not None:
         known = pa.concat_tables([known, entity_rows(implied, names)])
     kept = np.maximum(heads, tails) < len(known)
-    if lost := len(kept) - np.count_nonzero(kept):
+    if lost := len(kept) - int(np.count_nonzero(kept)):
         row = int(np.argmin(kept))
         example = " ".join(triples[name][row].as_py() for name in ("head", "relation", "tail"))
         skips.add(UNKNOWN_ENTITY, example, lost)
@@ -194,7 +197,4 @@ def _numbered(*columns: pa.ChunkedArray) -> _Numbered:
 
 
 def _splits(names: pa.ChunkedArray) -> dict[str, Bool[np.ndarray, " rows"]]:
-    return {
-        split: pc.equal(names, split).to_numpy()  # type: ignore[attr-defined]
-        for split in SPLITS
-    }
+    return {split: pc.equal(names, split).to_numpy() for split in SPLITS}

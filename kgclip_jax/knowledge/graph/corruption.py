@@ -41,7 +41,7 @@ def corrupted(
     waiting = np.arange(len(bits))
     for _ in range(TRIES):
         bits[waiting] = hashed(bits[waiting])
-        drawn = below(bits[waiting], np.int64(len(graph))).astype(np.int32)
+        drawn = below(bits[waiting], np.array(len(graph))).astype(np.int32)
         entities[waiting] = drawn
         replaces_head = of_head[waiting]
         true = graph.contains(
