@@ -2,22 +2,25 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float, Float32, Int, Int16, Int32, Int64
+import pyarrow.compute as pc
+from jaxtyping import Bool, Float, Float32, Int, Int16, Int32, Int64
 
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import atomic_file, write_json, writing
-from kgclip_jax.knowledge.graph.adjacency import Adjacency
+from kgclip_jax.knowledge.graph.adjacency import Adjacency, unpacked
 from kgclip_jax.knowledge.graph.knowledge_graph import (
     CONTENTS,
     ENTITIES,
     ENTITY_SCHEMA,
     SPLITS,
+    VIEW_PAIRS,
     GraphContents,
     KnowledgeGraph,
     Split,
@@ -95,9 +98,11 @@ def write_graph(
     digest = hashlib.sha256(repr((relations, tuple(sources))).encode())
     (folder / CONTENTS).unlink(missing_ok=True)
     triples = {}
+    views = entity_views(entities)
     for name in SPLITS:
         listed = edges.get(name) or _no_edges()
         split = indexed(listed, len(entities), len(relations.names))
+        split = replace(split, rows_of=dict(_rows_of(split, views)))
         counts[DUPLICATE] += len(listed.head) - len(split)
         _write_split(folder / name, split, digest)
         triples[name] = len(split)
@@ -139,7 +144,26 @@ def indexed(edges: EdgeList, entities: int, relations: int) -> Split:
         sources=edges.source[order],
         outgoing=Adjacency.of(entities, head, relation, tail),
         incoming=Adjacency.of(entities, tail[back], relation[back], head[back]),
+        rows_of={},
     )
+
+
+def entity_views(entities: pa.Table) -> dict[str, Bool[np.ndarray, " entities"]]:
+    """Tell which entities can be seen as an image, and which as a text."""
+    named = pc.not_equal(entities["name"], "").to_numpy()
+    glossed = pc.greater(pc.list_value_length(entities["glosses"]), 0).to_numpy()
+    pictured = pc.greater(pc.list_value_length(entities["images"]), 0).to_numpy()
+    return {"image": pictured, "text": named | glossed}
+
+
+def _rows_of(
+    split: Split, views: Mapping[str, Bool[np.ndarray, " entities"]]
+) -> Iterator[tuple[str, Int32[np.ndarray, " _"]]]:
+    _, tails = unpacked(split.outgoing.edges)
+    for pair in VIEW_PAIRS:
+        head, tail = pair.split("_")
+        both = views[head][split.heads] & views[tail][tails]
+        yield pair, np.flatnonzero(both).astype(np.int32)
 
 
 def _keys(
@@ -169,6 +193,7 @@ def _write_split(folder: Path, split: Split, digest: "hashlib._Hash") -> None:
         "outgoing.edges": split.outgoing.edges,
         "incoming.offsets": split.incoming.offsets,
         "incoming.edges": split.incoming.edges,
+        **{f"rows.{pair}": rows for pair, rows in split.rows_of.items()},
     }
     for name, column in columns.items():
         path = folder / f"{name}.npy"

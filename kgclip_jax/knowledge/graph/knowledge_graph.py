@@ -26,6 +26,8 @@ from kgclip_jax.schema import check, parse
 CONTENTS = "graph.json"
 ENTITIES = "entities.arrow"
 SPLITS = ("train", "valid", "test")
+VIEWS = ("image", "text")
+VIEW_PAIRS = tuple(f"{head}_{tail}" for head in VIEWS for tail in VIEWS)
 
 BOX = pa.list_(pa.int32(), 4)  # left, top, width and height in pixels
 ENTITY_SCHEMA = pa.schema(
@@ -88,6 +90,7 @@ class Split:
         sources: of each triple, an index of `GraphContents.sources`.
         outgoing: edges from heads to tails.
         incoming: the same edges from tails to heads.
+        rows_of: rows whose head and tail can be seen so, by VIEW_PAIRS: "image_text".
     """
 
     heads: Int32[np.ndarray, " triples"]
@@ -95,6 +98,7 @@ class Split:
     sources: Int16[np.ndarray, " triples"]
     outgoing: Adjacency
     incoming: Adjacency
+    rows_of: Mapping[str, Int32[np.ndarray, " _"]]
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -187,7 +191,7 @@ def read_graph_contents(folder: Path) -> GraphContents:
 def read_split(folder: Path, entities: int, triples: int) -> Split:
     """Map the columns of a split. Raises DataError when one is missing or of another length."""
 
-    def column(name: str, dtype: type, length: int) -> np.ndarray:
+    def column(name: str, dtype: type, length: int | None) -> np.ndarray:
         return _column(folder / f"{name}.npy", dtype, length)
 
     def adjacency(name: str) -> Adjacency:
@@ -202,14 +206,15 @@ def read_split(folder: Path, entities: int, triples: int) -> Split:
         sources=column("sources", np.int16, triples),
         outgoing=adjacency("outgoing"),
         incoming=adjacency("incoming"),
+        rows_of={pair: column(f"rows.{pair}", np.int32, None) for pair in VIEW_PAIRS},
     )
 
 
-def _column(path: Path, dtype: type, length: int) -> np.ndarray:
+def _column(path: Path, dtype: type, length: int | None) -> np.ndarray:
     try:
-        column = np.load(path, mmap_mode="r" if length else None)
+        column = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: {error}; {AGAIN}") from error
-    if column.shape != (length,) or column.dtype != dtype:
+    if column.shape != (len(column) if length is None else length,) or column.dtype != dtype:
         raise DataError(f"{path}: expected {length} numbers of type {dtype.__name__}; {AGAIN}")
     return column.view(np.ndarray)
