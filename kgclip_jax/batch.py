@@ -87,9 +87,9 @@ class TripletBlock(NamedTuple):
     text_text, by what stands for the head and for the tail.
     """
 
-    head: Images | Texts | Features
-    relation: Texts | Features
-    tail: Images | Texts | Features
+    head: Any  # Images or Texts, then Features
+    relation: Any  # Texts, then Features
+    tail: Any
     ids: Int32[Any, "b 3"]  # of head, relation and tail
     asks_head: Bool[Any, " b"]  # which end is to be found from the rest
     seeds: UInt32[Any, "b 2"]  # for drop path

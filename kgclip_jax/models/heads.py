@@ -16,7 +16,7 @@ from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params
 from kgclip_jax.schema import Registry
 
-HEADS = Registry("head", {})
+HEADS = Registry("head", {"fusion": "kgclip_jax.models.fusion:FusionHead"})
 
 
 @runtime_checkable

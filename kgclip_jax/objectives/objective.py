@@ -23,6 +23,7 @@ OBJECTIVES = Registry(
         "structure_clip": "kgclip_jax.objectives.structure_clip:StructureClip",
         "structure_clip_code": "kgclip_jax.objectives.structure_clip_code:StructureClipCode",
         "ce_clip": "kgclip_jax.objectives.ce_clip:CeClip",
+        "triplets": "kgclip_jax.objectives.triplets:Triplets",
     },
 )
 
