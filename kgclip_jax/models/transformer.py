@@ -50,6 +50,9 @@ UNROLLED = 1_000  # more blocks than any tower has
 DEFAULT_EXECUTION = Execution("float32", unroll=1)
 
 
+Kept = Float[Array, "b 2"] | None  # of what attention and feed-forward layers add; None for all
+
+
 class Block(nnx.Module):
     """Pre-norm attention and feed-forward layers, each added to the residual stream."""
 
@@ -66,14 +69,13 @@ class Block(nnx.Module):
         )
 
     def __call__(
-        self, x: Float[Array, "b n d"], visible: Visible, kept: Float[Array, "b 2"] | None = None
+        self, x: Float[Array, "b n d"], visible: Visible, kept: Kept = None
     ) -> Float[Array, "b n d"]:
-        """Add both layers' contributions to the stream, each times what is kept of it."""
+        """Add both layers' contributions to the stream."""
         attended = self.attention(self.norm1(x), visible).reshape(x.shape)
-        x = x + (attended if kept is None else attended * kept[:, :1, None].astype(x.dtype))
+        x = x + _times(attended, kept, 0)
         rows = self.norm2(x).reshape(-1, x.shape[-1])
-        mapped = self.mlp(rows).reshape(x.shape)
-        return x + (mapped if kept is None else mapped * kept[:, 1:, None].astype(x.dtype))
+        return x + _times(self.mlp(rows).reshape(x.shape), kept, 1)
 
 
 def drop_path(seeds: UInt32[Array, "b 2"], rate: float, depth: int) -> Float[Array, "{depth} b 2"]:
@@ -90,11 +92,17 @@ def drop_path(seeds: UInt32[Array, "b 2"], rate: float, depth: int) -> Float[Arr
 class PostNormBlock(Block):
     """The same layers, with a norm after each sum (Vaswani et al. 2017; BERT)."""
 
-    def __call__(self, x: Float[Array, "b n d"], visible: Visible) -> Float[Array, "b n d"]:
+    def __call__(
+        self, x: Float[Array, "b n d"], visible: Visible, kept: Kept = None
+    ) -> Float[Array, "b n d"]:
         """Add a layer's contribution and norm, twice."""
-        x = self.norm1(x + self.attention(x, visible).reshape(x.shape))
+        x = self.norm1(x + _times(self.attention(x, visible).reshape(x.shape), kept, 0))
         rows = x.reshape(-1, x.shape[-1])
-        return self.norm2(x + self.mlp(rows).reshape(x.shape))
+        return self.norm2(x + _times(self.mlp(rows).reshape(x.shape), kept, 1))
+
+
+def _times(update: Float[Array, "b n d"], kept: Kept, layer: int) -> Float[Array, "b n d"]:
+    return update if kept is None else update * kept[:, layer, None, None].astype(update.dtype)
 
 
 def _rematerialised(body: Callable, policy: str) -> Callable:
@@ -143,15 +151,14 @@ def run_blocks(
         x: tokens.
         depth: number of blocks.
         visible: which tokens each token sees; None is all.
-        kept: of each layer of pre-norm blocks, see `drop_path`; None is all.
+        kept: of each layer, see `drop_path`; None is all.
         execution: how it is computed.
     """
     graph, parameters = nnx.split(blocks)
 
     def body(x: Array, layer: tuple[Any, Any]) -> tuple[Array, None]:
-        block, kept = layer
-        rest = () if kept is None else (kept,)
-        return nnx.merge(graph, block)(x, visible, *rest), None
+        block, kept_of_it = layer
+        return nnx.merge(graph, block)(x, visible, kept_of_it), None
 
     x = constrain_rows(x.astype(jnp.dtype(execution.dtype)))
     body = _rematerialised(body, execution.remat)
