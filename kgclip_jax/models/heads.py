@@ -16,7 +16,13 @@ from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params
 from kgclip_jax.schema import Registry
 
-HEADS = Registry("head", {"fusion": "kgclip_jax.models.fusion:FusionHead"})
+HEADS = Registry(
+    "head",
+    {
+        "fusion": "kgclip_jax.models.fusion:FusionHead",
+        "rgcn": "kgclip_jax.models.rgcn:RgcnHead",
+    },
+)
 
 
 @runtime_checkable

@@ -67,12 +67,7 @@ class Triplets:
             ConfigError: the fusion tells another number of relations apart than the graph has.
         """
         ((name, fusion),) = heads.items()
-        relations = len(context.constants["relations"])
-        if fusion.settings.relations != relations:
-            raise ConfigError(
-                f"config.heads.{name}.relations must be {relations}: those of the graph of "
-                f"config.streams.{self.stream}"
-            )
+        check_relations(name, fusion.settings.relations, self.stream, context)
         blocks = [_read(fusion, block) for block in rows.values()]
         return {key: concat_rows([block[key] for block in blocks]) for key in blocks[0]}
 
@@ -97,6 +92,16 @@ class Triplets:
         }
         loss = self.entity_weight * found.loss + self.relation_weight * relation_loss
         return Losses(loss, metrics)
+
+
+def check_relations(head: str, told_apart: int, stream: str, context: Context) -> None:
+    """Raise ConfigError when a head tells another number of relations apart than the graph has."""
+    relations = len(context.constants["relations"])
+    if told_apart != relations:
+        raise ConfigError(
+            f"config.heads.{head}.relations must be {relations}: those of the graph of "
+            f"config.streams.{stream}"
+        )
 
 
 def _read(fusion: Fusion, block: TripletBlock) -> dict[str, Array]:

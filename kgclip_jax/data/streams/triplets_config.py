@@ -8,6 +8,7 @@ from typing import Literal
 
 from kgclip_jax.data.entity_views import EntityViews
 from kgclip_jax.data.order import Mixture
+from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.stored_pictures import CropShare
 from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.streams.triplet_stream import TripletStream
@@ -76,7 +77,7 @@ class TripletsConfig:
             DataError: the graph is missing or malformed.
             ConfigError: the graph has no triple of a pair of modalities that rows are wanted of.
         """
-        root, tokenizer = Path(opening.data.path), opening.preprocessing.tokenizer
+        root = Path(opening.data.path)
         graph = KnowledgeGraph(root / self.graph)
         wanted = self.rows.present()
         mixtures = {}
@@ -88,20 +89,24 @@ class TripletsConfig:
                     f"between {pair.replace('_', ' and ')}"
                 )
             mixtures[pair] = Mixture([found], [1.0], [pair], rows, opening.seed, name)
-        whole = tokenizer.context_length
-        cuttable = opening.preprocessing.causal
         return TripletStream(
             name=name,
             views=EntityViews(graph, root / self.pictures, self.gloss_share),
             mixtures=mixtures,
             units=units_of([*wanted.values()], opening.hosts),
-            tokenizer=tokenizer,
-            entity_length=min(whole, self.entity_length) if cuttable else whole,
-            relation_length=min(whole, self.relation_length) if cuttable else whole,
+            tokenizer=opening.preprocessing.tokenizer,
+            entity_length=text_length(self.entity_length, opening.preprocessing),
+            relation_length=text_length(self.relation_length, opening.preprocessing),
             image_size=opening.preprocessing.image_size,
             crop_scale=self.crop_scale,
             seed=opening.seed,
         )
+
+
+def text_length(wanted: int, preprocessing: Preprocessing) -> int:
+    """Return how many tokens texts are cut to; a model whose texts may not be cut takes all."""
+    whole = preprocessing.tokenizer.context_length
+    return min(whole, wanted) if preprocessing.causal else whole
 
 
 def units_of(rows: Sequence[int], hosts: int) -> int:
