@@ -22,12 +22,12 @@ class Adjacency:
     """Where the edges of each node lead, and by which relation.
 
     Attributes:
-        offsets: those of node i are `edges[offsets[i]:offsets[i + 1]]`.
+        offsets: those of node i are `edges[offsets[i]:offsets[i + 1]]`; one more than nodes.
         edges: the relation in the upper 32 bits, the neighbour in the lower ones: one look-up finds
             both. Those of a node are sorted and differ from each other.
     """
 
-    offsets: Int64[np.ndarray, " nodes+1"]
+    offsets: Int64[np.ndarray, " ends"]
     edges: Int64[np.ndarray, " edges"]
 
     @classmethod
@@ -68,7 +68,7 @@ class Adjacency:
         found[found] = self.edges[low[found]] == wanted[found]
         return found
 
-    def sample(self, nodes: Int[np.ndarray, " n"], bits: UInt64[np.ndarray, "n k+1"]) -> Sample:
+    def sample(self, nodes: Int[np.ndarray, " n"], bits: UInt64[np.ndarray, "n _"]) -> Sample:
         """Draw up to k edges of each node, all different; each is as likely as any other.
 
         A node of at most k edges has them all. Of others, one is drawn in each of k equal parts of
@@ -76,7 +76,7 @@ class Adjacency:
 
         Args:
             nodes: whose edges.
-            bits: uniform random numbers.
+            bits: k + 1 uniform random numbers for each.
         """
         count = bits.shape[1] - 1
         degrees = self.degrees(nodes)[:, None]
