@@ -1,7 +1,7 @@
 """Triples of a knowledge graph: find an entity, or the relation, from the rest (Knowledge-CLIP)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Int32
 from kgclip_jax.batch import TripletBlock
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
-from kgclip_jax.models.fusion import Fused, Fusion
+from kgclip_jax.models.fusion import Fused
 from kgclip_jax.models.rows import concat_rows
 from kgclip_jax.objectives.contrastive import softmax_contrastive
 from kgclip_jax.objectives.objective import Context, Losses, Objective
@@ -104,7 +104,7 @@ def check_relations(head: str, told_apart: int, stream: str, context: Context) -
         )
 
 
-def _read(fusion: Fusion, block: TripletBlock) -> dict[str, Array]:
+def _read(fusion: Callable[..., list[Fused]], block: TripletBlock) -> dict[str, Array]:
     """The row-wise part of both losses."""
     query, answer, rest = fusion(
         block.head, block.relation, block.tail, _present(block.asks_head), block.seeds
