@@ -17,6 +17,13 @@ class Sample(NamedTuple):
     mask: Bool[np.ndarray, "n k"]  # False: the node has no more, and the edge means nothing
 
 
+class Ragged(NamedTuple):
+    """Lists of neighbours, one after the other."""
+
+    owner: Int64[np.ndarray, " entries"]  # whose list, in ascending order
+    neighbours: Int32[np.ndarray, " entries"]
+
+
 @dataclass(frozen=True, eq=False)
 class Adjacency:
     """Where the edges of each node lead, and by which relation.
@@ -54,19 +61,34 @@ class Adjacency:
     ) -> Bool[np.ndarray, " n"]:
         """Tell which edges there are, in a time that grows with the logarithm of the degree."""
         wanted = packed(relations, neighbours)
-        low, end = self.offsets[nodes], self.offsets[nodes + 1]
-        high = end.copy()
+        place = self._first_from(nodes, wanted)
+        found = place < self.offsets[nodes + 1]
+        found[found] = self.edges[place[found]] == wanted[found]
+        return found
+
+    def by_relation(self, nodes: Int[np.ndarray, " n"], relations: Int[np.ndarray, " n"]) -> Ragged:
+        """Return the neighbours of each node by one relation."""
+        start = self._first_from(nodes, packed(relations, np.zeros_like(relations)))
+        stop = self._first_from(nodes, packed(relations + 1, np.zeros_like(relations)))
+        owner = np.repeat(np.arange(len(nodes)), stop - start)
+        first = np.cumsum(stop - start) - (stop - start)
+        _, neighbours = unpacked(self.edges[np.arange(len(owner)) + (start - first)[owner]])
+        return Ragged(owner, neighbours)
+
+    def _first_from(
+        self, nodes: Int[np.ndarray, " n"], edges: Int64[np.ndarray, " n"]
+    ) -> Int64[np.ndarray, " n"]:
+        """Return the place of the first edge of each node that is not before the given one."""
+        low, high = self.offsets[nodes], self.offsets[nodes + 1]
         open_ones = np.flatnonzero(low < high)
         while open_ones.size:
             start, stop = low[open_ones], high[open_ones]
             middle = (start + stop) >> 1
-            after = self.edges[middle] < wanted[open_ones]
-            start, stop = np.where(after, middle + 1, start), np.where(after, stop, middle)
+            before = self.edges[middle] < edges[open_ones]
+            start, stop = np.where(before, middle + 1, start), np.where(before, stop, middle)
             low[open_ones], high[open_ones] = start, stop
             open_ones = open_ones[start < stop]
-        found = low < end
-        found[found] = self.edges[low[found]] == wanted[found]
-        return found
+        return low
 
     def sample(self, nodes: Int[np.ndarray, " n"], bits: UInt64[np.ndarray, "n _"]) -> Sample:
         """Draw up to k edges of each node, all different; each is as likely as any other.
