@@ -107,3 +107,12 @@ class EntityBlock(NamedTuple):
     relations: Int32[Any, "m k"]
     edge_mask: Bool[Any, "m k"]  # False: there is no edge
     seeds: UInt32[Any, "m 2"]  # for drop path
+
+
+class EdgeBlock(NamedTuple):
+    """Triples by number alone, and wrong ends for each: the stream of kind `edges`."""
+
+    ids: Int32[Any, "b 3"]  # of head, relation and tail
+    negatives: Int32[Any, "b k"]  # entities
+    of_head: Bool[Any, "b k"]  # each takes the head's place, or else the tail's
+    negative_mask: Bool[Any, "b k"]  # False: there is none, and the entity means nothing

@@ -69,6 +69,14 @@ class EntityTable(nnx.Module):
                 angle = jnp.where(of_head, -link, link)
                 return _times(entity, jnp.cos(angle), jnp.sin(angle))
 
+    def cubes(
+        self, head: Int32[Array, " b"], relation: Int32[Array, " b"], tail: Int32[Array, " b"]
+    ) -> Float[Array, " b"]:
+        """Return the sum of the cubes of all that each triple is scored by."""
+        entities, relations = self.entities[...], self.relations[...]
+        vectors = entities[head], relations[relation], entities[tail]
+        return jnp.sum(jnp.abs(jnp.concatenate(vectors, axis=1)) ** 3, axis=1)
+
     def scores(
         self, query: Float[Array, "b d"], candidates: Float[Array, "b k d"]
     ) -> Float[Array, "b k"]:

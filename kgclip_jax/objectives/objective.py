@@ -25,6 +25,7 @@ OBJECTIVES = Registry(
         "ce_clip": "kgclip_jax.objectives.ce_clip:CeClip",
         "distillation": "kgclip_jax.objectives.distillation:Distillation",
         "graph": "kgclip_jax.objectives.graph:Graph",
+        "link_prediction": "kgclip_jax.objectives.link_prediction:LinkPrediction",
         "triplets": "kgclip_jax.objectives.triplets:Triplets",
     },
 )

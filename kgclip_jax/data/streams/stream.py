@@ -14,6 +14,7 @@ STREAMS = Registry(
     "stream",
     {
         "captions": f"{_ROOM}.captions_config:CaptionsConfig",
+        "edges": f"{_ROOM}.edges:EdgesConfig",
         "neighbourhoods": f"{_ROOM}.neighbourhoods_config:NeighbourhoodsConfig",
         "triplets": f"{_ROOM}.triplets_config:TripletsConfig",
     },
