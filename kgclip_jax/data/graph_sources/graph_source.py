@@ -15,7 +15,11 @@ GRAPH_SOURCES = Registry(
     {
         "conceptnet": f"{_ROOM}.conceptnet:ConceptNet",
         "edge_lists": f"{_ROOM}.edge_lists:EdgeLists",
+        "emoji": "kgclip_jax.data.emoji.concept_graph:EmojiGraph",
         "n_triples": f"{_ROOM}.n_triples:NTriples",
+        "visual_genome": f"{_ROOM}.picture_regions:PictureRegions",
+        "visualsem": f"{_ROOM}.visualsem:VisualSem",
+        "wordnet": f"{_ROOM}.wordnet:WordNet",
     },
 )
 
@@ -37,7 +41,15 @@ Block = Callable[[Skips], pa.Table]
 
 OTHER_LITERAL = "literal that is neither name nor gloss"
 OTHER_LANGUAGE = "name or gloss in another language"
-NOT_READ = frozenset((OTHER_LITERAL, OTHER_LANGUAGE))  # no fault of the files
+SMALL_REGION = "region that is too small"
+LONE_REGION = "region without a relation"
+RARE_PREDICATE = "relation of a rare predicate"
+SMALL_END = "relation of a region that is left out"
+NO_SENSE = "thing without a synset"
+# No fault of the files.
+NOT_READ = frozenset(
+    (OTHER_LITERAL, OTHER_LANGUAGE, SMALL_REGION, LONE_REGION, RARE_PREDICATE, SMALL_END, NO_SENSE)
+)
 
 
 @runtime_checkable
@@ -51,7 +63,7 @@ class GraphSource(Protocol):
 
     @property
     def folder(self) -> str:
-        """Where its files lie."""
+        """Where its files lie; images of entities are paths from here."""
         ...
 
     def files(self) -> Mapping[str, Path]:
@@ -112,3 +124,9 @@ def triple_rows(
     words = words.set(words.get_field_index("weight"), TRIPLE_SCHEMA.field("weight"))
     table = pa.table({name: columns[name] for name in TRIPLE_SCHEMA.names}).cast(words)
     return table.combine_chunks().cast(TRIPLE_SCHEMA)
+
+
+def triples_of(found: Sequence[tuple[str, str, str]]) -> pa.Table:
+    """Return (head, relation, tail) as a table by `TRIPLE_SCHEMA`."""
+    heads, relations, tails = zip(*found, strict=True) if found else ((), (), ())
+    return triple_rows({"head": heads, "relation": relations, "tail": tails})

@@ -18,7 +18,7 @@ from kgclip_jax.data.graph_sources.graph_source import (
     OTHER_LANGUAGE,
     OTHER_LITERAL,
     Block,
-    triple_rows,
+    triples_of,
 )
 from kgclip_jax.data.graph_sources.relation_words import words_of_camel_case
 from kgclip_jax.data.graph_sources.text_blocks import TextBlock, text_blocks
@@ -128,8 +128,7 @@ def _triples(block: TextBlock, skips: Skips) -> pa.Table:
         for statement in _statements(block)
         if statement.object is not None
     ]
-    columns = zip(("head", "relation", "tail"), range(3), strict=True)
-    return triple_rows({name: [row[place] for row in found] for name, place in columns})
+    return triples_of(found)
 
 
 def _statements(block: TextBlock) -> Iterator[_Statement]:
