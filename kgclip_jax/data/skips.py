@@ -37,7 +37,7 @@ class Skips:
         if len(examples) < _EXAMPLES:
             examples.append(example)
 
-    def check(self, name: str, where: str, totals: Mapping[str, float], limit: float) -> None:
+    def check(self, name: str, where: str, totals: Mapping[str, int | float], limit: float) -> None:
         """Log what was left out in one line, if anything, and judge whether it is too much.
 
         Args:

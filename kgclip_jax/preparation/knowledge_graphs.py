@@ -24,6 +24,7 @@ from rich.console import Console
 
 from kgclip_jax.data.graph_sources.graph_source import (
     NOT_READ,
+    TRIPLE_SCHEMA,
     Block,
     GraphSource,
 )
@@ -134,7 +135,7 @@ def _joined(
 ) -> KnowledgeGraph:
     skips = _left_out([*described, *blocks])
     known = merged_entities(pa.concat_tables([ENTITY_SCHEMA.empty_table(), *described]))
-    triples = pa.concat_tables(blocks)
+    triples = pa.concat_tables([TRIPLE_SCHEMA.empty_table(), *blocks])
     keys = pa.chunked_array([known["key"].combine_chunks().dictionary_encode()])
     ends = _numbered(keys, triples["head"], triples["tail"])
     heads, tails = np.split(ends.numbers[len(known) :], 2)

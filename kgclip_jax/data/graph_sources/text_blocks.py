@@ -23,7 +23,7 @@ class TextBlock(NamedTuple):
     content: bytes
 
 
-def text_blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[TextBlock]:
+def text_blocks(path: Path) -> Iterator[TextBlock]:
     """Read a file block by block; ".gz" is decompressed.
 
     Raises:
@@ -33,10 +33,10 @@ def text_blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[TextBlock]:
     line, rest = 1, b""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            while content := file.read(size):
+            while content := file.read(BLOCK_BYTES):
                 end = content.rfind(b"\n") + 1
-                if not end and len(rest) + len(content) > size:
-                    raise DataError(f"{path}, line {line}: longer than {size:,} bytes")
+                if not end and len(rest) + len(content) > BLOCK_BYTES:
+                    raise DataError(f"{path}, line {line}: longer than {BLOCK_BYTES:,} bytes")
                 if end:
                     block = TextBlock(path, line, rest + content[:end])
                     line += block.content.count(b"\n")
@@ -63,13 +63,11 @@ def table_of(
     Raises:
         DataError: a line has more or fewer columns, or is not UTF-8.
     """
+    refused: list[pa_csv.InvalidRow] = []
 
-    def refuse(row: pa_csv.InvalidRow) -> str:
-        line = block.line + row.number - 1
-        raise DataError(
-            f"{block.path}, line {line}: {row.actual_columns} columns between tabs, "
-            f"{row.expected_columns} were expected ({', '.join(columns)}): {row.text!r}"
-        )
+    def refuse(row: pa_csv.InvalidRow) -> str:  # what it raises itself does not arrive
+        refused.append(row)
+        return "error"
 
     try:
         return pa_csv.read_csv(
@@ -88,5 +86,11 @@ def table_of(
             ),
         )
     except pa.ArrowInvalid as error:
+        for row in refused:
+            raise DataError(
+                f"{block.path}, line {block.line + row.number - 1}: {row.actual_columns} columns "
+                f"between tabs, {row.expected_columns} were expected ({', '.join(columns)}): "
+                f"{row.text!r}"
+            ) from error
         decode(block.content, block.path, line=block.line)
         raise DataError(f"{block.path}, line {block.line} ff.: {error}") from error
