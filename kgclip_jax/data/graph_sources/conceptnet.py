@@ -27,7 +27,7 @@ from kgclip_jax.schema import LocalPath, check
 
 COLUMNS = ("assertion", "relation", "head", "tail", "info")
 NO_WEIGHT = "triple without data set or weight"
-_INFO = r'"dataset": "(?P<dataset>[^"]*)".*"weight": (?P<weight>[0-9.]+)'
+_INFO = r'"dataset": "(?P<dataset>[^"]*)".*"weight": (?P<weight>[0-9]+(?:\.[0-9]+)?)'
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ and gloss: `--set=wordnet=FOLDER`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Literal
@@ -31,6 +31,7 @@ from kgclip_jax.schema import LocalPath, check
 
 ENDS = ("head", "relation", "tail")
 NO_NUMBER = "triple whose weight is no number"
+NO_END = "triple of an empty head, relation or tail"
 NO_SYNSET = "name of an entity that is no offset of this WordNet"
 
 
@@ -145,17 +146,27 @@ class EdgeLists:
 
     def _triples(self, block: TextBlock, split: str, skips: Skips) -> pa.Table:
         table = self._table(block)
+        filled = reduce(pc.and_, [pc.not_equal(table[end], "") for end in ENDS])
+        table = _filtered(table, filled, NO_END, block, skips)
         if "weight" not in table.column_names:
             return triple_rows(_ends(table), split=split)
         numbers = pc.match_substring_regex(table["weight"], r"^[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?$")
-        if lost := len(table) - (pc.sum(numbers).as_py() or 0):
-            skips.add(NO_NUMBER, f"{block.path}, line {block.line} ff.", lost)
-            table = table.filter(numbers)
+        table = _filtered(table, numbers, NO_NUMBER, block, skips)
         return triple_rows(_ends(table), weight=table["weight"].cast(pa.float32()), split=split)
 
 
 def _ends(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     return {name: table[name] for name in ENDS}
+
+
+def _filtered(
+    table: pa.Table, wanted: pa.ChunkedArray, reason: str, block: TextBlock, skips: Skips
+) -> pa.Table:
+    """Return the wanted rows, and count the others."""
+    rest = table.filter(wanted)
+    if lost := len(table) - len(rest):
+        skips.add(reason, f"{block.path}, line {block.line} ff.", lost)
+    return rest
 
 
 def _files_of(folder: Path, split: str) -> list[Path]:
@@ -166,8 +177,10 @@ def _files_of(folder: Path, split: str) -> list[Path]:
 def _named(block: TextBlock, skips: Skips) -> pa.Table:
     keys, names, glosses = [], [], []
     text = decode(block.content, block.path, line=block.line)
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), block.line):
-        key, tab, rest = line.partition("\t")
+    for number, line in enumerate(text.split("\n"), block.line):
+        if not line.strip():
+            continue
+        key, tab, rest = line.removesuffix("\r").partition("\t")
         if not tab:
             raise DataError(
                 f"{block.path}, line {number}: {line!r} is not an entity and its name between tabs"

@@ -88,9 +88,14 @@ def table_of(
     except pa.ArrowInvalid as error:
         for row in refused:
             raise DataError(
-                f"{block.path}, line {block.line + row.number - 1}: {row.actual_columns} columns "
-                f"between tabs, {row.expected_columns} were expected ({', '.join(columns)}): "
-                f"{row.text!r}"
+                f"{block.path}, line {_line_of(row, block)}: {row.actual_columns} columns between "
+                f"tabs, {row.expected_columns} were expected ({', '.join(columns)}): {row.text!r}"
             ) from error
         decode(block.content, block.path, line=block.line)
         raise DataError(f"{block.path}, line {block.line} ff.: {error}") from error
+
+
+def _line_of(row: pa_csv.InvalidRow, block: TextBlock) -> int:
+    """Return the number of a row's line; empty lines are no rows."""
+    lines = enumerate(block.content.split(b"\n"), block.line)
+    return [number for number, line in lines if line.strip(b"\r")][row.number - 1]
