@@ -16,21 +16,19 @@ visual_genome:FOLDER. `negclip` lists wrong captions, in which two words or phra
 change places; `neighbours` finds the nearest pictures of each by a model's embeddings. KINDs of
 sources, and the KEYs that each has, are those of a config's `data.sources`.
 
-`graph` makes a knowledge graph of files of triples. Its KINDs are conceptnet:FILE,
-edge_lists:FOLDER (FB15k, WN18RR, ConceptNet-100K and their like) and n_triples:FILE.
+`graph` makes a knowledge graph. Its KINDs are conceptnet:FILE, edge_lists:FOLDER (FB15k, WN18RR,
+ConceptNet-100K and their like), n_triples:FILE, visual_genome:FOLDER (regions of pictures),
+visualsem:FOLDER, wordnet:FOLDER and emoji; docs/data.md says what each has.
 
 `COMMAND --help` lists the flags of a command. For instance:
 
     python launch/prepare.py shards --source=photographs:coco --set=split=val2017 --output=coco256
-    python launch/prepare.py shards --source=karpathy:coco --set=file=coco/dataset_coco.json ...
     python launch/prepare.py shards --source=webdataset:cc3m --output=cc3m256 --engine=beam
         -- --runner=FlinkRunner --flink_master=HOST:PORT
     python launch/prepare.py parse --source=photographs:flickr8k --output=flickr8k_graphs
-    python launch/prepare.py graphs --annotations=visual_genome:vg --output=vg_graphs
     python launch/prepare.py graphs --annotations=structure_clip:train.json
         --source=karpathy:coco --set=file=coco/dataset_coco.json --output=coco_graphs
-    python launch/prepare.py graph --source=edge_lists:cn100k --set=columns=relation,head,tail
-        --output=cn100k_graph
+    python launch/prepare.py graph --source=wordnet:/usr/share/wordnet --output=wordnet_graph
 
 The same command again continues after a kill (`graphs`, `negclip` and `neighbours` begin anew).
 Exit codes: 0 done, 2 bad input, 143 stopped by a signal.

@@ -105,8 +105,7 @@ class EmojiGraph:
             for concept in catalogue()
         ]
         rows += [
-            _Row(key, name, taxonomy.glosses[key], "synset")
-            for key, name in taxonomy.names.items()
+            _Row(key, name, taxonomy.glosses[key], "synset") for key, name in taxonomy.names.items()
         ]
         others = {tail for _, relation, tail in self._facts() if relation != IS_A}
         for key in sorted(others):

@@ -28,24 +28,24 @@ _ASKED = {
     "drink": ("food",),
 }
 
-# "name=word": it is a sense of another word; "name>word": it is a kind of one. "<word": the synset, or
-# one above it, has that word.
+# "name=word": it is a sense of another word; "name>word": it is a kind of one. "<word": the synset,
+# or one above it, has that word.
 _SENSES = """
     buffalo<Old World buffalo, hedgehog<insectivore, peacock<bird, dragon<mythical monster,
-    dolphin<cetacean, evergreen tree>tree, maple leaf>leaf, nest<natural object, cherry blossom>blossom,
-    coconut<nut, chili<hot pepper, pepper<vegetable, drumstick<helping, lollipop<candy,
-    dango>dumpling, takeout box>box, honey pot>pot, baby bottle>bottle, wine glass=wineglass,
-    bubble tea>tea, juice box>box, bento box>box, mooncake>cake<baked goods, hut<shanty,
-    moai>statue, barber pole>pole, wave<moving ridge, rollercoaster=roller coaster,
-    tram<streetcar, scooter<wheeled vehicle, fuel pump=gasoline pump, lifebuoy=life buoy,
-    gondola=cable car, crescent moon>moon, pumpkin=jack-o'-lantern, goal net=net<goal,
-    diving mask>mask, magic wand>wand, joystick<data input device, ghost<soul, tooth<bone,
-    pill<medicine, cobweb<web, crown<diadem, ring<jewelry, gem<jewelry, radio<radio receiver,
-    fax machine=fax, plug<male plug, disc=optical disk, abacus<calculator,
-    television<television receiver, scroll<manuscript, money bag>bag, receipt<acknowledgment,
-    folder<covering, hammer<hand tool, bow<weapon, bolt<screw, hook<mechanical device,
-    toilet<plumbing fixture, tag<label, needle<implement, film strip>photographic film,
-    barrel<vessel, rosette<adornment, calendar<tabular array,
+    dolphin<cetacean, evergreen tree>tree, maple leaf>leaf, nest<natural object,
+    cherry blossom>blossom, coconut<nut, chili<hot pepper, pepper<vegetable, drumstick<helping,
+    lollipop<candy, dango>dumpling, takeout box>box, honey pot>pot, baby bottle>bottle,
+    wine glass=wineglass, bubble tea>tea, juice box>box, bento box>box,
+    mooncake>cake<baked goods, hut<shanty, moai>statue, barber pole>pole, wave<moving ridge,
+    rollercoaster=roller coaster, tram<streetcar, scooter<wheeled vehicle,
+    fuel pump=gasoline pump, lifebuoy=life buoy, gondola=cable car, crescent moon>moon,
+    pumpkin=jack-o'-lantern, goal net=net<goal, diving mask>mask, magic wand>wand,
+    joystick<data input device, ghost<soul, tooth<bone, pill<medicine, cobweb<web, crown<diadem,
+    ring<jewelry, gem<jewelry, radio<radio receiver, fax machine=fax, plug<male plug,
+    disc=optical disk, abacus<calculator, television<television receiver, scroll<manuscript,
+    money bag>bag, receipt<acknowledgment, folder<covering, hammer<hand tool, bow<weapon,
+    bolt<screw, hook<mechanical device, toilet<plumbing fixture, tag<label, needle<implement,
+    film strip>photographic film, barrel<vessel, rosette<adornment, calendar<tabular array,
 """
 _ENTRY = re.compile(r"(?P<name>[^=<>]+)((?P<how>[=>])(?P<word>[^<]+))?(<(?P<above>.+))?")
 

@@ -3,9 +3,9 @@
     FOLDER/train.txt, valid.txt, test.txt        head, relation and tail between tabs
     FOLDER/entity2text.txt                       perhaps: an entity, its name, glosses
 
-Of ConceptNet-100K the relation comes first: `--set=columns=relation,head,tail`. WN18 and WN18RR call
-an entity by the offset of its synset in Princeton's WordNet 3.0, "02084071", which leads to its name
-and gloss: `--set=wordnet=FOLDER`.
+Of ConceptNet-100K the relation comes first: `--set=columns=relation,head,tail`. WN18 and WN18RR
+call an entity by the offset of its synset in Princeton's WordNet 3.0, "02084071", which leads to
+its name and gloss: `--set=wordnet=FOLDER`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -117,12 +117,7 @@ class EdgeLists:
         ends = [table[end].unique() for table in tables for end in ("head", "tail")]
         wanted = set(pa.chunked_array(ends, pa.string()).to_pylist())
         lines = chain.from_iterable(text_blocks(path) for path in self._wordnet().values())
-        found = [
-            synset
-            for block in lines
-            for synset in synsets(block)
-            if synset.key[1:] in wanted
-        ]
+        found = [synset for block in lines for synset in synsets(block) if synset.key[1:] in wanted]
         keys = [synset.key[1:] for synset in found]
         if lost := wanted - set(keys):
             skips.add(NO_SYNSET, min(lost), len(lost))

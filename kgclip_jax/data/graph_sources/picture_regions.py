@@ -122,13 +122,9 @@ class PictureRegions:
                 if number in ends
             ]
         keys, names, images, boxes = zip(*rows, strict=True) if rows else ((), (), (), ())
-        return entity_rows(
-            keys, names, images=images, boxes=boxes, kinds=["region"] * len(keys)
-        )
+        return entity_rows(keys, names, images=images, boxes=boxes, kinds=["region"] * len(keys))
 
-    def _related(
-        self, pictures: Sequence[tuple[int, AnnotatedPicture]], skips: Skips
-    ) -> pa.Table:
+    def _related(self, pictures: Sequence[tuple[int, AnnotatedPicture]], skips: Skips) -> pa.Table:
         return triples_of(
             [
                 (_key(identity, link.subject), link.predicate, _key(identity, link.object))

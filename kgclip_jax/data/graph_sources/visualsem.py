@@ -61,7 +61,7 @@ class VisualSem:
         check(bool(re.fullmatch("[a-z]{2}", self.language)), "language must be like 'en'")
 
     def files(self) -> Mapping[str, Path]:
-        """Return the three files. Raises DataError when one, or the folder of images, is missing."""
+        """Return the three files. Raises DataError where one or the images are missing."""
         found = {name: Path(self.folder) / file for name, file in FILES.items()}
         for path in found.values():
             if not path.is_file():
@@ -117,9 +117,7 @@ class VisualSem:
             else:
                 skips.add(MISSING_IMAGE, file)
 
-    def _glosses(
-        self, entries: Sequence[Any], known: frozenset[str], skips: Skips
-    ) -> pa.Table:
+    def _glosses(self, entries: Sequence[Any], known: frozenset[str], skips: Skips) -> pa.Table:
         path = self.files()["glosses"]
         found = {}
         for entry in entries:

@@ -8,8 +8,9 @@ and the XML of the package nlptoolkit-wordnet:
 
     <SYNSET><ID>ENG31-02086723-n</ID><SYNONYM><LITERAL>dog<SENSE>0</SENSE></LITERAL></SYNONYM>...
 
-Pointers from word to word are read as pointers of their synsets, as WN18 has it (Bordes et al., NIPS
-2013). Of two pointers that say the same from either end, that one is read which WN18RR has.
+Pointers from word to word are read as pointers of their synsets, as WN18 has it (Bordes et al.,
+NIPS 2013). Of two pointers that say the same from either end, that one is read which WN18RR has.
+The XML has no pertainyms, and its definitions end at their first semicolon.
 """
 
 import re
@@ -47,10 +48,10 @@ _POINTERS = (
 )
 PHRASES = {relation: phrase for relation, phrase, _, _ in _POINTERS}
 _RELATIONS = {pointer: relation for relation, _, *pointers in _POINTERS for pointer in pointers}
-_CONVERSES = frozenset(("~", "~i", "#m", "#s", "#p", "-c", ";r", ";u")) | frozenset(
-    ("HYPONYM", "INSTANCE_HYPONYM", "MEMBER_HOLONYM", "SUBSTANCE_HOLONYM", "PART_HOLONYM")
-    + ("MEMBER_TOPIC", "DOMAIN_REGION", "DOMAIN_USAGE")
-)
+_CONVERSES = {"~", "~i", "#m", "#s", "#p", "-c", ";r", ";u"} | {
+    *("HYPONYM", "INSTANCE_HYPONYM", "MEMBER_HOLONYM", "SUBSTANCE_HOLONYM", "PART_HOLONYM"),
+    *("MEMBER_TOPIC", "DOMAIN_REGION", "DOMAIN_USAGE"),
+}
 
 _LETTERS = {"n": "n", "v": "v", "a": "a", "s": "a", "r": "r", "b": "r"}  # "s": satellite adjective
 _HEAD = re.compile(r"(\d{8}) \d\d ([nvasr]) ([0-9a-f]{2}) ")
@@ -90,7 +91,9 @@ def wordnet_files(path: Path) -> Mapping[str, Path]:
     found = {part: folder / f"data.{part}" for part in PARTS_OF_SPEECH}
     for file in found.values():
         if not file.is_file():
-            raise DataError(f"{file}: not found; expected {', '.join(f.name for f in found.values())}")
+            raise DataError(
+                f"{file}: not found; expected {', '.join(f.name for f in found.values())}"
+            )
     return found
 
 
@@ -120,7 +123,10 @@ def _of_data(line: str) -> Synset | None:
         raise ValueError("expected offset, words, pointers and a gloss after a bar")
     offset, letter, count = match.groups()
     fields, words = body[match.end() :].split(" "), int(count, 16)
-    pointers = fields[2 * words + 1 :][: 4 * int(fields[2 * words])]
+    many = int(fields[2 * words])
+    pointers = fields[2 * words + 1 :][: 4 * many]
+    if len(pointers) != 4 * many:
+        raise ValueError(f"it has no {many} pointers")
     found = [
         (symbol, _LETTERS[part] + target)
         for symbol, target, part in zip(pointers[::4], pointers[1::4], pointers[2::4], strict=True)

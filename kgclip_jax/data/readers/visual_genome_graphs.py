@@ -182,7 +182,9 @@ def _related(path: Path) -> Iterator[tuple[int, AnnotatedPicture]]:
             subject = _thing(path, f"{place}.subject", link["subject"])
             target = _thing(path, f"{place}.object", link["object"])
             things += (subject, target)
-            links.append(AnnotatedLink(subject.identity, plain_words(link["predicate"]), target.identity))
+            links.append(
+                AnnotatedLink(subject.identity, plain_words(link["predicate"]), target.identity)
+            )
         yield identity, AnnotatedPicture(things, links)
 
 

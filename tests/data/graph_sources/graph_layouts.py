@@ -107,7 +107,7 @@ DATA = {
     ],
     "adj": [
         "00001741 00 a 01 canine(a) 0 001 \\ 02084071 n 0101 | of dogs; or like them  ",
-        "00001800 00 s 01 doggish 0 001 & 00001741 a 0000 | like a dog: \"doggish loyalty\"  ",
+        '00001800 00 s 01 doggish 0 001 & 00001741 a 0000 | like a dog: "doggish loyalty"  ',
     ],
     "adv": ["00001740 02 r 01 doggedly 0 000 | with obstinate determination  "],
 }

@@ -108,7 +108,9 @@ def test_a_launch_that_was_stopped_goes_on(layout, tmp_path, small_blocks, monke
 def test_the_same_command_again_has_nothing_to_do(layout, tmp_path, monkeypatch):
     source, output = layout.write(tmp_path), tmp_path / "graph"
     store(source, output, bad_share=SHARE)
-    before = {path: path.stat().st_mtime_ns for path in output.rglob("*.*") if "plan" not in str(path)}
+    before = {
+        path: path.stat().st_mtime_ns for path in output.rglob("*.*") if "plan" not in str(path)
+    }
     monkeypatch.setattr(type(source), "triples", fail)
     again = store(source, output, bad_share=SHARE)
     assert isinstance(again, KnowledgeGraph)
