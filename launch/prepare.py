@@ -16,9 +16,8 @@ visual_genome:FOLDER. `negclip` lists wrong captions, in which two words or phra
 change places; `neighbours` finds the nearest pictures of each by a model's embeddings. KINDs of
 sources, and the KEYs that each has, are those of a config's `data.sources`.
 
-`graph` makes a knowledge graph. Its KINDs are conceptnet:FILE, edge_lists:FOLDER (FB15k, WN18RR,
-ConceptNet-100K and their like), n_triples:FILE, visual_genome:FOLDER (regions of pictures),
-visualsem:FOLDER, wordnet:FOLDER and emoji; docs/data.md says what each has.
+`graph` makes a knowledge graph. Its KINDs are conceptnet:FILE, edge_lists:FOLDER, n_triples:FILE,
+visual_genome:FOLDER, visualsem:FOLDER, wordnet:FOLDER and emoji; docs/data.md has them in a table.
 
 `COMMAND --help` lists the flags of a command. For instance:
 
