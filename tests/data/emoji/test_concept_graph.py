@@ -152,7 +152,9 @@ def keywords(tmp_path, monkeypatch):
     (package / "data").mkdir(parents=True)
     (package / "__init__.py").write_text("raise AssertionError('not to be run')")
     path = package / "data" / "emojis_animals_nature.csv"
-    path.write_text("🐕 dog <small>(dog, pet)</small>\n🐈️ cat <small>(cat, pet)</small>\n")
+    path.write_text(
+        "🐕 dog <small>(dog, pet)</small>\n🐈️ cat <small>(cat, pet)</small>\n🪩 mirror ball\n"
+    )
     monkeypatch.syspath_prepend(package.parent)
     return path
 
@@ -166,9 +168,9 @@ def test_keywords(keywords, tmp_path):
         ("concept/cat", "has keyword", "keyword/pet"),
     }
     assert entities_of(graph)["keyword/pet"]["name"] == "pet"
-    keywords.write_text("🐕 dog\n")
+    keywords.write_text("🐕-dog\n")
     with pytest.raises(
-        DataError, match=r"nature\.csv, line 1: no emoji and its keywords: '🐕 dog'"
+        DataError, match=r"nature\.csv, line 1: no emoji and its keywords: '🐕-dog'"
     ):
         store(source, tmp_path / "again")
 
