@@ -55,6 +55,7 @@ def made_up_graph(folder: Path, edges: int, entities: int) -> KnowledgeGraph:
         Relations(names, names),
         {"train": listed},
         sources=["made up"],
+        pictures=".",
         left_out={},
         settings={},
     )

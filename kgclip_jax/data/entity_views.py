@@ -14,6 +14,8 @@ from kgclip_jax.errors import BadRecord
 from kgclip_jax.knowledge.graph.adjacency import below
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 
+BACKGROUND = (255, 255, 255)  # of drawings that are cut out
+
 
 @dataclass(frozen=True)
 class EntityViews:
@@ -50,7 +52,7 @@ class EntityViews:
     def image(
         self, entity: int, size: int, scale: tuple[float, float], rng: np.random.Generator
     ) -> UInt8[np.ndarray, "{size} {size} 3"]:
-        """Read one of the images of an entity, cropped at random.
+        """Read one of the images of an entity, cropped at random, on white where it is cut out.
 
         Raises:
             BadRecord: the file is gone, or cannot be decoded.
@@ -64,7 +66,7 @@ class EntityViews:
             raise BadRecord(MISSING_IMAGE, f"{path}: {error.strerror}") from error
         left, top, width, height = box or (0, 0, 0, 0)
         part = None if box is None else Box(top, left, height, width)
-        return random_resized_crop(encoded, size, rng, scale=scale, box=part)
+        return random_resized_crop(encoded, size, rng, scale=scale, box=part, background=BACKGROUND)
 
 
 def cut_to(

@@ -11,6 +11,7 @@ names of all entities. A launch that was stopped goes on with the blocks that ar
 import json
 import math
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,8 @@ def store_graph(
     Args:
         source: of entities and triples.
         output: folder of the graph; new, empty, or begun before of the same.
-        bad_share: largest share of triples that may be left out for one reason.
+        bad_share: largest share of triples, and of what is said of entities, that may be left out
+            for one reason.
         console: where progress is shown.
 
     Raises:
@@ -133,9 +135,10 @@ def _joined(
     plan: GraphPlan,
     bad_share: float,
 ) -> KnowledgeGraph:
-    skips = _left_out([*described, *blocks])
+    of_entities, of_triples = _left_out(described), _left_out(blocks)
     known = merged_entities(pa.concat_tables([ENTITY_SCHEMA.empty_table(), *described]))
     triples = pa.concat_tables([TRIPLE_SCHEMA.empty_table(), *blocks])
+    read_triples = len(triples) + sum(of_triples.counts.values())
     keys = pa.chunked_array([known["key"].combine_chunks().dictionary_encode()])
     ends = _numbered(keys, triples["head"], triples["tail"])
     heads, tails = np.split(ends.numbers[len(known) :], 2)
@@ -146,12 +149,13 @@ def _joined(
     if lost := len(kept) - int(np.count_nonzero(kept)):
         row = int(np.argmin(kept))
         example = " ".join(triples[name][row].as_py() for name in ("head", "relation", "tail"))
-        skips.add(UNKNOWN_ENTITY, example, lost)
-    totals = {
-        reason: math.inf if reason in NOT_READ else len(triples) + count
-        for reason, count in skips.counts.items()
-    }
-    skips.check(source.kind, source.folder, totals, bad_share)
+        of_triples.add(UNKNOWN_ENTITY, example, lost)
+    for skips, read in ((of_entities, len(known)), (of_triples, read_triples)):
+        totals = {
+            reason: math.inf if reason in NOT_READ else max(read, count)
+            for reason, count in skips.counts.items()
+        }
+        skips.check(source.kind, source.folder, totals, bad_share)
     relation, origin = _numbered(triples["relation"]), _numbered(triples["source"])
     columns = heads, relation.numbers, tails, triples["weight"].to_numpy(), origin.numbers
     relations = relation.words.to_pylist()
@@ -164,7 +168,8 @@ def _joined(
             for split, here in _splits(triples["split"]).items()
         },
         sources=origin.words.to_pylist(),
-        left_out=skips.counts,
+        pictures=source.folder,
+        left_out=Counter(of_entities.counts) + Counter(of_triples.counts),
         settings=to_dict(plan),
     )
 

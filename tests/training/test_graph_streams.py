@@ -53,9 +53,7 @@ def experiment(folder):
     return replace(
         MIXED,
         streams={
-            "graph": TripletsConfig(
-                graph="graph", rows=rows, pictures=".", entity_length=8, relation_length=6
-            ),
+            "graph": TripletsConfig(graph="graph", rows=rows, entity_length=8, relation_length=6),
             "neighbourhoods": NeighbourhoodsConfig(
                 graph="graph", rows=16, roots=6, fanout=3, entity_length=8
             ),

@@ -45,7 +45,8 @@ class TripletsConfig:
         kind: tells this stream apart from the others.
         graph: folder that `launch/prepare.py graph` writes, absolute or in `data.path`.
         rows: triples in a step, by what stands for head and tail.
-        pictures: folder that the graph's images lie in, absolute or in `data.path`.
+        pictures: folder that the graph's images lie in, absolute or in `data.path`; None: where
+            they lay when the graph was made.
         entity_length: tokens that texts of entities are cut to; a model whose texts may not be cut
             takes its context length.
         relation_length: tokens that relations are cut to, likewise.
@@ -56,7 +57,7 @@ class TripletsConfig:
     kind: Literal["triplets"] = "triplets"
     graph: LocalPath
     rows: TripletRows
-    pictures: LocalPath = "."
+    pictures: LocalPath | None = None
     entity_length: PositiveInt = 32
     relation_length: PositiveInt = 8
     gloss_share: Share = 0.5
@@ -79,6 +80,7 @@ class TripletsConfig:
         """
         root = Path(opening.data.path)
         graph = KnowledgeGraph(root / self.graph)
+        pictures = root / (graph.contents.pictures if self.pictures is None else self.pictures)
         wanted = self.rows.present()
         mixtures = {}
         for pair, rows in wanted.items():
@@ -91,7 +93,7 @@ class TripletsConfig:
             mixtures[pair] = Mixture([found], [1.0], [pair], rows, opening.seed, name)
         return TripletStream(
             name=name,
-            views=EntityViews(graph, root / self.pictures, self.gloss_share),
+            views=EntityViews(graph, pictures, self.gloss_share),
             mixtures=mixtures,
             units=units_of([*wanted.values()], opening.hosts),
             tokenizer=opening.preprocessing.tokenizer,

@@ -74,6 +74,7 @@ def write_graph(
     edges: Mapping[str, EdgeList],
     *,
     sources: Sequence[str],
+    pictures: str,
     left_out: Mapping[str, int],
     settings: Mapping[str, Any],
 ) -> KnowledgeGraph:
@@ -85,6 +86,7 @@ def write_graph(
         relations: as many as the triples count.
         edges: of "train", and perhaps of "valid" and "test".
         sources: names of where triples come from.
+        pictures: folder that the images of entities lie in.
         left_out: what could not be used, by reason; double triples are added.
         settings: what the graph is made of, as plain values.
 
@@ -113,6 +115,7 @@ def write_graph(
         phrases=tuple(relations.phrases),
         triples=triples,
         sources=tuple(sources),
+        pictures=pictures,
         left_out={reason: count for reason, count in counts.items() if count},
         fingerprint=digest.hexdigest(),
         settings=dict(settings),

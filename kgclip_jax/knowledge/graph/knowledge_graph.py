@@ -52,6 +52,7 @@ class GraphContents:
         phrases: the words of each relation, as a text encoder reads them.
         triples: number of those of each split.
         sources: where triples come from.
+        pictures: folder that the images of entities lie in.
         left_out: number of entities, triples ... that could not be used, by reason.
         fingerprint: hash of all that the graph holds.
         settings: what it was made of, as plain values.
@@ -62,6 +63,7 @@ class GraphContents:
     phrases: tuple[str, ...]
     triples: dict[str, int]
     sources: tuple[str, ...]
+    pictures: str
     left_out: dict[str, int]
     fingerprint: str
     settings: dict

@@ -42,6 +42,7 @@ def make_graph(folder: Path, splits: Mapping[str, Sequence[Triple]] = ANIMALS, *
         Relations(relations, relations),
         {name: edges_of(triples, entities, relations) for name, triples in splits.items()},
         sources=["made up"],
+        pictures=str(folder.parent),
         left_out={},
         settings={},
     )

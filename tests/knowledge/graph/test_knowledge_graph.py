@@ -75,6 +75,7 @@ def test_of_equal_triples_the_heaviest_stays_and_the_others_are_counted(tmp_path
         Relations(["r"], ["r"]),
         {"train": edges},
         sources=list("wxyz"),
+        pictures=".",
         left_out={"odd": 7},
         settings={},
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kgclip_jax.knowledge.graph.knowledge_graph import TripleIds
-from kgclip_jax.knowledge.graph.ranking import filtered_ranks
+from kgclip_jax.knowledge.graph.link_ranks import filtered_ranks
 from tests.knowledge.graph.made_up_graphs import ANIMALS, edges_of, make_graph, triples_of
 
 
