@@ -138,7 +138,6 @@ def _joined(
     of_entities, of_triples = _left_out(described), _left_out(blocks)
     known = merged_entities(pa.concat_tables([ENTITY_SCHEMA.empty_table(), *described]))
     triples = pa.concat_tables([TRIPLE_SCHEMA.empty_table(), *blocks])
-    read_triples = len(triples) + sum(of_triples.counts.values())
     keys = pa.chunked_array([known["key"].combine_chunks().dictionary_encode()])
     ends = _numbered(keys, triples["head"], triples["tail"])
     heads, tails = np.split(ends.numbers[len(known) :], 2)
@@ -150,12 +149,8 @@ def _joined(
         row = int(np.argmin(kept))
         example = " ".join(triples[name][row].as_py() for name in ("head", "relation", "tail"))
         of_triples.add(UNKNOWN_ENTITY, example, lost)
-    for skips, read in ((of_entities, len(known)), (of_triples, read_triples)):
-        totals = {
-            reason: math.inf if reason in NOT_READ else max(read, count)
-            for reason, count in skips.counts.items()
-        }
-        skips.check(source.kind, source.folder, totals, bad_share)
+    of_entities.check(source.kind, source.folder, _totals(of_entities, known), bad_share)
+    of_triples.check(source.kind, source.folder, _totals(of_triples, triples), bad_share)
     relation, origin = _numbered(triples["relation"]), _numbered(triples["source"])
     columns = heads, relation.numbers, tails, triples["weight"].to_numpy(), origin.numbers
     relations = relation.words.to_pylist()
@@ -172,6 +167,14 @@ def _joined(
         left_out=Counter(of_entities.counts) + Counter(of_triples.counts),
         settings=to_dict(plan),
     )
+
+
+def _totals(skips: Skips, kept: pa.Table) -> dict[str, float]:
+    """Return how many rows there were, with those that were left out for a reason."""
+    return {
+        reason: math.inf if reason in NOT_READ else len(kept) + count
+        for reason, count in skips.counts.items()
+    }
 
 
 def _left_out(tables: Sequence[pa.Table]) -> Skips:

@@ -129,7 +129,7 @@ class TestSynsets:
     def test_entities_of_another_version_are_counted(self, tmp_path):
         wordnet(tmp_path)
         source = written(tmp_path, "02084071\tr\t00000009\n", wordnet=str(tmp_path))
-        with pytest.raises(DataError, match=rf"{NO_SYNSET}: 1 of 2, .*: 00000009"):
+        with pytest.raises(DataError, match=rf"{NO_SYNSET}: 1 of 3, .*: 00000009"):
             store(source, tmp_path / "graph", bad_share=0.1)
         graph = store(source, tmp_path / "graph", bad_share=0.5)
         assert names_of(graph) == {"02084071": "dog", "00000009": ""}

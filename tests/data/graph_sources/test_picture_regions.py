@@ -120,7 +120,7 @@ def test_frequent_predicates_stay(tmp_path, most, kept):
 def test_a_missing_picture_is_counted(tmp_path):
     source = picture_regions(tmp_path)
     (tmp_path / "VG_100K_2" / "2.jpg").unlink()
-    with pytest.raises(DataError, match=rf"{MISSING_IMAGE}: 1 of 2, .*VG_100K_2/2\.jpg"):
+    with pytest.raises(DataError, match=rf"{MISSING_IMAGE}: 1 of 3, .*VG_100K_2/2\.jpg"):
         store(source, tmp_path / "graph")
     assert len(store(source, tmp_path / "graph", bad_share=0.5)) == 2
 

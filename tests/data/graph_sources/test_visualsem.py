@@ -65,7 +65,7 @@ def test_names_are_main_senses(tmp_path, sense, senses, name):
 def test_missing_images_are_counted(tmp_path):
     source = visualsem(tmp_path)
     (tmp_path / IMAGE).unlink()
-    with pytest.raises(DataError, match=rf"{MISSING_IMAGE}: 1 of 2, .*{IMAGE}"):
+    with pytest.raises(DataError, match=rf"{MISSING_IMAGE}: 1 of 3, .*{IMAGE}"):
         store(source, tmp_path / "graph")
     graph = store(source, tmp_path / "graph", bad_share=0.5)
     assert entities_of(graph)[DOG]["images"] == []
