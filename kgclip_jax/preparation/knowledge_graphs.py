@@ -169,7 +169,7 @@ def _joined(
     )
 
 
-def _totals(skips: Skips, kept: pa.Table) -> dict[str, float]:
+def _totals(skips: Skips, kept: pa.Table) -> dict[str, int | float]:
     """Return how many rows there were, with those that were left out for a reason."""
     return {
         reason: math.inf if reason in NOT_READ else len(kept) + count
