@@ -20,7 +20,7 @@ the step.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from jaxtyping import Bool, Float32, Int32, UInt8
+from jaxtyping import Bool, Float32, Int32, UInt8, UInt32
 
 Batch = Mapping[str, Any]  # the pytree of each stream, by its name
 
@@ -78,3 +78,41 @@ class Pairs(NamedTuple):
     negative_mask: Bool[Any, "b k"] | None  # False: there is none, and the tokens mean nothing
     negative_ids: Int32[Any, "b k"] | None  # hash of each negative's text
     tables: Mapping[str, Any] | None = None  # the rows of each side table, by its name
+
+
+class TripletBlock(NamedTuple):
+    """Triples of a knowledge graph whose ends have one modality each.
+
+    The stream of kind `triplets` gives a dict of them: image_image, image_text, text_image and
+    text_text, by what stands for the head and for the tail.
+    """
+
+    head: Any  # Images or Texts, then Features
+    relation: Any  # Texts, then Features
+    tail: Any
+    ids: Int32[Any, "b 3"]  # of head, relation and tail
+    asks_head: Bool[Any, " b"]  # which end is to be found from the rest
+    seeds: UInt32[Any, "b 2"]  # for drop path
+
+
+class EntityBlock(NamedTuple):
+    """Entities of a knowledge graph and edges between them: the stream of kind `neighbourhoods`.
+
+    Edges lead from each entity to neighbours, which are rows of the block on all hosts together.
+    """
+
+    entity: Images | Texts | Features
+    is_root: Bool[Any, " m"]
+    neighbours: Int32[Any, "m k"]
+    relations: Int32[Any, "m k"]
+    edge_mask: Bool[Any, "m k"]  # False: there is no edge
+    seeds: UInt32[Any, "m 2"]  # for drop path
+
+
+class EdgeBlock(NamedTuple):
+    """Triples by number alone, and wrong ends for each: the stream of kind `edges`."""
+
+    ids: Int32[Any, "b 3"]  # of head, relation and tail
+    negatives: Int32[Any, "b k"]  # entities
+    of_head: Bool[Any, "b k"]  # each takes the head's place, or else the tail's
+    negative_mask: Bool[Any, "b k"]  # False: there is none, and the entity means nothing

@@ -1,10 +1,13 @@
 """Random numbers as a function of (seed, purpose, indices), the same on every host and worker."""
 
+import hashlib
+import json
 import zlib
 from collections.abc import Iterator, MutableSequence, Sequence
 from typing import TypeVar
 
 import numpy as np
+from jaxtyping import Int, UInt64
 
 Item = TypeVar("Item")
 
@@ -22,6 +25,29 @@ def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
     """
     entropy = (seed, zlib.crc32(purpose.encode()), *indices)
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
+
+
+def hashed(values: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
+    """The finaliser of splitmix64 (Steele et al. 2014): a bijection; every bit depends on all."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def bits_of(
+    indices: Int[np.ndarray, " n"], count: int, *parts: str | int
+) -> UInt64[np.ndarray, "n count"]:
+    """Return random bits of many things at once, whichever of them are asked for together.
+
+    Args:
+        indices: of the things, at least 0.
+        count: numbers for each.
+        *parts: what the numbers are for: seed, stream, purpose.
+    """
+    key = hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).digest()
+    first = indices.astype(np.uint64)[:, None] * np.uint64(count)
+    places = first + np.arange(1, count + 1, dtype=np.uint64)
+    return hashed(places * np.uint64(0x9E3779B97F4A7C15) + np.frombuffer(key, "<u8"))
 
 
 class FastRandom:

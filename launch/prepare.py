@@ -4,6 +4,7 @@
     python launch/prepare.py verify --output=FOLDER
     python launch/prepare.py parse --source=KIND:FOLDER [--set=KEY=VALUE ...] --output=FOLDER
     python launch/prepare.py graphs --annotations=KIND:PATH [--source=...] --output=FOLDER
+    python launch/prepare.py graph --source=KIND:FOLDER [--set=KEY=VALUE ...] --output=FOLDER
     python launch/prepare.py negclip --source=KIND:FOLDER [--set=KEY=VALUE ...] --output=FILE.tsv
     python launch/prepare.py neighbours --source=KIND:FOLDER [...] --model=MODEL --output=FILE.npy
 
@@ -13,17 +14,20 @@ on all cores too; pip install -r requirements-parse.txt first. `graphs` takes sc
 files instead: those of a source's captions from structure_clip:FILE, those of whole pictures from
 visual_genome:FOLDER. `negclip` lists wrong captions, in which two words or phrases of one class
 change places; `neighbours` finds the nearest pictures of each by a model's embeddings. KINDs of
-sources, and the KEYs that each has, are those of a config's `data.sources`. `COMMAND --help` lists
-the flags of a command. For instance:
+sources, and the KEYs that each has, are those of a config's `data.sources`.
+
+`graph` makes a knowledge graph. Its KINDs are conceptnet:FILE, edge_lists:FOLDER, n_triples:FILE,
+visual_genome:FOLDER, visualsem:FOLDER, wordnet:FOLDER and emoji; docs/data.md has them in a table.
+
+`COMMAND --help` lists the flags of a command. For instance:
 
     python launch/prepare.py shards --source=photographs:coco --set=split=val2017 --output=coco256
-    python launch/prepare.py shards --source=karpathy:coco --set=file=coco/dataset_coco.json ...
     python launch/prepare.py shards --source=webdataset:cc3m --output=cc3m256 --engine=beam
         -- --runner=FlinkRunner --flink_master=HOST:PORT
     python launch/prepare.py parse --source=photographs:flickr8k --output=flickr8k_graphs
-    python launch/prepare.py graphs --annotations=visual_genome:vg --output=vg_graphs
     python launch/prepare.py graphs --annotations=structure_clip:train.json
         --source=karpathy:coco --set=file=coco/dataset_coco.json --output=coco_graphs
+    python launch/prepare.py graph --source=wordnet:/usr/share/wordnet --output=wordnet_graph
 
 The same command again continues after a kill (`graphs`, `negclip` and `neighbours` begin anew).
 Exit codes: 0 done, 2 bad input, 143 stopped by a signal.
@@ -205,6 +209,28 @@ def graphs(rest: Sequence[str]) -> str:
     return describe_graphs(output, contents)
 
 
+def define_graph() -> None:
+    """Define the flags of `graph`."""
+    define_source("Folder of the knowledge graph.")
+
+
+def graph(rest: Sequence[str]) -> str:
+    """Write a knowledge graph."""
+    from rich.console import Console
+
+    from kgclip_jax.data.graph_sources.graph_source import GRAPH_SOURCES
+    from kgclip_jax.locks import sole_use
+    from kgclip_jax.preparation.knowledge_graphs import store_graph
+    from kgclip_jax.preparation.source_names import named
+
+    refuse_arguments(rest)
+    kinds = {kind: GRAPH_SOURCES.find(kind, "source") for kind in GRAPH_SOURCES.places}
+    source, output = named(kinds, FLAGS.source, FLAGS.set), FLAGS.output
+    with sole_use(output):
+        store_graph(source, output, bad_share=FLAGS.bad_share, console=Console())
+    return f"{output}"
+
+
 def define_negclip() -> None:
     """Define the flags of `negclip`."""
     define_source("File of the wrong captions, FILE.tsv.")
@@ -280,6 +306,7 @@ COMMANDS = {
     "verify": Command(define_verify, verify),
     "parse": Command(define_parse, parse),
     "graphs": Command(define_graphs, graphs),
+    "graph": Command(define_graph, graph),
     "negclip": Command(define_negclip, negclip),
     "neighbours": Command(define_neighbours, neighbours),
 }

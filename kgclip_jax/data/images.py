@@ -38,6 +38,7 @@ MAX_PIXELS = 2**26  # 67 million, 200 MB decoded: above any photograph, below wh
 
 JPEG_SHRINKS = (1, 2, 4, 8)
 
+Colour = tuple[int, int, int]  # red, green, blue
 Resize = Literal["shortest", "squash"]
 Interpolation = Literal["bicubic", "bilinear"]
 
@@ -63,6 +64,7 @@ def random_resized_crop(
     scale: tuple[float, float],
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     box: Box | None = None,
+    background: Colour | None = None,
 ) -> UInt8[np.ndarray, "{size} {size} 3"]:
     """Decode a picture and resize a random part of it, or of a box in it, to a square.
 
@@ -73,6 +75,7 @@ def random_resized_crop(
         scale: range of the crop's area as a share of the picture's.
         ratio: range of the crop's width divided by its height.
         box: the part of the picture to crop from; None for all of it.
+        background: as for `decode`.
 
     Raises:
         BadRecord: the file is truncated, corrupt, of another format, or has more than MAX_PIXELS,
@@ -85,7 +88,9 @@ def random_resized_crop(
     shrink = max(factor for factor in JPEG_SHRINKS if factor == 1 or side >= factor * size)
     shrink = shrink if _is_jpeg(encoded) else 1
     part = part._replace(top=part.top + top, left=part.left + left)
-    return _resize(decode(encoded, shrink), Box(*(edge / shrink for edge in part)), size)
+    return _resize(
+        decode(encoded, shrink, background), Box(*(edge / shrink for edge in part)), size
+    )
 
 
 def crop(
@@ -196,7 +201,9 @@ def image_size(encoded: bytes) -> tuple[int, int]:
     return height, width
 
 
-def decode(encoded: bytes, shrink: int = 1) -> UInt8[np.ndarray, "height width 3"]:
+def decode(
+    encoded: bytes, shrink: int = 1, background: Colour | None = None
+) -> UInt8[np.ndarray, "height width 3"]:
     """Decode a picture, a JPEG perhaps at 1/2, 1/4 or 1/8 of its size.
 
     Shrinking happens within the inverse cosine transform: averages over blocks, for less than the
@@ -205,6 +212,7 @@ def decode(encoded: bytes, shrink: int = 1) -> UInt8[np.ndarray, "height width 3
     Args:
         encoded: the bytes of a JPEG, PNG, WebP, GIF, BMP or TIFF file.
         shrink: one of JPEG_SHRINKS; 1 for other formats. Sides are rounded up.
+        background: what is seen through transparent pixels; None: the colour that they have.
 
     Raises:
         BadRecord: the file is truncated, corrupt, of another format, or has more than MAX_PIXELS or
@@ -220,6 +228,10 @@ def decode(encoded: bytes, shrink: int = 1) -> UInt8[np.ndarray, "height width 3
     with _opened(encoded) as image:
         if shrink > 1:
             image.draft("RGB", (width // shrink, height // shrink))
+        if background is not None and image.has_transparency_data:
+            image = Image.alpha_composite(
+                Image.new("RGBA", image.size, background), image.convert("RGBA")
+            )
         return np.asarray(_to_rgb(image))
 
 

@@ -23,26 +23,27 @@ class Skips:
 
     Attributes:
         counts: number of things left out, by reason.
+        examples: names of a few of them, by reason.
     """
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
-        self._examples: dict[str, list[str]] = {}
+        self.examples: dict[str, list[str]] = {}
 
-    def add(self, reason: str, example: str) -> None:
-        """Count one thing, and perhaps keep its name as an example."""
-        self.counts[reason] = self.counts.get(reason, 0) + 1
-        examples = self._examples.setdefault(reason, [])
+    def add(self, reason: str, example: str, count: int = 1) -> None:
+        """Count things left out for one reason, and perhaps keep the name of one as an example."""
+        self.counts[reason] = self.counts.get(reason, 0) + count
+        examples = self.examples.setdefault(reason, [])
         if len(examples) < _EXAMPLES:
             examples.append(example)
 
-    def check(self, name: str, where: str, totals: Mapping[str, int], limit: float) -> None:
+    def check(self, name: str, where: str, totals: Mapping[str, int | float], limit: float) -> None:
         """Log what was left out in one line, if anything, and judge whether it is too much.
 
         Args:
             name: of the data set, for the log.
             where: names its files in the error.
-            totals: of how many things each reason left some out.
+            totals: of how many things each reason left some out; infinity where that is no fault.
             limit: largest share that may be left out for one reason.
 
         Raises:
@@ -52,7 +53,7 @@ class Skips:
             _logger.warning("%s: left out %s", name, self.counts)
         for reason, count in self.counts.items():
             if count > limit * totals[reason]:
-                examples = ", ".join(self._examples[reason]) + (", ..." * (count > _EXAMPLES))
+                examples = ", ".join(self.examples[reason]) + (", ..." * (count > _EXAMPLES))
                 raise DataError(
                     f"{where}: {reason}: {count} of {totals[reason]}, above the share of "
                     f"{limit:g} that may be left out: {examples}"

@@ -16,7 +16,14 @@ from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params
 from kgclip_jax.schema import Registry
 
-HEADS = Registry("head", {})
+HEADS = Registry(
+    "head",
+    {
+        "entity_table": "kgclip_jax.models.entity_table:EntityTableHead",
+        "fusion": "kgclip_jax.models.fusion:FusionHead",
+        "rgcn": "kgclip_jax.models.rgcn:RgcnHead",
+    },
+)
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt32
 
 from kgclip_jax.models import spec
 from kgclip_jax.models.attention import SelfAttention, Visible
@@ -50,6 +50,9 @@ UNROLLED = 1_000  # more blocks than any tower has
 DEFAULT_EXECUTION = Execution("float32", unroll=1)
 
 
+Kept = Float[Array, "b 2"] | None  # of what attention and feed-forward layers add; None for all
+
+
 class Block(nnx.Module):
     """Pre-norm attention and feed-forward layers, each added to the residual stream."""
 
@@ -65,21 +68,41 @@ class Block(nnx.Module):
             rngs=rngs,
         )
 
-    def __call__(self, x: Float[Array, "b n d"], visible: Visible) -> Float[Array, "b n d"]:
+    def __call__(
+        self, x: Float[Array, "b n d"], visible: Visible, kept: Kept = None
+    ) -> Float[Array, "b n d"]:
         """Add both layers' contributions to the stream."""
-        x = x + self.attention(self.norm1(x), visible).reshape(x.shape)
+        attended = self.attention(self.norm1(x), visible).reshape(x.shape)
+        x = x + _times(attended, kept, 0)
         rows = self.norm2(x).reshape(-1, x.shape[-1])
-        return x + self.mlp(rows).reshape(x.shape)
+        return x + _times(self.mlp(rows).reshape(x.shape), kept, 1)
+
+
+def drop_path(seeds: UInt32[Array, "b 2"], rate: float, depth: int) -> Float[Array, "{depth} b 2"]:
+    """Return what is kept of each layer of each block: nothing, or 1 / (1 - rate) of it.
+
+    Whole layers are left out for some rows (Huang et al. 2016, stochastic depth). Seeds come with
+    the rows, so that neither microbatches nor devices change what is left out.
+    """
+    keys = jax.vmap(jax.random.wrap_key_data)(seeds)
+    kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, (depth, 2)))(keys)
+    return jnp.moveaxis(kept, 0, 1) / (1 - rate)
 
 
 class PostNormBlock(Block):
     """The same layers, with a norm after each sum (Vaswani et al. 2017; BERT)."""
 
-    def __call__(self, x: Float[Array, "b n d"], visible: Visible) -> Float[Array, "b n d"]:
+    def __call__(
+        self, x: Float[Array, "b n d"], visible: Visible, kept: Kept = None
+    ) -> Float[Array, "b n d"]:
         """Add a layer's contribution and norm, twice."""
-        x = self.norm1(x + self.attention(x, visible).reshape(x.shape))
+        x = self.norm1(x + _times(self.attention(x, visible).reshape(x.shape), kept, 0))
         rows = x.reshape(-1, x.shape[-1])
-        return self.norm2(x + self.mlp(rows).reshape(x.shape))
+        return self.norm2(x + _times(self.mlp(rows).reshape(x.shape), kept, 1))
+
+
+def _times(update: Float[Array, "b n d"], kept: Kept, layer: int) -> Float[Array, "b n d"]:
+    return update if kept is None else update * kept[:, layer, None, None].astype(update.dtype)
 
 
 def _rematerialised(body: Callable, policy: str) -> Callable:
@@ -118,17 +141,25 @@ def run_blocks(
     *,
     depth: int,
     visible: Visible = None,
+    kept: Float[Array, "{depth} b 2"] | None = None,
     execution: Execution,
 ) -> Float[Array, "b n d"]:
     """Send `x` through the stacked blocks, one after the other, in the execution's dtype.
 
-    `visible` tells which tokens each token sees; None is all.
+    Args:
+        blocks: stacked.
+        x: tokens.
+        depth: number of blocks.
+        visible: which tokens each token sees; None is all.
+        kept: of each layer, see `drop_path`; None is all.
+        execution: how it is computed.
     """
     graph, parameters = nnx.split(blocks)
 
-    def body(x: Array, layer: Any) -> tuple[Array, None]:
-        return nnx.merge(graph, layer)(x, visible), None
+    def body(x: Array, layer: tuple[Any, Any]) -> tuple[Array, None]:
+        block, kept_of_it = layer
+        return nnx.merge(graph, block)(x, visible, kept_of_it), None
 
     x = constrain_rows(x.astype(jnp.dtype(execution.dtype)))
     body = _rematerialised(body, execution.remat)
-    return jax.lax.scan(body, x, parameters, unroll=min(execution.unroll, depth))[0]
+    return jax.lax.scan(body, x, (parameters, kept), unroll=min(execution.unroll, depth))[0]

@@ -23,6 +23,10 @@ OBJECTIVES = Registry(
         "structure_clip": "kgclip_jax.objectives.structure_clip:StructureClip",
         "structure_clip_code": "kgclip_jax.objectives.structure_clip_code:StructureClipCode",
         "ce_clip": "kgclip_jax.objectives.ce_clip:CeClip",
+        "distillation": "kgclip_jax.objectives.distillation:Distillation",
+        "graph": "kgclip_jax.objectives.graph:Graph",
+        "link_prediction": "kgclip_jax.objectives.link_prediction:LinkPrediction",
+        "triplets": "kgclip_jax.objectives.triplets:Triplets",
     },
 )
 

@@ -1,7 +1,7 @@
 """Sources named on a command line: `KIND:FOLDER`, and `KEY=VALUE` for their other settings."""
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kgclip_jax.data.sources import SOURCES
@@ -17,10 +17,17 @@ KINDS: dict[str, type[StoredPictures]] = {
 
 
 def named_source(name: str, assignments: Sequence[str] = ()) -> StoredPictures:
-    """Return the settings of a source of stored pictures.
+    """Return the settings of a source of stored pictures. Arguments and errors as `named`."""
+    source: StoredPictures = named(KINDS, name, assignments)
+    return source
+
+
+def named(kinds: Mapping[str, type], name: str, assignments: Sequence[str] = ()) -> Any:
+    """Return the settings of a source.
 
     Args:
-        name: a kind and the folder of the pictures: `photographs:FOLDER`.
+        kinds: the dataclass of each kind.
+        name: a kind and the folder: `photographs:FOLDER`.
         assignments: other settings, `split=val`, as `--config.KEY=VALUE` takes them.
 
     Raises:
@@ -28,9 +35,9 @@ def named_source(name: str, assignments: Sequence[str] = ()) -> StoredPictures:
             decide on what is stored, one that is given twice, or a value of the wrong type.
     """
     kind, colon, folder = name.partition(":")
-    if kind not in KINDS:
-        raise ConfigError(f"no stored source is of the kind {kind!r}{suggestion(kind, KINDS)}")
-    annotations = typing.get_type_hints(KINDS[kind])
+    if kind not in kinds:
+        raise ConfigError(f"no stored source is of the kind {kind!r}{suggestion(kind, kinds)}")
+    annotations = typing.get_type_hints(kinds[kind])
     known = [setting for setting in annotations if _identifies(setting) and setting != "kind"]
     values: dict[str, Any] = {"kind": kind}
     for assignment in [f"folder={folder}"] * bool(colon) + list(assignments):
@@ -42,8 +49,7 @@ def named_source(name: str, assignments: Sequence[str] = ()) -> StoredPictures:
         if key in values:
             raise ConfigError(f"{kind}.{key} is given twice")
         values[key] = Override(text)
-    source: StoredPictures = parse(KINDS[kind], values, kind)
-    return source
+    return parse(kinds[kind], values, kind)
 
 
 def identity(source: StoredPictures) -> dict[str, Any]:

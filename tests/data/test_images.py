@@ -237,11 +237,21 @@ class TestCrop:
 
     def test_shrinking_keeps_at_least_the_size_asked_for(self, monkeypatch):
         shrinks = []
-        monkeypatch.setattr(images, "decode", lambda e, s: shrinks.append(s) or decode(e, s))
+        monkeypatch.setattr(images, "decode", lambda e, s, b: shrinks.append(s) or decode(e, s, b))
         for side in (95, 96, 191, 192, 383, 384, 1000):
             encoded, whole = encode(photograph(side, side)), (1.0, 1.0)
             random_resized_crop(encoded, 96, generator(0, "x"), scale=whole, ratio=whole)
         assert shrinks == [1, 1, 1, 2, 2, 4, 8]
+
+    @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+    def test_a_background_is_seen_where_the_picture_is_cut_out(self, mode):
+        picture = Image.new("RGBA", (40, 40), (0, 80, 0, 0))
+        picture.paste((200, 200, 200, 255), (0, 0, 20, 40))
+        buffer = io.BytesIO()
+        picture.convert(mode).save(buffer, "PNG")
+        decoded = decode(buffer.getvalue(), background=(10, 20, 30))
+        assert (decoded[:, :20] == 200).all()
+        assert (decoded[:, 20:] == (10, 20, 30)).all()
 
     def test_same_generator_same_pixels(self):
         encoded = encode(photograph(100, 100))

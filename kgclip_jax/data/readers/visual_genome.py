@@ -30,8 +30,10 @@ _KEY = re.compile(r"(?P<picture>\d+)/\d+|(?:.*/)?(?P<file>\d+)(?:\.\w+)?")
 _REGION = {"phrase": str, "x": int, "y": int, "width": int, "height": int}
 
 
-class _Image(NamedTuple):
-    file: str
+class ListedPicture(NamedTuple):
+    """A picture, and its size in pixels."""
+
+    file: str  # from the folder of the data set: "VG_100K_2/1.jpg"
     height: int
     width: int
 
@@ -49,7 +51,7 @@ def open_regions(folder: Path, *, bad_share: float = 0.05) -> PictureFiles:
     Raises:
         DataError: a file is missing or malformed, an id comes twice, or too many regions are bad.
     """
-    images = _images(folder / IMAGES)
+    images = listed_pictures(folder / IMAGES)
     return PictureFiles(
         _regions(folder / REGIONS, images),
         name=f"{folder.resolve().name}/regions",
@@ -78,19 +80,24 @@ def picture_id(key: str) -> str:
     return match["picture"] or match["file"]
 
 
-def _images(path: Path) -> dict[int, _Image]:
-    images: dict[int, _Image] = {}
+def listed_pictures(path: Path) -> dict[int, ListedPicture]:
+    """Read `image_data.json`: the pictures by their ids.
+
+    Raises:
+        DataError: the file is missing or malformed, or an id comes twice.
+    """
+    images: dict[int, ListedPicture] = {}
     for number, entry in enumerate(stream_list(path)):
         check_object(path, f"[{number}]", entry, {"url": str, "width": int, "height": int})
         identity = _identity(path, f"[{number}]", entry, "image_id")
         if identity in images:
             raise DataError(f"{path}: [{number}] repeats the image id {identity}")
         file = "/".join(entry["url"].split("/")[-2:])
-        images[identity] = _Image(file, entry["height"], entry["width"])
+        images[identity] = ListedPicture(file, entry["height"], entry["width"])
     return images
 
 
-def _regions(path: Path, images: dict[int, _Image]) -> Iterator[Entry]:
+def _regions(path: Path, images: dict[int, ListedPicture]) -> Iterator[Entry]:
     for number, entry in enumerate(stream_list(path)):
         identity = _identity(path, f"[{number}]", entry, "image_id")
         if identity not in images:

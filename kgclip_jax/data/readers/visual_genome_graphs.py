@@ -27,6 +27,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kgclip_jax.data.images import Box
 from kgclip_jax.data.readers.json_lists import check_object, objects, stream_list
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import DataError
@@ -43,21 +44,28 @@ NAMELESS = "object without a name"
 NO_PREDICATE = "relation without a predicate"
 
 
-class _Thing(NamedTuple):
+class AnnotatedThing(NamedTuple):
+    """An object of a picture."""
+
     identity: int
-    name: str
+    name: str  # "" when it has none
     attributes: tuple[str, ...]
+    box: Box | None  # None when files do not say
 
 
-class _Link(NamedTuple):
+class AnnotatedLink(NamedTuple):
+    """A relation of two objects; they may be missing."""
+
     subject: int
     predicate: str
     object: int
 
 
-class _Picture(NamedTuple):
-    things: list[_Thing]
-    links: list[_Link]
+class AnnotatedPicture(NamedTuple):
+    """What people drew over a picture; an object may come several times."""
+
+    things: list[AnnotatedThing]
+    links: list[AnnotatedLink]
 
 
 def graph_files(folder: Path) -> tuple[Path, ...]:
@@ -96,10 +104,8 @@ def visual_genome_graphs(
         DataError: a file is missing or malformed (the message names the record), a picture comes
             twice, or, in the end, too much was left out.
     """
-    files = graph_files(folder)
-    pictures = _whole(*files) if len(files) == 1 else _joined(*files)
     things = links = 0
-    for identity, picture in pictures:
+    for identity, picture in annotated_pictures(folder):
         things += len(picture.things)
         links += len(picture.links)
         yield identity, _graph(identity, picture, skips)
@@ -107,7 +113,17 @@ def visual_genome_graphs(
     skips.check("visual_genome_graphs", str(folder), totals, bad_share)
 
 
-def _graph(identity: int, picture: _Picture, skips: Skips) -> SceneGraph:
+def annotated_pictures(folder: Path) -> Iterator[tuple[int, AnnotatedPicture]]:
+    """Read what people drew over every picture. Files and errors as for `visual_genome_graphs`.
+
+    Yields:
+        The id of a picture, and its objects and relations as they stand there.
+    """
+    files = graph_files(folder)
+    return _whole(*files) if len(files) == 1 else _joined(*files)
+
+
+def _graph(identity: int, picture: AnnotatedPicture, skips: Skips) -> SceneGraph:
     numbers: dict[int, int] = {}
     found: list[SceneObject] = []
     for thing in picture.things:
@@ -132,48 +148,50 @@ def _graph(identity: int, picture: _Picture, skips: Skips) -> SceneGraph:
     return SceneGraph(tuple(found), tuple(relations))
 
 
-def _whole(path: Path) -> Iterator[tuple[int, _Picture]]:
+def _whole(path: Path) -> Iterator[tuple[int, AnnotatedPicture]]:
     fields = {"predicate": str, "subject_id": int, "object_id": int}
     for key, identity, entry in _entries(path):
         things = _things(path, f"{key}.objects", entry.get("objects"))
         links = [
-            _Link(link["subject_id"], plain_words(link["predicate"]), link["object_id"])
+            AnnotatedLink(link["subject_id"], plain_words(link["predicate"]), link["object_id"])
             for _, link in objects(path, f"{key}.relationships", entry.get("relationships"), fields)
         ]
-        yield identity, _Picture(things, links)
+        yield identity, AnnotatedPicture(things, links)
 
 
-def _joined(relationships: Path, attributes: Path) -> Iterator[tuple[int, _Picture]]:
+def _joined(relationships: Path, attributes: Path) -> Iterator[tuple[int, AnnotatedPicture]]:
     """Join two files picture by picture; memory is small as long as their orders agree."""
-    halves: dict[int, _Picture] = {}
+    halves: dict[int, AnnotatedPicture] = {}
     for pair in zip_longest(_related(relationships), _described(attributes)):
         for identity, half in filter(None, pair):
             if identity in halves:
                 things, links = halves.pop(identity)
-                yield identity, _Picture(things + half.things, links + half.links)
+                yield identity, AnnotatedPicture(things + half.things, links + half.links)
             else:
                 halves[identity] = half
     yield from halves.items()
 
 
-def _related(path: Path) -> Iterator[tuple[int, _Picture]]:
+def _related(path: Path) -> Iterator[tuple[int, AnnotatedPicture]]:
     fields = {"predicate": str, "subject": dict, "object": dict}
     for key, identity, entry in _entries(path):
-        things: list[_Thing] = []
+        things: list[AnnotatedThing] = []
         links = []
         relationships = entry.get("relationships")
         for place, link in objects(path, f"{key}.relationships", relationships, fields):
             subject = _thing(path, f"{place}.subject", link["subject"])
             target = _thing(path, f"{place}.object", link["object"])
             things += (subject, target)
-            links.append(_Link(subject.identity, plain_words(link["predicate"]), target.identity))
-        yield identity, _Picture(things, links)
+            links.append(
+                AnnotatedLink(subject.identity, plain_words(link["predicate"]), target.identity)
+            )
+        yield identity, AnnotatedPicture(things, links)
 
 
-def _described(path: Path) -> Iterator[tuple[int, _Picture]]:
+def _described(path: Path) -> Iterator[tuple[int, AnnotatedPicture]]:
     for key, identity, entry in _entries(path):
         things = _things(path, f"{key}.attributes", entry.get("attributes"))
-        yield identity, _Picture(things, [])
+        yield identity, AnnotatedPicture(things, [])
 
 
 def _entries(path: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -190,11 +208,11 @@ def _entries(path: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
         yield key, identity, entry
 
 
-def _things(path: Path, key: str, entries: Any) -> list[_Thing]:
+def _things(path: Path, key: str, entries: Any) -> list[AnnotatedThing]:
     return [_thing(path, place, entry) for place, entry in objects(path, key, entries, {})]
 
 
-def _thing(path: Path, key: str, entry: dict[str, Any]) -> _Thing:
+def _thing(path: Path, key: str, entry: dict[str, Any]) -> AnnotatedThing:
     check_object(path, key, entry, {"object_id": int})
     names = [entry["name"]] if "name" in entry else entry.get("names")
     attributes = entry.get("attributes", [])
@@ -203,4 +221,11 @@ def _thing(path: Path, key: str, entry: dict[str, Any]) -> _Thing:
             raise DataError(f"{path}: {key}.{field} is not a list of strings")
     words = [plain for word in attributes if (plain := meaning(plain_words(word)))]
     name = meaning(plain_words(names[0])) if names else ""
-    return _Thing(entry["object_id"], name, tuple(words))
+    return AnnotatedThing(entry["object_id"], name, tuple(words), _box(path, key, entry))
+
+
+def _box(path: Path, key: str, entry: dict[str, Any]) -> Box | None:
+    if "x" not in entry:
+        return None
+    check_object(path, key, entry, dict.fromkeys("xywh", (int, float)))
+    return Box(entry["y"], entry["x"], entry["h"], entry["w"])

@@ -9,7 +9,16 @@ from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.schema import Registry
 
-STREAMS = Registry("stream", {"captions": "kgclip_jax.data.streams.captions_config:CaptionsConfig"})
+_ROOM = "kgclip_jax.data.streams"
+STREAMS = Registry(
+    "stream",
+    {
+        "captions": f"{_ROOM}.captions_config:CaptionsConfig",
+        "edges": f"{_ROOM}.edges:EdgesConfig",
+        "neighbourhoods": f"{_ROOM}.neighbourhoods_config:NeighbourhoodsConfig",
+        "triplets": f"{_ROOM}.triplets_config:TripletsConfig",
+    },
+)
 
 # What became of the rows of a step: ("text", "cut"), ("bad record", its reason, its name), ...
 # What is third is an example, which counts of more than one step do without.

@@ -19,7 +19,7 @@ from kgclip_jax.knowledge.caption import Caption, Text
 from kgclip_jax.knowledge.hierarchy import Hierarchy
 from kgclip_jax.knowledge.negatives import Negative, NegativeSettings, make_negatives
 from kgclip_jax.knowledge.vocabulary import Vocabulary
-from kgclip_jax.random import generator
+from kgclip_jax.random import generator, hashed
 
 VOCABULARY_CAPTIONS = 10_000
 
@@ -156,7 +156,7 @@ def sample_captions(sources: Mapping[str, Source], seed: int) -> list[Caption]:
 def text_ids(tokens: Int32[np.ndarray, "*rows n"]) -> Int32[np.ndarray, "*rows"]:
     """Hash the tokens of each text to 31 bits: equal texts have equal ids."""
     places = np.arange(1, tokens.shape[-1] + 1, dtype=np.uint64)
-    return _to_31_bits(_mixed(tokens.astype(np.uint64) + (places << np.uint64(32))).sum(axis=-1))
+    return _to_31_bits(hashed(tokens.astype(np.uint64) + (places << np.uint64(32))).sum(axis=-1))
 
 
 def picture_ids(source: str, records: Int[np.ndarray, " rows"]) -> Int32[np.ndarray, " rows"]:
@@ -165,12 +165,5 @@ def picture_ids(source: str, records: Int[np.ndarray, " rows"]) -> Int32[np.ndar
     return _to_31_bits(records.astype(np.uint64) * np.uint64(2**32) + name)
 
 
-def _mixed(x: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "..."]:
-    """The finaliser of splitmix64 (Steele et al. 2014): every bit depends on all."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
 def _to_31_bits(x: UInt64[np.ndarray, "*rows"]) -> Int32[np.ndarray, "*rows"]:
-    return (_mixed(np.asarray(x)) >> np.uint64(33)).astype(np.int32)
+    return (hashed(np.asarray(x)) >> np.uint64(33)).astype(np.int32)

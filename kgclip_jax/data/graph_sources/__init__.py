@@ -1,0 +1,1 @@
+"""Files of knowledge graphs as blocks of triples and entities in words, read as streams."""

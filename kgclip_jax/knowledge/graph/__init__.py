@@ -1,0 +1,1 @@
+"""Knowledge graphs of any size: memory-mapped columns, filtered negatives, neighbourhoods."""
