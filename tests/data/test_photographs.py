@@ -103,6 +103,18 @@ class TestPhotographs:
         ):
             Photographs(InMemory(quarters(box)), size=SIZE).image(0, generator(0, "image"))
 
+    def test_the_fingerprint_follows_keys_captions_and_boxes(self):
+        items = [
+            plain(1),
+            plain(1, key="other"),
+            plain(1, ("a", "c")),
+            plain(1, box=Box(0, 0, 9, 9)),
+            plain(1, box=Box(0, 0, 9, 8)),
+        ]
+        prints = [Photographs(InMemory(item), size=SIZE).fingerprint() for item in items]
+        assert len({*prints}) == len(prints)
+        assert Photographs(InMemory(plain(2)), size=8).fingerprint() == prints[0]
+
     def test_a_record_that_cannot_be_read_is_a_bad_one(self):
         photographs = Photographs(InMemory(BadRecord("broken disk")), size=SIZE)
         assert photographs.caption(0, generator(0, "caption")) == Caption("")
@@ -220,6 +232,15 @@ class TestGraphs:
         with pytest.raises(DataError, match="scenes: no record '8'"):
             other.graphs(0)
 
+    def test_the_fingerprint_follows_what_the_graphs_say(self, store, tmp_path):
+        items = [plain(1, captions, key) for key, captions in KEYS.items()]
+        with_graphs = Photographs(InMemory(*items), size=SIZE, graphs=store).fingerprint()
+        assert with_graphs != Photographs(InMemory(*items), size=SIZE).fingerprint()
+        file = tmp_path / part_file(0, 1)
+        file.write_text(file.read_text().replace("brown", "black"))  # as many bytes
+        other = Photographs(InMemory(*items), size=SIZE, graphs=GraphStore(tmp_path))
+        assert other.fingerprint() != with_graphs
+
     def test_a_caption_that_was_not_parsed_is_an_error(self, store):
         photographs = Photographs(
             InMemory(plain(1, (DOG, "new"), "many.jpg")), size=4, graphs=store
@@ -316,6 +337,9 @@ class TestStructured:
 
             def graphs(self, key, captions):
                 return [stored[key, number] for number in range(len(captions))]
+
+            def line(self, key):
+                return key.encode()
 
         items = [(alone, b""), plain(1, (SOFA,), "sofa.jpg"), BadRecord("gone")]
         stored["sofa.jpg", 0] = silent[SOFA]
