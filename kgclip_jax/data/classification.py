@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Int
 
 from kgclip_jax.data.evaluation_config import PictureSet
-from kgclip_jax.data.evaluation_sets import ZeroShotSet
+from kgclip_jax.data.evaluation_sets import PLACE_OF_NAME, ZeroShotSet
 from kgclip_jax.data.lazy_pictures import (
     EncodedPicture,
     EvaluationTransform,
@@ -33,7 +33,6 @@ from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_json, read_text
 from kgclip_jax.schema import LocalPath
 
-PLACE_OF_NAME = "{}"
 DEFAULT_TEMPLATES = ("a photo of a {}.",)
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 

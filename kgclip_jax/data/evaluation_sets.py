@@ -11,6 +11,8 @@ from jaxtyping import Bool, Int, UInt8
 
 from kgclip_jax.knowledge.caption import Text
 
+PLACE_OF_NAME = "{}"  # in a template
+
 
 @runtime_checkable
 class Pictures(Protocol):

@@ -17,9 +17,14 @@ def accuracies(
     ranks: Int[np.ndarray, " pictures"],
     pictures: Int[np.ndarray, " pictures"],
     classes: int,
+    *,
+    labels: Int[np.ndarray, " set"] | None = None,
     note: str = "",
 ) -> Iterator[Result]:
     """Return top-1 and, with more than five classes, top-5 accuracy.
+
+    Where classes have unequal numbers of pictures (by more than one), the mean of the classes'
+    top-1 accuracies follows ("mean per-class recall").
 
     Args:
         task: for the rows.
@@ -27,25 +32,17 @@ def accuracies(
         ranks: of the right class of each picture; 1 is nearest.
         pictures: their numbers in the set.
         classes: how many there are.
+        labels: the class of each picture of the set; None for no mean of the classes.
         note: behind the names of the metrics.
     """
     for cutoff in CUTOFFS:
         if cutoff < classes:
             metric, chance = f"top-{cutoff}{note}", cutoff / classes
             yield measured(task, name, metric, ranks <= cutoff, pictures, chance=chance)
-
-
-def mean_of_classes(
-    task: str,
-    name: str,
-    ranks: Int[np.ndarray, " pictures"],
-    pictures: Int[np.ndarray, " pictures"],
-    classes: int,
-    labels: Int[np.ndarray, " pictures"],
-) -> Result:
-    """Return the mean of the classes' top-1 accuracies ("mean per-class recall")."""
-    metric, chance = f"{_TOP_1}, mean of classes", 1 / classes
-    return measured(task, name, metric, ranks <= 1, pictures, chance=chance, groups=labels)
+    if labels is not None and np.ptp(np.unique(labels, return_counts=True)[1]) > 1:
+        metric, chance = f"{_TOP_1}, mean of classes", 1 / classes
+        groups = labels[pictures]
+        yield measured(task, name, metric, ranks <= 1, pictures, chance=chance, groups=groups)
 
 
 def mean_of_sets(name: str, rows: Sequence[Result]) -> Iterator[Result]:
