@@ -8,7 +8,7 @@ from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.negatives.truth import Truth
 from kgclip_jax.random import generator
-from tests.data.test_photographs import DOG, GRAPHS, KEYS, SIZE, SOFA, TWO, InMemory, plain
+from tests.data.records_in_memory import DOG, GRAPHS, KEYS, SIZE, SOFA, TWO, InMemory, plain
 from tests.knowledge.worded import worded
 
 
