@@ -23,6 +23,7 @@ from jaxtyping import Int
 
 from kgclip_jax.data.evaluation_config import PictureSet
 from kgclip_jax.data.evaluation_sets import PLACE_OF_NAME, ZeroShotSet
+from kgclip_jax.data.images import is_picture
 from kgclip_jax.data.lazy_pictures import (
     EncodedPicture,
     EvaluationTransform,
@@ -34,7 +35,6 @@ from kgclip_jax.files import read_json, read_text
 from kgclip_jax.schema import LocalPath
 
 DEFAULT_TEMPLATES = ("a photo of a {}.",)
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 _logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def list_pictures(folder: Path) -> dict[str, list[str]]:
             os.path.join(parent, file)
             for parent, _, files in os.walk(folder / name)
             for file in files
-            if file.lower().endswith(PICTURE_SUFFIXES) and not file.startswith(".")
+            if is_picture(file)
         )
         for name in classes
         if not name.startswith(".")

@@ -48,12 +48,17 @@ class EvaluationSet(Protocol):
         """The pictures that are asked about."""
         ...
 
+
+@runtime_checkable
+class TextSet(EvaluationSet, Protocol):
+    """A set with texts that a scene graph can tell something about."""
+
     @property
     def texts(self) -> Sequence[Text]:
-        """The texts that a scene graph can tell something about."""
+        """The texts, in the order of the set."""
         ...
 
-    def with_texts(self, texts: Sequence[Text]) -> "EvaluationSet":
+    def with_texts(self, texts: Sequence[Text]) -> "TextSet":
         """Return the set with other texts, as many, in the places of `texts`."""
         ...
 
@@ -83,6 +88,7 @@ class RetrievalSet(NamedTuple):
 class ZeroShotSet(NamedTuple):
     """Pictures of known classes; their texts are templates ("a photo of {}") filled with names.
 
+    These have no scene graphs: they are embedded as plain CLIP does.
     Sets that are `averaged_as` one thing have a row of that name for their mean.
     """
 
@@ -92,16 +98,6 @@ class ZeroShotSet(NamedTuple):
     class_names: Sequence[str]
     templates: Sequence[str]
     averaged_as: str | None = None
-
-    @property
-    def texts(self) -> Sequence[Text]:
-        """None: class names in templates are embedded as plain CLIP does, without graphs."""
-        return ()
-
-    def with_texts(self, texts: Sequence[Text]) -> "ZeroShotSet":
-        """Return the set itself."""
-        del texts
-        return self
 
 
 class LinearProbeSet(NamedTuple):
@@ -116,16 +112,6 @@ class LinearProbeSet(NamedTuple):
     training: Pictures
     training_labels: Int[np.ndarray, " training"]
     averaged_as: str | None = None
-
-    @property
-    def texts(self) -> Sequence[Text]:
-        """None: a linear probe sees pictures alone."""
-        return ()
-
-    def with_texts(self, texts: Sequence[Text]) -> "LinearProbeSet":
-        """Return the set itself."""
-        del texts
-        return self
 
 
 class Question(NamedTuple):

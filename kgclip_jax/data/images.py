@@ -41,6 +41,9 @@ JPEG_SHRINKS = (1, 2, 4, 8)
 Resize = Literal["shortest", "squash"]
 Interpolation = Literal["bicubic", "bilinear"]
 
+# Of files that are pictures by their names, the one to prefer first.
+PICTURE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
+
 # Not EPS and the like, which run programs.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _BICUBIC = ResizeAlg.convolution(FilterType.catmull_rom)  # bicubic with a = -0.5, as in Pillow
@@ -274,6 +277,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     elif image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # the same colours, without Pillow's warning
     return image.convert("RGB")
+
+
+def is_picture(file: str) -> bool:
+    """Whether a file is a picture by its name, and not hidden."""
+    return file.lower().rpartition(".")[2] in PICTURE_SUFFIXES and not file.startswith(".")
 
 
 def _is_jpeg(encoded: bytes) -> bool:

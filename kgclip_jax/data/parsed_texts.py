@@ -9,7 +9,7 @@ templates ("a photo of a dog") stay without, and are embedded as plain CLIP does
 
 from collections.abc import Callable, Iterable
 
-from kgclip_jax.data.evaluation_sets import EvaluationSet
+from kgclip_jax.data.evaluation_sets import EvaluationSet, TextSet
 from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.knowledge.caption import Caption, Text, words_of
 from kgclip_jax.knowledge.parsing import Parser
@@ -32,6 +32,7 @@ def with_graphs(
     bare = dict.fromkeys(
         clean_caption(words_of(text))
         for data in sets
+        if isinstance(data, TextSet)
         for text in data.texts
         if _graph(text) is None
     )
@@ -45,12 +46,23 @@ def with_graphs(
         words = clean_caption(words_of(text))
         return Caption(words, graphs[words])
 
-    return [data.with_texts([caption(text) for text in data.texts]) for data in sets]
+    return _rewritten(sets, caption)
 
 
 def without_graphs(sets: Iterable[EvaluationSet]) -> list[EvaluationSet]:
     """Return the sets with bare texts."""
-    return [data.with_texts([words_of(text) for text in data.texts]) for data in sets]
+    return _rewritten(sets, words_of)
+
+
+def _rewritten(
+    sets: Iterable[EvaluationSet], rewrite: Callable[[Text], Text]
+) -> list[EvaluationSet]:
+    return [
+        data.with_texts([rewrite(text) for text in data.texts])
+        if isinstance(data, TextSet)
+        else data
+        for data in sets
+    ]
 
 
 def _graph(text: Text) -> SceneGraph | None:

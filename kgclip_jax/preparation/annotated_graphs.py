@@ -18,7 +18,7 @@ from rich.console import Console
 from kgclip_jax.data.readers.structure_clip_captions import structure_clip_captions
 from kgclip_jax.data.readers.visual_genome_graphs import graph_files, visual_genome_graphs
 from kgclip_jax.data.records import Records
-from kgclip_jax.data.skips import Skips
+from kgclip_jax.data.skips import UNREADABLE_RECORD, Skips
 from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import BadRecord, ConfigError
 from kgclip_jax.files import atomic_file, expanded, sha256, writing
@@ -32,7 +32,7 @@ from kgclip_jax.knowledge.graph_store import (
     read_contents,
 )
 from kgclip_jax.knowledge.triples import Triple, from_triples
-from kgclip_jax.preparation.graph_counts import UNREADABLE_RECORD, Counts
+from kgclip_jax.preparation.graph_counts import Counts
 from kgclip_jax.preparation.parts import begin, fingerprint
 from kgclip_jax.preparation.progress import RecordsProgress
 from kgclip_jax.schema import suggestion, to_dict
@@ -105,7 +105,7 @@ def store_captions(
     Args:
         records: the collection.
         source: its settings, as plain values.
-        file: see `readers.structure_clip`.
+        file: see `readers.structure_clip_captions`.
         output: folder of the graphs; new, empty, or made before of the same.
         bad_share: largest share of captions without an entry, and of records that cannot be read.
         console: where progress is shown.

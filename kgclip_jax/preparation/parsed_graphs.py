@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from kgclip_jax.data.records import Record, Records
+from kgclip_jax.data.skips import UNREADABLE_RECORD
 from kgclip_jax.errors import BadRecord
 from kgclip_jax.files import write_atomically
 from kgclip_jax.knowledge.graph_store import (
@@ -25,7 +26,7 @@ from kgclip_jax.knowledge.graph_store import (
     read_contents,
 )
 from kgclip_jax.knowledge.parsing import Parser
-from kgclip_jax.preparation.graph_counts import UNREADABLE_RECORD, Counts
+from kgclip_jax.preparation.graph_counts import Counts
 from kgclip_jax.preparation.parts import (
     Engine,
     LeftOut,

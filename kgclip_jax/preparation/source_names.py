@@ -1,7 +1,7 @@
 """Sources named on a command line: `KIND:FOLDER`, and `KEY=VALUE` for their other settings."""
 
-import typing
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from kgclip_jax.data.sources import SOURCES
@@ -30,8 +30,8 @@ def named_source(name: str, assignments: Sequence[str] = ()) -> StoredPictures:
     kind, colon, folder = name.partition(":")
     if kind not in KINDS:
         raise ConfigError(f"no stored source is of the kind {kind!r}{suggestion(kind, KINDS)}")
-    annotations = typing.get_type_hints(KINDS[kind])
-    known = [setting for setting in annotations if _identifies(setting) and setting != "kind"]
+    settings = [setting.name for setting in fields(KINDS[kind])]
+    known = [setting for setting in settings if _identifies(setting) and setting != "kind"]
     values: dict[str, Any] = {"kind": kind}
     for assignment in [f"folder={folder}"] * bool(colon) + list(assignments):
         key, equals, text = assignment.partition("=")

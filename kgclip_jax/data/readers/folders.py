@@ -24,10 +24,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kgclip_jax.data.images import is_picture
 from kgclip_jax.data.readers.caption_tables import Columns, read_table
 from kgclip_jax.data.readers.json_lists import objects
 from kgclip_jax.data.readers.picture_files import Entry, PictureFiles
-from kgclip_jax.data.readers.text_files import PICTURE_SUFFIXES, captions_of, check_lines
+from kgclip_jax.data.readers.text_files import captions_of, check_lines
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_json, read_text
@@ -52,7 +53,7 @@ class CaptionedFolder(NamedTuple):
     captions: Mapping[str, Sequence[str]]
 
 
-class Layout(NamedTuple):
+class FolderLayout(NamedTuple):
     """What tells folders apart that cannot be told apart otherwise.
 
     Attributes:
@@ -68,13 +69,13 @@ class Layout(NamedTuple):
     caption_per_line: bool | None = None
 
 
-ANY_LAYOUT = Layout()
+ANY_FOLDER = FolderLayout()
 
 
 def open_folder(
     folder: Path,
     split: str | None = None,
-    layout: Layout = ANY_LAYOUT,
+    layout: FolderLayout = ANY_FOLDER,
     *,
     bad_share: float = 0.05,
 ) -> PictureFiles:
@@ -100,7 +101,9 @@ def open_folder(
     )
 
 
-def read_folder(folder: Path, split: str | None, layout: Layout = ANY_LAYOUT) -> CaptionedFolder:
+def read_folder(
+    folder: Path, split: str | None, layout: FolderLayout = ANY_FOLDER
+) -> CaptionedFolder:
     """Read the captions of one split of a folder.
 
     Args:
@@ -134,7 +137,7 @@ def read_folder(folder: Path, split: str | None, layout: Layout = ANY_LAYOUT) ->
     return CaptionedFolder(images, captions)
 
 
-def load_captions(path: Path, columns: Columns = ANY_LAYOUT.columns) -> Mapping[str, Sequence[str]]:
+def load_captions(path: Path, columns: Columns = ANY_FOLDER.columns) -> Mapping[str, Sequence[str]]:
     """Read a captions file: COCO json by its suffix, else a table. Returns file name -> captions.
 
     COCO images without a caption are in the result, with an empty list.
@@ -163,9 +166,9 @@ def _texts_beside(folder: Path, caption_per_line: bool | None) -> dict[str, list
         folders.sort()
         names = set(files)
         for file in sorted(files):
-            stem, suffix = os.path.splitext(file)
-            if suffix[1:].lower() not in PICTURE_SUFFIXES or file.startswith("."):
+            if not is_picture(file):
                 continue
+            stem = os.path.splitext(file)[0]
             name = os.path.relpath(os.path.join(parent, file), folder)
             captions[name] = []
             if f"{stem}.txt" in names:

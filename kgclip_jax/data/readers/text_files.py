@@ -6,8 +6,6 @@ the five captions of a picture in five lines. Nothing in a file tells which is m
 
 from kgclip_jax.errors import DataError
 
-PICTURE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
-
 
 def captions_of(text: str, caption_per_line: bool | None) -> tuple[list[str], int]:
     """Return the captions of a text, and how many of its lines are not blank.

@@ -59,6 +59,9 @@ class CaptionsConfig:
     tables: dict[str, Annotated[TableConfig, TABLES]] = field(default_factory=dict)
     text_slots: Literal["auto", "one"] | TextSlots = "auto"
 
+    def __post_init__(self) -> None:
+        check(not self.neighbours or self.rows % 2 == 0, "neighbours need an even number of rows")
+
     def check(self, *, reads_graphs: bool) -> None:
         """See that scene graphs are known of all texts that they are read of.
 
