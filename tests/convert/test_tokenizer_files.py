@@ -134,6 +134,12 @@ class TestClip:
         remaining = different(HOSTILE, make_tokenizer(ClipBpe(), 77)(HOSTILE), theirs)
         assert remaining == {text for text in HOSTILE if "\u03a3" in text}  # final sigma
 
+    def test_special_tokens_in_texts_are_text_in_transformers(self, clip_folder):
+        texts = ["a cat <|endoftext|> a dog", "a <|startoftext|>cat", "a cat <end_of_text> a dog"]
+        theirs = transformers_ids(AutoTokenizer.from_pretrained(clip_folder), texts)
+        ours = make_tokenizer(ClipBpe(), 77)(texts)
+        assert different(texts, ours, pad_with_zeros(theirs)) == set()
+
     def test_texts_in_open_clip(self, open_clip, tmp_path, captions):
         assert write(ClipBpe(), tmp_path, "open_clip", 77) == ({}, ())
         theirs = open_clip.get_tokenizer(f"local-dir:{tmp_path}")
@@ -145,6 +151,7 @@ class TestClip:
         library = tokenizers.Tokenizer.from_file(str(clip_folder / "tokenizer.json"))
         theirs = AutoTokenizer.from_pretrained(clip_folder)
         texts = captions[:500] + HOSTILE
+        library.encode_special_tokens = True
         encodings = library.encode_batch(texts)
         assert [encoding.ids for encoding in encodings] == theirs(texts)["input_ids"]
 
@@ -161,7 +168,7 @@ class TestClip:
         assert read_tokenizer(old) == ClipBpe()
 
     def test_with_a_token_more_it_is_another(self, clip_folder, tmp_path):
-        theirs = AutoTokenizer.from_pretrained(clip_folder)
+        theirs = AutoTokenizer.from_pretrained(clip_folder, split_special_tokens=False)
         theirs.add_tokens(["<relation>"], special_tokens=True)
         theirs.save_pretrained(tmp_path)
         settings = read_tokenizer(tmp_path)
@@ -179,7 +186,7 @@ class TestSiglip:
         assert (theirs.model_max_length, theirs.pad_token_id, theirs.eos_token_id) == (64, 1, 1)
         texts = captions + HOSTILE
         ours = make_tokenizer(unigram, 64)(texts)
-        assert different(texts, ours, transformers_ids(theirs, texts)) == {SPELT_OUT}
+        assert different(texts, ours, transformers_ids(theirs, texts)) == set()
         again = make_tokenizer(read_tokenizer(tmp_path), 64)
         np.testing.assert_array_equal(ours, again(texts))
 
@@ -201,7 +208,7 @@ class TestSiglip:
         theirs = open_clip.get_tokenizer(f"local-dir:{tmp_path}")
         ours, texts = make_tokenizer(unigram, 64), captions + HOSTILE
         mended = [mend(text) for text in texts]
-        assert different(texts, ours(mended), theirs(texts).numpy()) == {SPELT_OUT}
+        assert different(texts, ours(mended), theirs(texts).numpy()) == set()
 
     def test_of_transformers_from_its_own_files(self, captions, tmp_path):
         library = pytest.importorskip("sentencepiece")
@@ -280,6 +287,19 @@ class TestClipa:
         texts = captions + HOSTILE
         mended = transformers_ids(theirs, [mend(text) for text in texts])
         assert different(texts, make_tokenizer(settings, 32)(texts), mended) == set()
+
+    def test_special_tokens_in_texts_are_text_and_added_ones_tokens(self, word_pieces, tmp_path):
+        library = tokenizers.Tokenizer.from_file(word_pieces.file)
+        library.add_special_tokens(["<relation>"])
+        library.save(str(tmp_path / "more.json"))
+        settings = TokenizerJson("json", str(tmp_path / "more.json"), 0)
+        texts = ["a cat [SEP] a [PAD] dog [CLS]", "a cat <relation> a dog"]
+        write(settings, tmp_path, "huggingface", 32)
+        theirs = transformers_ids(AutoTokenizer.from_pretrained(tmp_path), texts)
+        ours = make_tokenizer(settings, 32)(texts)
+        assert different(texts, ours, theirs) == set()
+        assert library.token_to_id("<relation>") in ours[1]
+        assert not {0, 2, 3} & {*ours[0, 1 : list(ours[0]).index(3)].tolist()}
 
 
 class TestRefusals:
