@@ -78,25 +78,39 @@ def picture_id(key: str) -> str:
     return match["picture"] or match["file"]
 
 
+def picture_entries(path: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Read a file of Visual Genome that has an entry for each picture.
+
+    Yields:
+        The place of an entry, the id of its picture, and its content.
+
+    Raises:
+        DataError: the file is malformed, or a picture comes twice.
+    """
+    seen = set()
+    for number, entry in enumerate(stream_list(path)):
+        identity = _identity(path, f"[{number}]", entry, "image_id")
+        if identity in seen:
+            raise DataError(f"{path}: [{number}] repeats the image id {identity}")
+        seen.add(identity)
+        yield f"[{number}]", identity, entry
+
+
 def _images(path: Path) -> dict[int, _Image]:
     images: dict[int, _Image] = {}
-    for number, entry in enumerate(stream_list(path)):
-        check_object(path, f"[{number}]", entry, {"url": str, "width": int, "height": int})
-        identity = _identity(path, f"[{number}]", entry, "image_id")
-        if identity in images:
-            raise DataError(f"{path}: [{number}] repeats the image id {identity}")
+    for key, identity, entry in picture_entries(path):
+        check_object(path, key, entry, {"url": str, "width": int, "height": int})
         file = "/".join(entry["url"].split("/")[-2:])
         images[identity] = _Image(file, entry["height"], entry["width"])
     return images
 
 
 def _regions(path: Path, images: dict[int, _Image]) -> Iterator[Entry]:
-    for number, entry in enumerate(stream_list(path)):
-        identity = _identity(path, f"[{number}]", entry, "image_id")
+    for place, identity, entry in picture_entries(path):
         if identity not in images:
-            raise DataError(f"{path}: [{number}] has the image id {identity}, not in {IMAGES}")
+            raise DataError(f"{path}: {place} has the image id {identity}, not in {IMAGES}")
         image = images[identity]
-        for key, region in objects(path, f"[{number}].regions", entry.get("regions"), _REGION):
+        for key, region in objects(path, f"{place}.regions", entry.get("regions"), _REGION):
             name = f"{identity}/{_identity(path, key, region, 'region_id')}"
             box = Box(region["y"], region["x"], region["height"], region["width"])
             flaw = None
