@@ -70,10 +70,7 @@ def descriptions(folder: Path) -> Files:
 def describe(family: Family, files: Files, place: Path) -> spec.DualEncoder:
     """Return the architecture that files describe; preprocessing by default is logged.
 
-    Args:
-        family: recognises the files.
-        files: JSON objects by file name.
-        place: the folder of the files, for messages; or the file that describes itself.
+    `place` is the folder of the files, for messages, or the file that describes itself.
 
     Raises:
         ConversionError: for settings that cannot be had here, and numbers out of range; it names

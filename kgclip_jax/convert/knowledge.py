@@ -56,10 +56,7 @@ class Settings:
 def describe(shape: spec.DualEncoder, tokenizer: TokenizerSettings, parser: str | None) -> Settings:
     """Describe the knowledge encoder of an architecture that has one.
 
-    Args:
-        shape: the architecture.
-        tokenizer: of the text tower; elements of its tokens end where its texts do.
-        parser: the spaCy pipeline of its training captions; None for exact graphs.
+    `parser` is the spaCy pipeline of its training captions; None for exact graphs.
     """
     knowledge = shape.knowledge
     if knowledge is None:
@@ -119,10 +116,7 @@ def write(
 def read(folder: Path, shape: spec.DualEncoder, extra: Collection[str]) -> spec.DualEncoder:
     """Return an architecture with the knowledge encoder that a folder has beside it, if any.
 
-    Args:
-        folder: of the weights.
-        shape: what the towers' own description says.
-        extra: names of the weights that the format cannot hold.
+    `extra` are the names of the weights that the format cannot hold.
 
     Raises:
         ConversionError: the encoder's settings are there without its weights, or the other way

@@ -108,12 +108,6 @@ def write_tokenizer(
 ) -> TokenizerFiles:
     """Write the files from which transformers or open_clip make the same token ids.
 
-    Args:
-        settings: the tokenizer.
-        folder: an existing folder.
-        format: whose files to write.
-        context_length: tokens of a text.
-
     Raises:
         ConversionError: the format cannot hold the tokenizer; the message says what it lacks.
     """

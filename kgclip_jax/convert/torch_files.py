@@ -86,9 +86,6 @@ class StoredTensor(NamedTuple):
 def open_torch_file(path: Path) -> tuple[Any, Callable[[StoredTensor], np.ndarray]]:
     """Open a file.
 
-    Args:
-        path: the file.
-
     Returns:
         What it holds, with a `StoredTensor` for each tensor: nested dicts, lists and tuples of
         anything. A TorchScript module is a dict of its weights by name, which are those of its

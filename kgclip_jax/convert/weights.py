@@ -57,11 +57,7 @@ def write_safetensors(
     Parts are named as transformers does: `STEM-00001-of-00003.safetensors`, and
     `STEM.safetensors.index.json` says which weight is in which.
 
-    Args:
-        folder: exists.
-        weights: arrays by name.
-        stem: such as "model".
-        max_bytes: of one file, which only a single weight may exceed; None for one file.
+    `max_bytes` limits each file, which only a single weight may exceed; None for one file.
 
     Returns:
         The files written. Raises UserError when the disk refuses.

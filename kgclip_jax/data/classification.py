@@ -88,12 +88,6 @@ def classification_set(
     Classes may share a name, which no text can tell apart: ImageNet's usual names have two
     "missile" and two "sunglasses". See `evaluation/zero_shot.py` for what is counted then.
 
-    Args:
-        settings: what lies where.
-        path: what relative paths start from.
-        name: of the set, for logs and tables.
-        transform: what the model wants the pictures to be.
-
     Raises:
         DataError: a folder or file is missing, empty or malformed; the message names the file and
             the line.
@@ -161,10 +155,6 @@ def list_pictures(folder: Path) -> dict[str, list[str]]:
 
 def read_class_names(file: Path, folders: Sequence[str]) -> dict[str, str]:
     """Return the name of each class folder.
-
-    Args:
-        file: in one of the forms that the module describes.
-        folders: the class folders, in alphabetical order.
 
     Raises:
         DataError: the file is malformed, or its names do not belong to just these folders.

@@ -21,9 +21,7 @@ def with_graphs(
 ) -> list[EvaluationSet]:
     """Return the sets with a graph for each text that has none; such texts come out cleaned.
 
-    Args:
-        sets: any; those of class names are returned as they are.
-        make_parser: called when there is a text to parse, and not before.
+    `make_parser` is called when there is a text to parse, and not before.
 
     Raises:
         UserError: there are texts to parse, and spaCy or its pipeline is not installed.

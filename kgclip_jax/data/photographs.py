@@ -160,11 +160,6 @@ def retrieval_set(
 
     Records that cannot be read are left out, with one log line.
 
-    Args:
-        records: where the pictures and captions come from.
-        transform: what the model wants the pictures to be.
-        bad_share: largest share of records, and of pictures, that may be unreadable.
-
     Raises:
         DataError: more of the records are, or none is left.
     """

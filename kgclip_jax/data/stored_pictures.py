@@ -83,10 +83,8 @@ class StoredPictures:
     def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
         """Open the part of the source that is trained on.
 
-        Args:
-            root: folder that relative folders of the settings start from.
-            bad_share: give up when a larger share of the records cannot be used, as far as that can
-                be seen without opening the pictures.
+        Relative folders start from `root`. What can be seen without opening the pictures counts for
+        `bad_share`.
 
         Raises:
             DataError: the source is missing or malformed, or has too many bad records.

@@ -26,14 +26,9 @@ def accuracies(
     Where classes have unequal numbers of pictures (by more than one), the mean of the classes'
     top-1 accuracies follows ("mean per-class recall").
 
-    Args:
-        task: for the rows.
-        name: of the set.
-        ranks: of the right class of each picture; 1 is nearest.
-        pictures: their numbers in the set.
-        classes: how many there are.
-        labels: the class of each picture of the set; None for no mean of the classes.
-        note: behind the names of the metrics.
+    `ranks` are of the right class of each picture, 1 is nearest; `pictures` are their numbers in
+    the set, and `labels` the classes of all of the set, or None for no mean of the classes. `note`
+    stands behind the names of the metrics.
     """
     for cutoff in CUTOFFS:
         if cutoff < classes:

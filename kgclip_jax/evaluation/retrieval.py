@@ -157,11 +157,6 @@ def chance_recall(cutoff: int, candidates: int, right: Int[np.ndarray, " queries
 
     A query with r right ones of m candidates misses with probability
     C(m - r, K) / C(m, K) = prod_{j<K} (m - r - j) / (m - j).
-
-    Args:
-        cutoff: K, at most `candidates`.
-        candidates: m.
-        right: r of each query.
     """
     drawn = np.arange(cutoff)
     wrong_left = np.maximum(candidates - right[:, None] - drawn, 0)

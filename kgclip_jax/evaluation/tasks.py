@@ -47,10 +47,7 @@ def evaluate(
     cutting them into batches is the encoder's business. Pictures follow as they are read. What is
     asked about pictures that cannot be read is left out.
 
-    Args:
-        encoder: what is evaluated.
-        sets: at least one.
-        weights: "raw" or "average", for the rows: which parameters the encoder has.
+    `weights`, "raw" or "average", is for the rows: which parameters the encoder has.
 
     Raises:
         DataError: there is no set, two sets of a task share a name, a set is empty or inconsistent,

@@ -102,13 +102,8 @@ def store_captions(
     A caption belongs to the entry of the same words whose picture has the same name, without its
     folders and extension; the first of several counts. Without one it gets an empty graph.
 
-    Args:
-        records: the collection.
-        source: its settings, as plain values.
-        file: see `readers.structure_clip_captions`.
-        output: folder of the graphs; new, empty, or made before of the same.
-        bad_share: largest share of captions without an entry, and of records that cannot be read.
-        console: where progress is shown.
+    `bad_share` is the largest share of captions without an entry, and of records that cannot be
+    read.
 
     Raises:
         ConfigError: the folder holds something else.
@@ -129,12 +124,6 @@ def store_captions(
 
 def store_pictures(folder: Path, output: Path, *, bad_share: float, console: Console) -> Contents:
     """Store Visual Genome's graphs of whole pictures, by the ids of the pictures.
-
-    Args:
-        folder: see `readers.visual_genome_graphs`.
-        output: folder of the graphs; new, empty, or made before of the same.
-        bad_share: see there too.
-        console: where progress is shown.
 
     Raises:
         ConfigError: the folder holds something else.

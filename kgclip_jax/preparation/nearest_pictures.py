@@ -43,14 +43,7 @@ def store_nearest(
 ) -> Found:
     """Embed all pictures and write the file, whole or not at all.
 
-    Args:
-        records: the collection.
-        output: the file, whose name must end in .npy.
-        encode: pictures to unit vectors.
-        transform: what the model wants the pictures to be.
-        count: neighbours of each.
-        bad_share: largest share of pictures that cannot be read.
-        console: where progress is shown.
+    `encode` makes unit vectors of pictures; `count` is that of the neighbours of each.
 
     Raises:
         ConfigError: the file is called otherwise, or there are too few pictures.

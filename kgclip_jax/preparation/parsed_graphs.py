@@ -101,12 +101,6 @@ def make_parse_plan(
 ) -> ParsePlan:
     """Go once through all records and plan their files.
 
-    Args:
-        records: the collection.
-        source: its settings, as plain values.
-        model: see `Parser`.
-        parts: number of files; None for the default.
-
     Raises:
         ConfigError: the model is not there, or a number is out of its range.
         UserError: spaCy is not installed.
@@ -118,12 +112,6 @@ def store_parsed(
     writer: ParsedGraphWriter, engine: Engine[ParseReport], *, bad_share: float, console: Console
 ) -> Contents:
     """Write the files of graphs that are missing, and what they hold when none is.
-
-    Args:
-        writer: of the files; their folder is new, empty, or begun before under the same plan.
-        engine: lets it write some, see `make_missing`.
-        bad_share: records that cannot be read are left out, up to this share.
-        console: where progress is shown.
 
     Raises:
         ConfigError: the folder was begun under another plan, or holds something else.

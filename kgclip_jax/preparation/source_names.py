@@ -19,9 +19,8 @@ KINDS: dict[str, type[StoredPictures]] = {
 def named_source(name: str, assignments: Sequence[str] = ()) -> StoredPictures:
     """Return the settings of a source of stored pictures.
 
-    Args:
-        name: a kind and the folder of the pictures: `photographs:FOLDER`.
-        assignments: other settings, `split=val`, as `--config.KEY=VALUE` takes them.
+    `name` is a kind and the folder of the pictures, `photographs:FOLDER`; `assignments` are other
+    settings, `split=val`, as `--config.KEY=VALUE` takes them.
 
     Raises:
         ConfigError: for an unknown kind or setting (with the nearest known ones), one that does not

@@ -81,11 +81,8 @@ def open_folder(
 ) -> PictureFiles:
     """Open the photographs of one split of a folder; their keys are the file names.
 
-    Args:
-        folder: see the layouts at the top of this module.
-        split: see `read_folder`.
-        layout: likewise.
-        bad_share: largest share of missing pictures, and of blank captions, that is left out.
+    Arguments as for `read_folder`; missing pictures and blank captions are left out up to
+    `bad_share`.
 
     Raises:
         DataError: the captions file is missing or malformed, no picture is usable, or too many are

@@ -71,10 +71,6 @@ class Samples(NamedTuple):
 def read_samples(path: Path, layout: TarLayout) -> Samples:
     """Read the headers and the captions of an archive.
 
-    Args:
-        path: of the archive.
-        layout: how it is written.
-
     Raises:
         DataError: the archive cannot be read, is compressed, or holds a file twice.
     """

@@ -41,10 +41,7 @@ def open_regions(folder: Path, *, bad_share: float = 0.05) -> PictureFiles:
 
     Keys are "image id/region id".
 
-    Args:
-        folder: holds the two JSON files and the folders of pictures, as at the top of this module.
-        bad_share: largest share of regions without a picture, a phrase, or a pixel of the picture
-            that is left out.
+    Regions without a picture, a phrase, or a pixel of the picture are left out up to `bad_share`.
 
     Raises:
         DataError: a file is missing or malformed, an id comes twice, or too many regions are bad.

@@ -130,9 +130,7 @@ def _seen(sample: Sample) -> str:
 def expand(folder: Path, pattern: str) -> list[str]:
     """Return the names of the files of a folder that a pattern stands for, in order.
 
-    Args:
-        folder: where they lie.
-        pattern: a glob pattern, in which {00000..00099} stands for a range of numbers.
+    In the glob pattern, {00000..00099} stands for a range of numbers.
 
     Raises:
         DataError: there are none, or one of a range is missing.

@@ -47,11 +47,6 @@ def open_neighbours(
 ) -> Neighbours:
     """Open the files that `launch/prepare.py neighbours` has written.
 
-    Args:
-        files: by the name of the source.
-        sources: all of them.
-        seed: of the run.
-
     Raises:
         ConfigError: a source has no file, or a file no source.
         DataError: a file is missing, malformed, or one of other records.

@@ -25,10 +25,6 @@ _CHARSMAP = 2
 def tokenizer_json(model: bytes, name: str) -> dict[str, Any]:
     """Return the tokenizer that splits as SentencePiece does and ends each text with `</s>`.
 
-    Args:
-        model: content of the file.
-        name: how messages call it.
-
     Raises:
         DataError: it is no unigram model with an unknown token and an end of text.
     """
