@@ -281,7 +281,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def is_picture(file: str) -> bool:
     """Whether a file is a picture by its name, and not hidden."""
-    return file.lower().rpartition(".")[2] in PICTURE_SUFFIXES and not file.startswith(".")
+    stem, _, suffix = file.lower().rpartition(".")
+    return suffix in PICTURE_SUFFIXES and stem != "" and not file.startswith(".")
 
 
 def _is_jpeg(encoded: bytes) -> bool:

@@ -94,8 +94,8 @@ def _group(
     groups: dict[str, dict[str, Member]] = {}
     for member in members:
         name = PurePosixPath(member.name)
-        if name.name.startswith("."):
-            continue  # hidden file
+        if not name.name or name.name.startswith("."):
+            continue  # hidden, or no name at all
         if key_dot == "first":
             stem, _, suffix = name.name.partition(".")
         else:

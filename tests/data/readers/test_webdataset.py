@@ -134,6 +134,12 @@ def test_bad_samples_are_counted_up_to_a_share(tmp_path, caplog, name):
         TarPictures(tmp_path, bad_share=0.09)
 
 
+def test_members_without_a_name_are_passed_over(tmp_path):
+    (picture,) = drawn(1)
+    files = [("/", b"x"), ("a.jpg", picture.content), ("a.txt", b"a picture")]
+    assert len(TarPictures(write_tar(tmp_path / "a.tar", files).parent)) == 1
+
+
 def test_a_file_that_is_there_twice(tmp_path):
     files = [("a.jpg", IMAGE), ("a.txt", b"one"), ("a.jpg", IMAGE)]
     with pytest.raises(DataError, match=r"0\.tar: 'a\.jpg' is in the archive twice"):
