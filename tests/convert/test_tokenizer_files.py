@@ -29,13 +29,8 @@ END_OF_TEXT = 49407
 GOLDEN = (Path(__file__).parents[1] / "golden" / "clip_tokens.jsonl").read_text().splitlines()
 HOSTILE = [case["text"] * case["repeat"] for case in map(json.loads, GOLDEN)]
 HOSTILE = [text.encode(errors="replace").decode() for text in HOSTILE]  # others take no surrogates
-SPELT_OUT = "</s> <unk>"  # special tokens for the others, text for us
-HOSTILE += [
-    "__init__ \u2581word\u2581",
-    "a\u0301\u0302\u0303 zalgo",
-    "\x1c\x85\u2028 x",
-    SPELT_OUT,
-]
+SPELT_OUT = "</s> <unk> [SEP] <|endoftext|> x"  # special tokens for the others, text for us
+HOSTILE += ["__init__ \u2581word\u2581", "a\u0301\u0302\u0303 zalgo", "\x1c\x85\u2028 x", SPELT_OUT]
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +128,6 @@ class TestClip:
         theirs = pad_with_zeros(transformers_ids(theirs, [mend(text) for text in HOSTILE]))
         remaining = different(HOSTILE, make_tokenizer(ClipBpe(), 77)(HOSTILE), theirs)
         assert remaining == {text for text in HOSTILE if "\u03a3" in text}  # final sigma
-
-    def test_special_tokens_in_texts_are_text_in_transformers(self, clip_folder):
-        texts = ["a cat <|endoftext|> a dog", "a <|startoftext|>cat", "a cat <end_of_text> a dog"]
-        theirs = transformers_ids(AutoTokenizer.from_pretrained(clip_folder), texts)
-        ours = make_tokenizer(ClipBpe(), 77)(texts)
-        assert different(texts, ours, pad_with_zeros(theirs)) == set()
 
     def test_texts_in_open_clip(self, open_clip, tmp_path, captions):
         assert write(ClipBpe(), tmp_path, "open_clip", 77) == ({}, ())
@@ -288,18 +277,17 @@ class TestClipa:
         mended = transformers_ids(theirs, [mend(text) for text in texts])
         assert different(texts, make_tokenizer(settings, 32)(texts), mended) == set()
 
-    def test_special_tokens_in_texts_are_text_and_added_ones_tokens(self, word_pieces, tmp_path):
+    def test_tokens_that_were_added_stay_tokens(self, word_pieces, tmp_path):
         library = tokenizers.Tokenizer.from_file(word_pieces.file)
         library.add_special_tokens(["<relation>"])
         library.save(str(tmp_path / "more.json"))
         settings = TokenizerJson("json", str(tmp_path / "more.json"), 0)
-        texts = ["a cat [SEP] a [PAD] dog [CLS]", "a cat <relation> a dog"]
         write(settings, tmp_path, "huggingface", 32)
-        theirs = transformers_ids(AutoTokenizer.from_pretrained(tmp_path), texts)
+        texts = ["a [SEP] cat <relation> a dog"]
         ours = make_tokenizer(settings, 32)(texts)
+        theirs = transformers_ids(AutoTokenizer.from_pretrained(tmp_path), texts)
         assert different(texts, ours, theirs) == set()
-        assert library.token_to_id("<relation>") in ours[1]
-        assert not {0, 2, 3} & {*ours[0, 1 : list(ours[0]).index(3)].tolist()}
+        assert library.token_to_id("<relation>") in ours[0]
 
 
 class TestRefusals:
