@@ -157,19 +157,12 @@ def _open_graphs(folder: Path, parser: str) -> GraphStore:
             f"is {parser!r}; set it to the same"
         )
     here = installed_version(parser)
-    if model is None or version is None:
+    unnamed = model is None or version is None
+    if unnamed or (here is not None and here != version):
         _logger.warning(
-            "%s names no parser that its graphs come from; held-out texts are parsed by %s, which "
-            "may find others",
+            "%s: the graphs come from %s; held-out texts are parsed by %r, which may find others",
             folder,
+            "no parser that is named" if unnamed else f"the parser {version!r}",
             here or parser,
-        )
-    elif here is not None and here != version:
-        _logger.warning(
-            "%s: the graphs come from the parser %r; held-out texts are parsed by %r, which may "
-            "find others",
-            folder,
-            version,
-            here,
         )
     return store

@@ -17,7 +17,6 @@ and a text beside each picture, perhaps in folders, perhaps with a `splits.json`
     000000012.txt
 """
 
-import difflib
 import itertools
 import os
 from collections.abc import Mapping, Sequence
@@ -32,6 +31,7 @@ from kgclip_jax.data.readers.text_files import captions_of, check_lines
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_json, read_text
+from kgclip_jax.schema import suggestion
 
 _TABLES = (
     "captions.txt",
@@ -247,9 +247,7 @@ def _select(
     if not isinstance(splits, dict):
         raise DataError(f"{path}: expected an object of split name -> image file names")
     if split not in splits:
-        close = difflib.get_close_matches(split, splits, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(splits)}"
-        raise DataError(f"{path}: no split {split!r}; {hint}")
+        raise DataError(f"{path}: no split {split!r}{suggestion(split, splits)}")
     names = splits[split]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DataError(f"{path}: {split!r} is not a list of image file names")
