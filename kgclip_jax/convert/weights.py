@@ -1,6 +1,6 @@
 """Files of weights: safetensors and torch's own; all without torch, and never with code in them."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -163,13 +163,11 @@ def _read_torch(path: Path) -> Lazy:
 def _without_wrappers(weights: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     """Take from all names what torch's wrappers of a whole module put before them."""
     names = {name: name for name in weights}
-    while prefix := next((wrapper for wrapper in WRAPPERS if _all_begin(names, wrapper)), None):
+    while names and (
+        prefix := next((w for w in WRAPPERS if all(name.startswith(w) for name in names)), None)
+    ):
         names = {name.removeprefix(prefix): own for name, own in names.items()}
     return Lazy(names, lambda name: weights[names[name]])
-
-
-def _all_begin(names: Collection[str], prefix: str) -> bool:
-    return bool(names) and all(name.startswith(prefix) for name in names)
 
 
 def _float32(array: np.ndarray) -> np.ndarray:

@@ -194,9 +194,12 @@ def image_size(encoded: bytes) -> tuple[int, int]:
     Raises:
         BadRecord: the header cannot be read, or promises more than MAX_PIXELS.
     """
-    height, width = _jpeg_size(encoded) or _pillow_size(encoded)
-    _check_pixels(height, width)
-    return height, width
+    size = _jpeg_size(encoded)
+    if size is None:
+        with _opened(encoded) as image:
+            size = image.height, image.width
+    _check_pixels(*size)
+    return size
 
 
 def decode(encoded: bytes, shrink: int = 1) -> UInt8[np.ndarray, "height width 3"]:
@@ -233,11 +236,6 @@ def _jpeg_size(encoded: bytes) -> tuple[int, int] | None:
             height, width = simplejpeg.decode_jpeg_header(encoded)[:2]
             return height, width
     return None
-
-
-def _pillow_size(encoded: bytes) -> tuple[int, int]:
-    with _opened(encoded) as image:
-        return image.height, image.width
 
 
 def _check_pixels(height: int, width: int, when: str = "") -> None:
