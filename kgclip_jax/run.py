@@ -13,7 +13,7 @@ from kgclip_jax.convert.hub import with_commit
 from kgclip_jax.data.pipeline import host_batches, summarise
 from kgclip_jax.data.streams.stream import BAD_RECORD, Stream, StreamOpening
 from kgclip_jax.errors import CheckpointError, ConfigError, DivergedError, UserError
-from kgclip_jax.evaluation.result import Result, render_table, to_json
+from kgclip_jax.evaluation.result import Result, to_json
 from kgclip_jax.evaluation.tasks import check_sets, evaluate
 from kgclip_jax.files import write_json
 from kgclip_jax.frozen_teachers import open_teachers
@@ -22,6 +22,7 @@ from kgclip_jax.loading import Start, find_start
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Params
 from kgclip_jax.models.flops import step_work
+from kgclip_jax.reporting.tables import results_table, to_terminal
 from kgclip_jax.run_evaluation import (
     held_out_sets,
     next_steps,
@@ -335,7 +336,7 @@ class Run:
                 results += evaluate(encoder, self.sets, weights=weights)
         self.workdir.add_evaluation(step, to_json(results))
         record_evaluation(self.workdir, step, results)
-        self.console.print(render_table(results))
+        self.console.print(to_terminal(results_table(results)))
 
     def _encoder(self, step: int, params: Params) -> ClipEncoder:
         parts = sharding.row_shards(self.setup.mesh)

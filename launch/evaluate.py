@@ -54,8 +54,8 @@ def main(argv: list[str]) -> int:
 
     from kgclip_jax import config
     from kgclip_jax.best_step import best_step
-    from kgclip_jax.evaluation.result import render_table
     from kgclip_jax.library_logging import silence_libraries
+    from kgclip_jax.reporting.tables import results_table, to_terminal
     from kgclip_jax.run_evaluation import evaluate_pretrained, evaluate_workdir
     from kgclip_jax.store.workdir import Workdir
 
@@ -84,7 +84,7 @@ def main(argv: list[str]) -> int:
             results = evaluate_pretrained(experiment, graphs=_GRAPHS.value, output=_OUTPUT.value)
     except UserError as error:
         return fail(error)
-    Console().print(render_table(results))
+    Console().print(to_terminal(results_table(results)))
     return 0
 
 

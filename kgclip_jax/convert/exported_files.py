@@ -49,10 +49,6 @@ def check_free(path: Path, *, replace: bool) -> None:
     A folder is replaced only when it is an earlier export: its model card is one of this package,
     and it has nothing in it that exports do not have. A wrong path thus costs nobody a folder.
 
-    Args:
-        path: the folder to make.
-        replace: whether it may be there already.
-
     Raises:
         UserError: when something is there that may not be replaced.
     """

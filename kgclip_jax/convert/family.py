@@ -81,10 +81,7 @@ def refuse_what_is_lost(format_name: str, shape: spec.DualEncoder, held: spec.Du
     A logit bias may be lost: it is a parameter, and converting reports those that have no place. So
     may a knowledge encoder, which no format knows: exports have it beside the towers.
 
-    Args:
-        format_name: for the message.
-        shape: what is to be held.
-        held: what is read back from what was written.
+    `held` is what is read back from what was written.
     """
     shape = dataclasses.replace(shape, knowledge=None)
     if held.logit_bias is None:

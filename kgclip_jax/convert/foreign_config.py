@@ -35,10 +35,7 @@ def known(
 ) -> dict[str, Any]:
     """Drop settings that `cls`, and the dataclasses within it, have no fields for.
 
-    Args:
-        cls: a dataclass.
-        values: settings by name.
-        droppable: names that may be dropped, all by default; others are kept, to be refused.
+    `droppable` are the names that may be dropped, all by default; others are kept, to be refused.
     """
     annotations = typing.get_type_hints(cls)
     found = {}

@@ -18,7 +18,7 @@ from kgclip_jax.convert.foreign_config import reading
 from kgclip_jax.convert.hub import SETTINGS, download, is_hub_id
 from kgclip_jax.convert.weights import INDEX, SUFFIXES
 from kgclip_jax.errors import ConversionError
-from kgclip_jax.files import read_json_object
+from kgclip_jax.files import expanded, read_json_object
 from kgclip_jax.models import spec
 
 EXTRA_FILE = "kgclip_jax_extra.safetensors"
@@ -70,10 +70,7 @@ def descriptions(folder: Path) -> Files:
 def describe(family: Family, files: Files, place: Path) -> spec.DualEncoder:
     """Return the architecture that files describe; preprocessing by default is logged.
 
-    Args:
-        family: recognises the files.
-        files: JSON objects by file name.
-        place: the folder of the files, for messages; or the file that describes itself.
+    `place` is the folder of the files, for messages, or the file that describes itself.
 
     Raises:
         ConversionError: for settings that cannot be had here, and numbers out of range; it names
@@ -137,10 +134,11 @@ def locate(name: str) -> Located:
 
     Raises:
         ConversionError: it is not there; or the hub cannot be reached or has no such repository.
+        ConfigError: it is a path of no file system here.
     """
     prefix = next((prefix for prefix in (LOCAL, HUB) if name.startswith(prefix)), "")
     bare, preferred = name.removeprefix(prefix), PREFERRED[prefix]
-    path = Path(bare).expanduser()
+    path = Path(expanded(bare))
     if path.exists():
         return Located(path, preferred, name)
     if not prefix and bare.startswith(RUNS):

@@ -40,10 +40,6 @@ def with_commit(name: str, known: str) -> str:
 def download(name: str, patterns: Sequence[str]) -> tuple[Path, str]:
     """Return the local copy of a repository, with the files of these patterns in it.
 
-    Args:
-        name: of the repository, with or without a revision.
-        patterns: of files.
-
     Returns:
         The folder, and the name with the commit that it holds.
 

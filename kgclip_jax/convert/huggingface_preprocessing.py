@@ -62,10 +62,7 @@ def stored(files: Files) -> tuple[str, Mapping[str, Any]]:
 def read(files: Files, image_size: int, default: Preprocessing) -> Preprocessing:
     """Return the preprocessing of a model.
 
-    Args:
-        files: JSON files by name.
-        image_size: of the vision tower.
-        default: of the family, where the files do not say.
+    `default` is that of the family, where the files do not say.
 
     Raises:
         ConversionError: for steps that are not done here, or another size than the tower's.

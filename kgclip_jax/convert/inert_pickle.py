@@ -8,8 +8,7 @@ of that name and of what it was to be made from, out of which others build tenso
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
-from mmap import mmap
-from typing import IO, Any, cast
+from typing import Any
 
 INSTRUCTIONS = 2_000_000
 """Of one pickle, at most: that of a training state with 10,000 weights has half as many."""
@@ -60,13 +59,13 @@ class Record:
 
 
 def read_pickle(
-    content: bytes | mmap,
+    content: bytes,
     *,
     allowed: Callable[[str], bool],
     make: Callable[[Record], Any],
     persistent: Callable[[Any], Any],
 ) -> Any:
-    """Read one pickle; what is mapped stays where the pickle ends.
+    """Read one pickle.
 
     Args:
         content: the pickle; no open file, of which an instruction may ask for 2 ** 60 bytes.
@@ -83,9 +82,8 @@ def read_pickle(
         ValueError: it is damaged, has other instructions, or too many of them.
     """
     machine = _Machine(allowed, make, persistent)
-    stream = cast(IO[bytes], content)  # as much of one as is needed
     try:
-        for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(content)):
             if number == INSTRUCTIONS:
                 raise ValueError(f"a pickle of more than {INSTRUCTIONS:,} instructions")
             if opcode.name == "STOP":

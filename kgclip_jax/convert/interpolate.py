@@ -13,11 +13,6 @@ def interpolate(base: Params, tuned: Params, alpha: float) -> Params:
     Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022. The logit
     scale is mixed as it is stored, by its logarithm.
 
-    Args:
-        base: float32 parameters, before tuning.
-        tuned: those of the same architecture, after it.
-        alpha: between 0 (the base) and 1 (the tuned model).
-
     Raises:
         ConversionError: when alpha is outside of that range or the parameters do not match.
     """

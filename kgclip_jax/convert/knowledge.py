@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from kgclip_jax import schema
 from kgclip_jax.convert.foreign_config import reading
@@ -24,7 +23,6 @@ from kgclip_jax.data.tokenization.tokenizer_config import (
 )
 from kgclip_jax.errors import ConversionError
 from kgclip_jax.files import read_json_object, write_json
-from kgclip_jax.knowledge.converses import Converses
 from kgclip_jax.models import spec
 
 FILE = "knowledge_encoder.json"
@@ -41,69 +39,31 @@ EXACT = "exact graphs"
 class Settings:
     """`knowledge_encoder.json`.
 
-    Attributes: as in `spec.KnowledgeEncoder` and its `spec.Transformer`, and
+    Attributes:
+        encoder: the encoder itself.
         embedding: features of the space that it adds to.
         end_id: the token that ends an element, those behind it do not count; None: all count.
         graphs: where scene graphs come from: `EXACT`, or the spaCy pipeline that parses texts whose
             source brings none.
     """
 
-    width: int
-    depth: int
-    heads: int
-    mlp_width: int
-    activation: spec.Activation
-    norm_eps: float
-    weight: float
-    triples: int
-    element_length: int
-    elements: Literal["text", "wordpiece"]
-    vocabulary: int | None
-    combination: spec.Combination
-    readout: Literal["first", "mean"]
+    encoder: spec.KnowledgeEncoder
     embedding: int
     end_id: int | None
     graphs: str
-    converses: Converses = ()
-
-    def shape(self) -> spec.KnowledgeEncoder:
-        """The encoder, in our words."""
-        return spec.KnowledgeEncoder(
-            spec.Transformer(
-                width=self.width,
-                depth=self.depth,
-                heads=self.heads,
-                mlp_width=self.mlp_width,
-                activation=self.activation,
-                norm_eps=self.norm_eps,
-            ),
-            weight=self.weight,
-            triples=self.triples,
-            element_length=self.element_length,
-            elements=self.elements,
-            vocabulary=self.vocabulary,
-            combination=self.combination,
-            readout=self.readout,
-            converses=self.converses,
-        )
 
 
 def describe(shape: spec.DualEncoder, tokenizer: TokenizerSettings, parser: str | None) -> Settings:
     """Describe the knowledge encoder of an architecture that has one.
 
-    Args:
-        shape: the architecture.
-        tokenizer: of the text tower; elements of its tokens end where its texts do.
-        parser: the spaCy pipeline of its training captions; None for exact graphs.
+    `parser` is the spaCy pipeline of its training captions; None for exact graphs.
     """
     knowledge = shape.knowledge
     if knowledge is None:
         raise ValueError("the architecture has no knowledge encoder")
-    values: dict[str, Any] = dataclasses.asdict(knowledge)
     ends = knowledge.elements == "text"
     return Settings(
-        **values.pop("transformer"),
-        **values,
+        knowledge,
         embedding=shape.embedding,
         end_id=make_tokenizer(tokenizer, knowledge.element_length).end_id if ends else None,
         graphs=EXACT if parser is None else parser,
@@ -156,10 +116,7 @@ def write(
 def read(folder: Path, shape: spec.DualEncoder, extra: Collection[str]) -> spec.DualEncoder:
     """Return an architecture with the knowledge encoder that a folder has beside it, if any.
 
-    Args:
-        folder: of the weights.
-        shape: what the towers' own description says.
-        extra: names of the weights that the format cannot hold.
+    `extra` are the names of the weights that the format cannot hold.
 
     Raises:
         ConversionError: the encoder's settings are there without its weights, or the other way
@@ -180,7 +137,7 @@ def read(folder: Path, shape: spec.DualEncoder, extra: Collection[str]) -> spec.
             f"of the export as well, or remove {FILE} to read the towers alone"
         )
     with reading(str(file)):
-        return dataclasses.replace(shape, knowledge=_read_settings(file).shape())
+        return dataclasses.replace(shape, knowledge=_read_settings(file).encoder)
 
 
 def _read_settings(file: Path) -> Settings:

@@ -16,11 +16,6 @@ def resize_positions(params: Params, source: spec.DualEncoder, wanted: spec.Dual
 
     Bicubic and antialiased over the grid, as in open_clip; the class token's position is kept.
 
-    Args:
-        params: of `Model(source)`.
-        source: the architecture they belong to.
-        wanted: the same, but for its image size.
-
     Raises:
         ConversionError: when the two differ in more than the image size.
     """

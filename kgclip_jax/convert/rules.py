@@ -179,11 +179,6 @@ def to_theirs(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Convert our parameters.
 
-    Args:
-        rules: the format's table for this architecture.
-        params: at least those that the rules speak of.
-        shape: the architecture.
-
     Returns:
         The foreign weights by name, and the parameters that the format cannot hold by path.
 

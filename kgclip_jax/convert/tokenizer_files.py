@@ -18,6 +18,7 @@ from kgclip_jax.data.tokenization.json_tokenizer import (
     JsonTokenizer,
     check_tokenizer,
     read_tokenizer_json,
+    with_specials_as_text,
 )
 from kgclip_jax.data.tokenization.tokenizer_config import (
     ClipBpe,
@@ -46,6 +47,9 @@ _RULES_OF_OPEN_CLIP: dict[str, Clean] = {
     "lower": "open_clip_lower",
     "canonicalize": "open_clip_canonicalize",
 }
+_SPECIALS_AS_TEXT = {"split_special_tokens": True}
+"""What transformers is told: special tokens that a text spells out are text."""
+
 _SAVE = (
     "save a tokenizer.json there by transformers' "
     "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
@@ -103,12 +107,6 @@ def write_tokenizer(
     settings: TokenizerSettings, folder: str | Path, format: Format, context_length: int
 ) -> TokenizerFiles:
     """Write the files from which transformers or open_clip make the same token ids.
-
-    Args:
-        settings: the tokenizer.
-        folder: an existing folder.
-        format: whose files to write.
-        context_length: tokens of a text.
 
     Raises:
         ConversionError: the format cannot hold the tokenizer; the message says what it lacks.
@@ -209,7 +207,7 @@ def _write_clip(folder: Path, context_length: int) -> None:
     write_json(folder / TOKENIZER_JSON, clip_content(vocabulary))
     specials = {"bos_token": start, "eos_token": end, "unk_token": end, "pad_token": end}
     config = {"tokenizer_class": "CLIPTokenizer", **specials, "model_max_length": context_length}
-    write_json(folder / TOKENIZER_CONFIG, config)
+    write_json(folder / TOKENIZER_CONFIG, config | _SPECIALS_AS_TEXT)
 
 
 def _write_huggingface(
@@ -238,6 +236,7 @@ def _write_open_clip(settings: TokenizerJson, folder: Path, context_length: int)
 def _write_json(settings: TokenizerJson, rule: Clean, folder: Path, context_length: int) -> None:
     """Write `tokenizer.json` with a cleaning rule in it, and `tokenizer_config.json`."""
     content = read_tokenizer_json(settings.file)
+    content = with_specials_as_text(content, settings.file, settings.pad_id)
     names = {token: name for name, token in token_ids(content).items()}
     pad, end_id = names[settings.pad_id], make_tokenizer(settings, context_length).end_id
     if pad not in [added["content"] for added in content.get("added_tokens", [])]:
@@ -253,6 +252,7 @@ def _write_json(settings: TokenizerJson, rule: Clean, folder: Path, context_leng
         "truncation_side": "right",
         "clean_up_tokenization_spaces": False,
         "model_input_names": ["input_ids"],  # padding was not masked in training
+        **_SPECIALS_AS_TEXT,
     }
     if end_id is not None:
         config["eos_token"] = names[end_id]

@@ -1,16 +1,15 @@
 """Files of torch's, read without torch and without running anything: what `torch.save` and
-`torch.jit.save` write, and what torch wrote before its version 1.6.
+`torch.jit.save` write since torch 1.6.
 
-A file is a pickle beside the bytes of its tensors: the former is read by `convert.inert_pickle`,
-the latter when they are asked for. The code of a TorchScript archive, which OpenAI's files of CLIP
-are, is never opened.
+A file is a zip archive of a pickle and of the bytes of its tensors: the former is read by
+`convert.inert_pickle`, the latter when they are asked for. The code of a TorchScript archive, which
+OpenAI's files of CLIP are, is never opened.
 """
 
 import math
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,9 +61,6 @@ _MODULE = "__torch__."  # of the classes in TorchScript archives
 _DEEPEST, _MOST, _LONGEST = 100, 100_000, 1_000  # modules within modules, weights, letters of one
 _COMPRESSED = 2**26  # bytes of a member
 
-# At the start of a file older than 1.6, as the first of five pickles.
-_MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
-
 
 class _Storage(NamedTuple):
     """Numbers in a row that tensors are views of."""
@@ -87,14 +83,8 @@ class StoredTensor(NamedTuple):
     stride: tuple[int, ...]
 
 
-_ReadStorage = Callable[[_Storage], bytes]  # raises ValueError where the file is damaged
-
-
 def open_torch_file(path: Path) -> tuple[Any, Callable[[StoredTensor], np.ndarray]]:
     """Open a file.
-
-    Args:
-        path: the file.
 
     Returns:
         What it holds, with a `StoredTensor` for each tensor: nested dicts, lists and tuples of
@@ -107,14 +97,15 @@ def open_torch_file(path: Path) -> tuple[Any, Callable[[StoredTensor], np.ndarra
             stands beside them in the state of a training.
     """
     with _reading(path):
-        content, read_storage = _open_archive(path) if zipfile.is_zipfile(path) else _open_old(path)
+        archive = _Archive(path)
+        content = archive.content()
         if isinstance(content, Record) and content.name.startswith(_MODULE):
             content = _module_weights(content)
 
     def read(tensor: StoredTensor) -> np.ndarray:
         with _reading(path):
             storage = tensor.storage
-            array = np.frombuffer(read_storage(storage), storage.dtype)[tensor.offset :]
+            array = np.frombuffer(archive.read(storage), storage.dtype)[tensor.offset :]
             strides = [step * storage.dtype.itemsize for step in tensor.stride]
             return np.lib.stride_tricks.as_strided(array, tensor.size, strides, writeable=False)
 
@@ -140,15 +131,15 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _open_archive(path: Path) -> tuple[Any, _ReadStorage]:
-    archived = _Archived(path)
-    return archived.content(), archived.read
-
-
-class _Archived:
+class _Archive:
     """Storages that are members of a zip file."""
 
     def __init__(self, path: Path) -> None:
+        if not zipfile.is_zipfile(path):
+            raise ValueError(
+                "no archive; one that torch wrote before its version 1.6 is to be saved "
+                "again: torch.save(torch.load(FILE, weights_only=True), FILE)"
+            )
         self._archive = zipfile.ZipFile(path)
         self._size = path.stat().st_size
         names = self._archive.namelist()
@@ -161,7 +152,12 @@ class _Archived:
 
     def content(self) -> Any:
         """Read the pickle."""
-        return _content(self.member(f"{self._root}{PICKLE}"))[0]
+        return read_pickle(
+            self.member(f"{self._root}{PICKLE}"),
+            allowed=lambda name: name in _ALLOWED or name.startswith(_MODULE),
+            make=_made,
+            persistent=_storage,
+        )
 
     def member(self, name: str) -> bytes:
         """Read a member; torch compresses code alone, and small files shall not hold large ones."""
@@ -182,58 +178,6 @@ class _Archived:
         return content
 
 
-def _open_old(path: Path) -> tuple[Any, _ReadStorage]:
-    """Open a file of five pickles, and behind them the storages, each after its length."""
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
-        # The whole of a first pickle is read, so that a file that holds code is called that.
-        if _content(mapped)[0] != _MAGIC or _content(mapped)[0] != _VERSION:
-            raise ValueError("no archive, and no beginning as torch's older files have")
-        machine, _ = _content(mapped)
-        if not isinstance(machine, dict) or machine.get("little_endian") is not True:
-            raise ValueError("numbers that are not stored little-endian")
-        content, storages = _content(mapped)
-        keys, _ = _content(mapped)
-        places: dict[str, int] = {}
-        end = mapped.tell()
-        for key in keys if isinstance(keys, list) else []:
-            storage = storages.get(key) if isinstance(key, str) else None
-            if (
-                storage is None
-                or int.from_bytes(mapped[end : end + 8], "little") != storage.numbers
-            ):
-                raise ValueError("a storage is of another length")
-            places[key] = end + 8
-            end = places[key] + storage.nbytes
-        if end > len(mapped) or places.keys() != storages.keys():
-            raise ValueError("storages are missing")
-
-    def read(storage: _Storage) -> bytes:
-        with path.open("rb") as file:
-            file.seek(places[storage.key])
-            return file.read(storage.nbytes)
-
-    return content, read
-
-
-def _content(pickled: bytes | mmap) -> tuple[Any, dict[str, _Storage]]:
-    """Read a pickle; return its value and the storages that it speaks of."""
-    storages: dict[str, _Storage] = {}
-
-    def find(reference: Any) -> _Storage:
-        storage = _storage(reference)
-        if storages.setdefault(storage.key, storage) != storage:
-            raise ValueError(f"storage {storage.key} is described in two ways")
-        return storage
-
-    value = read_pickle(
-        pickled,
-        allowed=lambda name: name in _ALLOWED or name.startswith(_MODULE),
-        make=_made,
-        persistent=find,
-    )
-    return value, storages
-
-
 def _made(record: Record) -> Any:
     """Return the tensor or dict that a record stands for; other records are left as they are."""
     if record.name in _TENSORS:
@@ -246,10 +190,10 @@ def _made(record: Record) -> Any:
 
 
 def _storage(reference: Any) -> _Storage:
-    """Read ("storage", type, key, device, numbers), and None behind it in old files."""
+    """Read ("storage", type, key, device, numbers)."""
     match reference:
-        case ("storage", Name(name), str(key), str(), int(numbers), *view) if (
-            name in _STORAGES and key.isdigit() and _is_count(numbers) and view in ([], [None])
+        case ("storage", Name(name), str(key), str(), int(numbers)) if (
+            name in _STORAGES and key.isdigit() and _is_count(numbers)
         ):
             return _Storage(key, _STORAGES[name], numbers)
     raise ValueError("a reference that is to no storage")

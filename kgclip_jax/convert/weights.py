@@ -1,6 +1,6 @@
 """Files of weights: safetensors and torch's own; all without torch, and never with code in them."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -57,11 +57,7 @@ def write_safetensors(
     Parts are named as transformers does: `STEM-00001-of-00003.safetensors`, and
     `STEM.safetensors.index.json` says which weight is in which.
 
-    Args:
-        folder: exists.
-        weights: arrays by name.
-        stem: such as "model".
-        max_bytes: of one file, which only a single weight may exceed; None for one file.
+    `max_bytes` limits each file, which only a single weight may exceed; None for one file.
 
     Returns:
         The files written. Raises UserError when the disk refuses.
@@ -167,13 +163,11 @@ def _read_torch(path: Path) -> Lazy:
 def _without_wrappers(weights: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     """Take from all names what torch's wrappers of a whole module put before them."""
     names = {name: name for name in weights}
-    while prefix := next((wrapper for wrapper in WRAPPERS if _all_begin(names, wrapper)), None):
+    while names and (
+        prefix := next((w for w in WRAPPERS if all(name.startswith(w) for name in names)), None)
+    ):
         names = {name.removeprefix(prefix): own for name, own in names.items()}
     return Lazy(names, lambda name: weights[names[name]])
-
-
-def _all_begin(names: Collection[str], prefix: str) -> bool:
-    return bool(names) and all(name.startswith(prefix) for name in names)
 
 
 def _float32(array: np.ndarray) -> np.ndarray:

@@ -22,7 +22,8 @@ import numpy as np
 from jaxtyping import Int
 
 from kgclip_jax.data.evaluation_config import PictureSet
-from kgclip_jax.data.evaluation_sets import ZeroShotSet
+from kgclip_jax.data.evaluation_sets import PLACE_OF_NAME, ZeroShotSet
+from kgclip_jax.data.images import is_picture
 from kgclip_jax.data.lazy_pictures import (
     EncodedPicture,
     EvaluationTransform,
@@ -33,9 +34,7 @@ from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_json, read_text
 from kgclip_jax.schema import LocalPath
 
-PLACE_OF_NAME = "{}"
 DEFAULT_TEMPLATES = ("a photo of a {}.",)
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 _logger = logging.getLogger(__name__)
 
@@ -89,12 +88,6 @@ def classification_set(
     Classes may share a name, which no text can tell apart: ImageNet's usual names have two
     "missile" and two "sunglasses". See `evaluation/zero_shot.py` for what is counted then.
 
-    Args:
-        settings: what lies where.
-        path: what relative paths start from.
-        name: of the set, for logs and tables.
-        transform: what the model wants the pictures to be.
-
     Raises:
         DataError: a folder or file is missing, empty or malformed; the message names the file and
             the line.
@@ -146,7 +139,7 @@ def list_pictures(folder: Path) -> dict[str, list[str]]:
             os.path.join(parent, file)
             for parent, _, files in os.walk(folder / name)
             for file in files
-            if file.lower().endswith(PICTURE_SUFFIXES) and not file.startswith(".")
+            if is_picture(file)
         )
         for name in classes
         if not name.startswith(".")
@@ -162,10 +155,6 @@ def list_pictures(folder: Path) -> dict[str, list[str]]:
 
 def read_class_names(file: Path, folders: Sequence[str]) -> dict[str, str]:
     """Return the name of each class folder.
-
-    Args:
-        file: in one of the forms that the module describes.
-        folders: the class folders, in alphabetical order.
 
     Raises:
         DataError: the file is malformed, or its names do not belong to just these folders.

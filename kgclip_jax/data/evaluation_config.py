@@ -56,10 +56,7 @@ class EvaluationConfig(Protocol):
     def open(self, name: str, root: Path, transform: EvaluationTransform) -> EvaluationSet:
         """Read what is asked; no picture is read yet.
 
-        Args:
-            name: of the set, for logs and tables.
-            root: what relative paths start from.
-            transform: what the model wants the pictures to be.
+        Relative paths start from `root`.
 
         Raises:
             DataError: a file is missing or malformed; the message names it.

@@ -11,6 +11,8 @@ from jaxtyping import Bool, Int, UInt8
 
 from kgclip_jax.knowledge.caption import Text
 
+PLACE_OF_NAME = "{}"  # in a template
+
 
 @runtime_checkable
 class Pictures(Protocol):
@@ -46,9 +48,14 @@ class EvaluationSet(Protocol):
         """The pictures that are asked about."""
         ...
 
+
+@runtime_checkable
+class TextSet(EvaluationSet, Protocol):
+    """A set with texts that a scene graph can tell something about."""
+
     @property
     def texts(self) -> Sequence[Text]:
-        """The texts that a scene graph can tell something about."""
+        """The texts, in the order of the set."""
         ...
 
     @property
@@ -56,7 +63,7 @@ class EvaluationSet(Protocol):
         """Which scene graphs the texts have, for tables; "" where a model reads none of them."""
         ...
 
-    def with_texts(self, texts: Sequence[Text], graphs: str) -> "EvaluationSet":
+    def with_texts(self, texts: Sequence[Text], graphs: str) -> "TextSet":
         """Return the set with other texts, as many, in the places of `texts`; and say which."""
         ...
 
@@ -87,6 +94,7 @@ class RetrievalSet(NamedTuple):
 class ZeroShotSet(NamedTuple):
     """Pictures of known classes; their texts are templates ("a photo of {}") filled with names.
 
+    These have no scene graphs: they are embedded as plain CLIP does.
     Sets that are `averaged_as` one thing have a row of that name for their mean.
     """
 
@@ -96,21 +104,6 @@ class ZeroShotSet(NamedTuple):
     class_names: Sequence[str]
     templates: Sequence[str]
     averaged_as: str | None = None
-
-    @property
-    def texts(self) -> Sequence[Text]:
-        """None: class names in templates are embedded as plain CLIP does, without graphs."""
-        return ()
-
-    @property
-    def graphs(self) -> str:
-        """None."""
-        return ""
-
-    def with_texts(self, texts: Sequence[Text], graphs: str) -> "ZeroShotSet":
-        """Return the set itself."""
-        del texts, graphs
-        return self
 
 
 class LinearProbeSet(NamedTuple):
@@ -125,21 +118,6 @@ class LinearProbeSet(NamedTuple):
     training: Pictures
     training_labels: Int[np.ndarray, " training"]
     averaged_as: str | None = None
-
-    @property
-    def texts(self) -> Sequence[Text]:
-        """None: a linear probe sees pictures alone."""
-        return ()
-
-    @property
-    def graphs(self) -> str:
-        """None."""
-        return ""
-
-    def with_texts(self, texts: Sequence[Text], graphs: str) -> "LinearProbeSet":
-        """Return the set itself."""
-        del texts, graphs
-        return self
 
 
 class Question(NamedTuple):

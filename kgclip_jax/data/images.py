@@ -42,6 +42,9 @@ Colour = tuple[int, int, int]  # red, green, blue
 Resize = Literal["shortest", "squash"]
 Interpolation = Literal["bicubic", "bilinear"]
 
+# Of files that are pictures by their names, the one to prefer first.
+PICTURE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
+
 # Not EPS and the like, which run programs.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _BICUBIC = ResizeAlg.convolution(FilterType.catmull_rom)  # bicubic with a = -0.5, as in Pillow
@@ -196,9 +199,12 @@ def image_size(encoded: bytes) -> tuple[int, int]:
     Raises:
         BadRecord: the header cannot be read, or promises more than MAX_PIXELS.
     """
-    height, width = _jpeg_size(encoded) or _pillow_size(encoded)
-    _check_pixels(height, width)
-    return height, width
+    size = _jpeg_size(encoded)
+    if size is None:
+        with _opened(encoded) as image:
+            size = image.height, image.width
+    _check_pixels(*size)
+    return size
 
 
 def decode(
@@ -244,11 +250,6 @@ def _jpeg_size(encoded: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _pillow_size(encoded: bytes) -> tuple[int, int]:
-    with _opened(encoded) as image:
-        return image.height, image.width
-
-
 def _check_pixels(height: int, width: int, when: str = "") -> None:
     if height * width > MAX_PIXELS:
         raise BadRecord(
@@ -286,6 +287,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     elif image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # the same colours, without Pillow's warning
     return image.convert("RGB")
+
+
+def is_picture(file: str) -> bool:
+    """Whether a file is a picture by its name, and not hidden."""
+    stem, _, suffix = file.lower().rpartition(".")
+    return suffix in PICTURE_SUFFIXES and stem != "" and not file.startswith(".")
 
 
 def _is_jpeg(encoded: bytes) -> bool:

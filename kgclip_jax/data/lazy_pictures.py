@@ -33,13 +33,8 @@ class LazyPictures(Generic[Item]):
     ) -> None:
         """List what the pictures are made of; none is made yet.
 
-        Args:
-            items: one a picture.
-            prepare: makes the picture of an item. Raises OSError or BadRecord when it cannot.
-            size: side of the prepared pictures in pixels.
-            name: of the set, for logs and messages.
-            bad_share: largest share of pictures that may be unreadable.
-            describe: names an item in messages.
+        `prepare` makes the picture of an item, and raises OSError or BadRecord when it cannot;
+        `describe` names an item in messages.
         """
         self._items = items
         self._prepare = prepare

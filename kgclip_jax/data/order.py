@@ -138,17 +138,9 @@ class Mixture:
     stream: str
 
     def __post_init__(self) -> None:
-        if not len(self.lengths) == len(self.weights) == len(self.names) > 0:
-            raise ValueError("a mixture needs one or more sources: a length, weight and name each")
-        if len(set(self.names)) < len(self.names):
-            raise ValueError(f"two sources have one name: {list(self.names)}")
-        for name, length, weight in zip(self.names, self.lengths, self.weights, strict=True):
+        for name, length in zip(self.names, self.lengths, strict=True):
             if length < 1:
                 raise ValueError(f"source {name!r} has no records")
-            if not 0 < weight < math.inf:
-                raise ValueError(f"source {name!r} needs a positive weight, not {weight}")
-        if self.rows < 1:
-            raise ValueError(f"a step needs at least 1 row, not {self.rows}")
 
     def draws(self, step: int, rows: Int[np.ndarray, " rows"]) -> Draws:
         """Return what stands in some rows of a step; the time depends on their number alone.

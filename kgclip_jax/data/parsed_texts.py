@@ -9,7 +9,7 @@ plain CLIP does. Each set says which graphs it has, for the rows of results.
 
 from collections.abc import Callable, Iterable
 
-from kgclip_jax.data.evaluation_sets import EvaluationSet
+from kgclip_jax.data.evaluation_sets import EvaluationSet, TextSet
 from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.knowledge.caption import Caption, Text, words_of
 from kgclip_jax.knowledge.parsing import Parser
@@ -21,9 +21,7 @@ def with_graphs(
 ) -> list[EvaluationSet]:
     """Return the sets with a graph for each text that has none; such texts come out cleaned.
 
-    Args:
-        sets: any; those of class names are returned as they are.
-        make_parser: called when there is a text to parse, and not before.
+    `make_parser` is called when there is a text to parse, and not before.
 
     Raises:
         UserError: there are texts to parse, and spaCy or its pipeline is not installed.
@@ -32,6 +30,7 @@ def with_graphs(
     bare = dict.fromkeys(
         clean_caption(words_of(text))
         for data in sets
+        if isinstance(data, TextSet)
         for text in data.texts
         if _graph(text) is None
     )
@@ -43,18 +42,31 @@ def with_graphs(
         words = clean_caption(words_of(text))
         return Caption(words, graphs[words])
 
-    return [data.with_texts([caption(text) for text in data.texts], _which(data)) for data in sets]
+    return _rewritten(sets, caption, _which)
 
 
 def without_graphs(sets: Iterable[EvaluationSet]) -> list[EvaluationSet]:
     """Return the sets with bare texts."""
-    return [data.with_texts([words_of(text) for text in data.texts], "no") for data in sets]
+    return _rewritten(sets, words_of, lambda data: "no")
 
 
-def _which(data: EvaluationSet) -> str:
+def _which(data: TextSet) -> str:
     """Name the graphs that the texts of a set have once those without are parsed."""
     known = sum(_graph(text) is not None for text in data.texts)
     return "parsed" if not known else "own" if known == len(data.texts) else "own and parsed"
+
+
+def _rewritten(
+    sets: Iterable[EvaluationSet],
+    rewrite: Callable[[Text], Text],
+    graphs: Callable[[TextSet], str],
+) -> list[EvaluationSet]:
+    return [
+        data.with_texts([rewrite(text) for text in data.texts], graphs(data))
+        if isinstance(data, TextSet)
+        else data
+        for data in sets
+    ]
 
 
 def _graph(text: Text) -> SceneGraph | None:

@@ -110,10 +110,13 @@ class Photographs:
         return known
 
     def fingerprint(self) -> str:
-        """Hash the number of records, keys and captions of FINGERPRINTED ones, and the choice.
+        """Hash the number of records, all but the pictures of FINGERPRINTED ones, and the choice.
 
-        These are evenly spread. Another number of records, another order or other captions are
-        seen; an exchange of a few records among very many may not be.
+        These are evenly spread. Another number of records, another order, other captions, boxes or
+        scene graphs are seen; an exchange of a few records among very many may not be.
+
+        Raises:
+            DataError: a store of graphs has none of one of the records.
         """
         count = len(self.records)
         digest = hashlib.sha256(str(count).encode())
@@ -123,6 +126,12 @@ class Photographs:
             except BadRecord:
                 continue
             digest.update("\0".join([record.key, *record.captions, ""]).encode())
+            if record.box is not None:
+                digest.update(repr(tuple(record.box)).encode())
+            if self._graphs is not None:
+                digest.update(self._graphs.line(record.key))
+            if self._scene_graphs is not None:
+                digest.update(self._scene_graphs.line(picture_id(record.key)))
         for part in self._structured or ():
             digest.update(part.tobytes())
         return digest.hexdigest()
@@ -150,11 +159,6 @@ def retrieval_set(
     """Return all captions of stored records, and their pictures, cut to their boxes when read.
 
     Records that cannot be read are left out, with one log line.
-
-    Args:
-        records: where the pictures and captions come from.
-        transform: what the model wants the pictures to be.
-        bad_share: largest share of records, and of pictures, that may be unreadable.
 
     Raises:
         DataError: more of the records are, or none is left.

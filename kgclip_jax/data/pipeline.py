@@ -148,10 +148,7 @@ def check_shared_memory(element: int, parts: int, workers: int) -> None:
     one more before each of them. Steps stay there while they are used: one is held, and the next
     one is put together.
 
-    Args:
-        element: its size in bytes.
-        parts: elements of a step.
-        workers: processes.
+    `element` is the size of one in bytes; a step has `parts` of them.
     """
     if not os.path.isdir(SHARED_MEMORY):
         return

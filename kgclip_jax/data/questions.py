@@ -38,12 +38,7 @@ def ask(
 ) -> Question:
     """Make a question of decisions; see `Question` for the arguments.
 
-    Args:
-        metric: what tables call it.
-        decisions: at least one.
-        chance: expected share for scores without knowledge.
-        macro: average over the means of the groups instead of over decisions.
-        anchors: what the first index of a pair counts.
+    `macro` averages over the means of the groups instead of over decisions.
     """
     most = max(len(decision.right) for decision in decisions)
     groups = np.unique([decision.group for decision in decisions], return_inverse=True)[1]
@@ -76,12 +71,7 @@ def ask_by_group(
     The mean of the groups' means (macro) is what benchmarks quote; over all decisions (micro), a
     group counts by its size.
 
-    Args:
-        decisions: any number.
-        chance: see `ask`.
-        prefix: put before the names of the last two questions.
-        suffix: added to the names of all questions.
-        anchors: see `ask`.
+    `prefix` stands before the names of the last two questions, `suffix` behind those of all.
     """
     questions = ask_each_group(decisions, chance=chance, suffix=suffix, anchors=anchors)
     if len(questions) > 1:

@@ -1,18 +1,19 @@
 """The sources of captioned pictures, as a config names them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from kgclip_jax.data.emoji.evaluation import evaluation_sets
 from kgclip_jax.data.emoji.source import EmojiScenes
 from kgclip_jax.data.emoji.world import EmojiWorld
 from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
-from kgclip_jax.data.readers import folders, tar_samples
 from kgclip_jax.data.readers.array_records import ArrayRecords
 from kgclip_jax.data.readers.caption_tables import Columns
+from kgclip_jax.data.readers.folders import FolderLayout, open_folder
 from kgclip_jax.data.readers.karpathy import open_karpathy
+from kgclip_jax.data.readers.tar_samples import TarLayout
 from kgclip_jax.data.readers.tfds import TfdsPictures
 from kgclip_jax.data.readers.visual_genome import open_regions
 from kgclip_jax.data.readers.webdataset import TarPictures
@@ -72,6 +73,8 @@ class PhotographSource(StoredPictures):
             of it is one (False).
     """
 
+    part: ClassVar = "split"
+
     kind: Literal["photographs"]
     split: str | None = "train"
     evaluation_split: str | None = None
@@ -80,16 +83,11 @@ class PhotographSource(StoredPictures):
     caption_column: str | None = None
     caption_per_line: bool | None = None
 
-    def held_out(self) -> "PhotographSource | None":
-        """Return the settings of the part to evaluate on, or None."""
-        split = self.evaluation_split
-        return None if split is None else replace(self, split=split)
-
     def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
         """Open the part to train on, see `StoredPictures.records`."""
         columns = Columns(self.image_column, self.caption_column)
-        layout = folders.Layout(self.file, columns, self.caption_per_line)
-        return folders.open_folder(root / self.folder, self.split, layout, bad_share=bad_share)
+        layout = FolderLayout(self.file, columns, self.caption_per_line)
+        return open_folder(root / self.folder, self.split, layout, bad_share=bad_share)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,15 +101,12 @@ class KarpathySource(StoredPictures):
         evaluation_split: the part to evaluate retrieval on, or None.
     """
 
+    part: ClassVar = "split"
+
     kind: Literal["karpathy"]
     file: LocalPath
     split: str = "train"
     evaluation_split: str | None = None
-
-    def held_out(self) -> "KarpathySource | None":
-        """Return the settings of the part to evaluate on, or None."""
-        split = self.evaluation_split
-        return None if split is None else replace(self, split=split)
 
     def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
         """Open the part to train on, see `StoredPictures.records`."""
@@ -144,6 +139,8 @@ class WebdatasetSource(StoredPictures):
         key_dot: whether the "first" or the "last" dot of a file's name ends the name of its sample.
     """
 
+    part: ClassVar = "shards"
+
     kind: Literal["webdataset"]
     shards: str = "*.tar"
     evaluation_shards: str | None = None
@@ -151,17 +148,12 @@ class WebdatasetSource(StoredPictures):
     caption_per_line: bool | None = None
     key_dot: Literal["first", "last"] = "first"
 
-    def held_out(self) -> "WebdatasetSource | None":
-        """Return the settings of the part to evaluate on, or None."""
-        shards = self.evaluation_shards
-        return None if shards is None else replace(self, shards=shards)
-
     def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
         """Open the part to train on, see `StoredPictures.records`."""
         return TarPictures(
             root / self.folder,
             self.shards,
-            layout=tar_samples.Layout(self.caption_field, self.key_dot, self.caption_per_line),
+            layout=TarLayout(self.caption_field, self.key_dot, self.caption_per_line),
             bad_share=bad_share,
         )
 
@@ -178,17 +170,14 @@ class TfdsSource(StoredPictures):
         captions: feature that holds one or more texts.
     """
 
+    part: ClassVar = "split"
+
     kind: Literal["tfds"]
     dataset: str
     split: str = "train"
     evaluation_split: str | None = None
     image: str = "image"
     captions: str = "captions.text"
-
-    def held_out(self) -> "TfdsSource | None":
-        """Return the settings of the part to evaluate on, or None."""
-        split = self.evaluation_split
-        return None if split is None else replace(self, split=split)
 
     def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
         """Open the part to train on, see `StoredPictures.records`."""
@@ -209,13 +198,10 @@ class ArrayRecordSource(StoredPictures):
         evaluation_folder: one to evaluate retrieval on, or None.
     """
 
+    part: ClassVar = "folder"
+
     kind: Literal["array_record"]
     evaluation_folder: LocalPath | None = None
-
-    def held_out(self) -> "ArrayRecordSource | None":
-        """Return the settings of the part to evaluate on, or None."""
-        folder = self.evaluation_folder
-        return None if folder is None else replace(self, folder=folder)
 
     def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
         """Open the part to train on, see `StoredPictures.records`."""

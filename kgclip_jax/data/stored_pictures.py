@@ -1,9 +1,9 @@
 """Sources of stored pictures: what all kinds of them have in common, and how they are opened."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
@@ -44,6 +44,8 @@ class StoredPictures:
     """What all sources of pictures on disk have in common.
 
     Attributes:
+        part: the setting that says which part is trained on; `evaluation_...` of the same name says
+            which is evaluated. None where there are no parts.
         kind: tells this source apart from the others.
         folder: where the pictures lie, absolute or relative to `data.path`.
         crop_scale: least and largest share of the picture that a random crop covers.
@@ -57,6 +59,8 @@ class StoredPictures:
         structured: train on the captions alone of which Structure-CLIP makes a negative, and on
             their pictures; see `kgclip_jax.data.structured_captions`.
     """
+
+    part: ClassVar[str | None] = None
 
     kind: str
     folder: LocalPath = "."
@@ -79,10 +83,8 @@ class StoredPictures:
     def records(self, root: Path, *, bad_share: float = 0.05) -> Records:
         """Open the part of the source that is trained on.
 
-        Args:
-            root: folder that relative folders of the settings start from.
-            bad_share: give up when a larger share of the records cannot be used, as far as that can
-                be seen without opening the pictures.
+        Relative folders start from `root`. What can be seen without opening the pictures counts for
+        `bad_share`.
 
         Raises:
             DataError: the source is missing or malformed, or has too many bad records.
@@ -91,7 +93,10 @@ class StoredPictures:
 
     def held_out(self) -> "StoredPictures | None":
         """Return the settings of the part to evaluate on, or None."""
-        return None
+        if self.part is None:
+            return None
+        chosen = getattr(self, f"evaluation_{self.part}")
+        return None if chosen is None else replace(self, **{self.part: chosen})
 
     def open(self, data: Data, image_size: int) -> Photographs:
         """Open the pictures to train on.
@@ -152,19 +157,12 @@ def _open_graphs(folder: Path, parser: str) -> GraphStore:
             f"is {parser!r}; set it to the same"
         )
     here = installed_version(parser)
-    if model is None or version is None:
+    unnamed = model is None or version is None
+    if unnamed or (here is not None and here != version):
         _logger.warning(
-            "%s names no parser that its graphs come from; held-out texts are parsed by %s, which "
-            "may find others",
+            "%s: the graphs come from %s; held-out texts are parsed by %r, which may find others",
             folder,
+            "no parser that is named" if unnamed else f"the parser {version!r}",
             here or parser,
-        )
-    elif here is not None and here != version:
-        _logger.warning(
-            "%s: the graphs come from the parser %r; held-out texts are parsed by %r, which may "
-            "find others",
-            folder,
-            version,
-            here,
         )
     return store

@@ -53,11 +53,6 @@ class TextSlots:
         """Return how many rows of a unit, given by ascending lengths, do not fit their slot."""
         return int(np.sum(lengths > np.repeat(self.lengths, self.rows)))
 
-    def padding(self, lengths: Int[np.ndarray, " unit"]) -> float:
-        """Return the share of a unit's tokens that hold no text. The lengths ascend."""
-        room = np.repeat(self.lengths, self.rows)
-        return float(1 - np.minimum(lengths, room).sum() / room.sum())
-
 
 def one_slot(unit: int, longest: int) -> TextSlots:
     """Return slots that cut nothing: all rows have the context length."""
@@ -86,22 +81,7 @@ def choose_slots(
         longest: the context length; no text is longer.
         most: largest number of slots.
         cut_share: largest expected share of rows that are cut, for texts like those of the sample.
-
-    Raises:
-        ValueError: the arguments make no sense together, or the sample is empty.
     """
-    check(lengths.size > 0, "text slots need a sample of text lengths")
-    least, greatest = int(lengths.min()), int(lengths.max())
-    check(
-        least >= 1 and greatest <= longest,
-        f"lengths of {least} to {greatest} tokens do not fit in 1 to {longest}",
-    )
-    check(
-        multiple > 0 and unit > 0 and unit % multiple == 0,
-        f"a unit of {unit} rows is no multiple of {multiple}",
-    )
-    check(most > 0, f"there must be at least 1 slot, not {most}")
-    check(0 < cut_share < 1, f"cut_share must be between 0 and 1, not {cut_share}")
     cuts = _expected_cuts(lengths, unit, longest)[::multiple]
     tokens = np.arange(0, unit + 1, multiple)[:, None] * np.arange(1, longest + 1)
     low, price = 1.0, longest / cut_share  # above it, one slot that cuts nothing is cheaper

@@ -17,35 +17,27 @@ def accuracies(
     ranks: Int[np.ndarray, " pictures"],
     pictures: Int[np.ndarray, " pictures"],
     classes: int,
+    *,
+    labels: Int[np.ndarray, " set"] | None = None,
     note: str = "",
 ) -> Iterator[Result]:
     """Return top-1 and, with more than five classes, top-5 accuracy.
 
-    Args:
-        task: for the rows.
-        name: of the set.
-        ranks: of the right class of each picture; 1 is nearest.
-        pictures: their numbers in the set.
-        classes: how many there are.
-        note: behind the names of the metrics.
+    Where classes have unequal numbers of pictures (by more than one), the mean of the classes'
+    top-1 accuracies follows ("mean per-class recall").
+
+    `ranks` are of the right class of each picture, 1 is nearest; `pictures` are their numbers in
+    the set, and `labels` the classes of all of the set, or None for no mean of the classes. `note`
+    stands behind the names of the metrics.
     """
     for cutoff in CUTOFFS:
         if cutoff < classes:
             metric, chance = f"top-{cutoff}{note}", cutoff / classes
             yield measured(task, name, metric, ranks <= cutoff, pictures, chance=chance)
-
-
-def mean_of_classes(
-    task: str,
-    name: str,
-    ranks: Int[np.ndarray, " pictures"],
-    pictures: Int[np.ndarray, " pictures"],
-    classes: int,
-    labels: Int[np.ndarray, " pictures"],
-) -> Result:
-    """Return the mean of the classes' top-1 accuracies ("mean per-class recall")."""
-    metric, chance = f"{_TOP_1}, mean of classes", 1 / classes
-    return measured(task, name, metric, ranks <= 1, pictures, chance=chance, groups=labels)
+    if labels is not None and np.ptp(np.unique(labels, return_counts=True)[1]) > 1:
+        metric, chance = f"{_TOP_1}, mean of classes", 1 / classes
+        groups = labels[pictures]
+        yield measured(task, name, metric, ranks <= 1, pictures, chance=chance, groups=groups)
 
 
 def mean_of_sets(name: str, rows: Sequence[Result]) -> Iterator[Result]:

@@ -4,7 +4,7 @@ Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13;
 Hinkley, Bootstrap Methods and their Application (1997), section 3.8 (strategy 1).
 """
 
-from collections.abc import Callable
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from kgclip_jax.random import generator
 
 LEVEL = 0.95
+RESAMPLES = 10_000
 _COUNTS_IN_MEMORY = 2**22  # resampled counts held at once: 32 MiB
 
 
@@ -26,22 +27,26 @@ class Interval(NamedTuple):
 
 def bootstrap_mean(
     values: Bool[np.ndarray, " n"] | Float[np.ndarray, " n"],
+    clusters: Int[np.ndarray, " n"] | None = None,
     groups: Int[np.ndarray, " n"] | None = None,
     *,
-    resamples: int = 10_000,
+    resamples: int | None = None,
     seed: int = 0,
 ) -> Interval:
-    """Return the mean of `values` and its 95 % percentile bootstrap interval.
+    """Return the mean of `values`, or the mean of their groups' means, and its 95 % interval.
 
     Args:
         values: one number a decision, for instance hits.
-        groups: the cluster of each value, any integers. Values of one cluster (the captions of one
-            picture) depend on each other, so clusters are drawn as wholes; a resample's mean is the
-            sum of its values over their number. None: every value stands alone.
-        resamples: number of bootstrap samples.
+        clusters: the cluster of each value, any integers. Values of one cluster (the captions of
+            one picture) depend on each other, so clusters are drawn as wholes, over all groups.
+            None: every value stands alone.
+        groups: the group of each value, any integers; None for the plain mean. Groups are fixed; a
+            group of which a resample holds nothing is left out of that resample's mean.
+        resamples: number of bootstrap samples; None is RESAMPLES, or a fifth of that with groups,
+            where a resample costs more.
         seed: fixes the resamples; equal input gives an equal interval.
 
-    Clusters that agree in sum and size are interchangeable, so only how many of each *kind* a
+    Clusters that agree in what they add are interchangeable, so only how many of each *kind* a
     resample holds is drawn: multinomial, the same distribution as drawing cluster by cluster. Hits
     have few kinds, which makes this cheap at any n.
 
@@ -52,41 +57,68 @@ def bootstrap_mean(
     """
     if not len(values):
         raise ValueError("cannot average no values")
-    labels = np.arange(len(values)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    sums = np.bincount(labels, weights=values.astype(np.float64))
-    sizes = np.bincount(labels)
-    kinds, multiplicity = np.unique(np.stack([sums, sizes], axis=1), axis=0, return_counts=True)
-
-    def means(counts: Int[np.ndarray, "resamples kinds"]) -> Float[np.ndarray, " resamples"]:
-        totals = counts @ kinds
-        return totals[:, 0] / totals[:, 1]
-
+    if resamples is None:
+        resamples = RESAMPLES if groups is None else RESAMPLES // 5
+    clusters = np.arange(len(values)) if clusters is None else clusters
+    groups = np.zeros(len(values), np.int64) if groups is None else groups
+    kinds = _kinds(values, clusters, groups)
+    total = kinds.multiplicity.sum()
     rng = generator(seed, "bootstrap")
-    return resampled_interval(means, multiplicity, len(kinds), resamples, rng)
-
-
-def resampled_interval(
-    means: Callable[[Int[np.ndarray, "resamples kinds"]], Float[np.ndarray, " resamples"]],
-    multiplicity: Int[np.ndarray, " kinds"],
-    width: int,
-    resamples: int,
-    rng: np.random.Generator,
-) -> Interval:
-    """Return a mean and its interval, drawing as many clusters as there are, many times.
-
-    Args:
-        means: of resamples, given how often each kind of cluster was drawn.
-        multiplicity: how many clusters of each kind there are.
-        width: numbers that `means` holds for a resample, so that memory is bounded.
-        resamples: number of bootstrap samples.
-        rng: draws them.
-    """
-    clusters = multiplicity.sum()
-    rows = max(1, _COUNTS_IN_MEMORY // width)
+    rows = max(1, _COUNTS_IN_MEMORY // len(kinds.of_cell))
     drawn = []
     for start in range(0, resamples, rows):
         size = min(rows, resamples - start)
-        drawn.append(means(rng.multinomial(clusters, multiplicity / clusters, size=size)))
+        drawn.append(_means(kinds, rng.multinomial(total, kinds.multiplicity / total, size=size)))
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(np.concatenate(drawn), [tail, 1 - tail])
-    return Interval(float(means(multiplicity[None])[0]), float(low), float(high))
+    return Interval(float(_means(kinds, kinds.multiplicity[None])[0]), float(low), float(high))
+
+
+class _Kinds(NamedTuple):
+    """Kinds of clusters, and cells: what a cluster of a kind adds to a group.
+
+    Attributes:
+        multiplicity: how many clusters of each kind there are.
+        of_cell: the kind of each cell; cells of one group follow each other.
+        sums: of the values of a cell.
+        sizes: their numbers.
+        group_starts: the first cell of each group.
+    """
+
+    multiplicity: Int[np.ndarray, " kinds"]
+    of_cell: Int[np.ndarray, " cells"]
+    sums: Float[np.ndarray, " cells"]
+    sizes: Int[np.ndarray, " cells"]
+    group_starts: Int[np.ndarray, " groups"]
+
+
+def _kinds(
+    values: Bool[np.ndarray, " n"] | Float[np.ndarray, " n"],
+    clusters: Int[np.ndarray, " n"],
+    groups: Int[np.ndarray, " n"],
+) -> _Kinds:
+    names, group = np.unique(groups, return_inverse=True)
+    cluster = np.unique(clusters, return_inverse=True)[1]
+    places, cell = np.unique(cluster * len(names) + group, return_inverse=True)
+    owner, group = np.divmod(places, len(names))
+    sums, sizes = np.bincount(cell, weights=values.astype(np.float64)), np.bincount(cell)
+    added: list[list[tuple[int, float, int]]] = [[] for _ in range(cluster.max() + 1)]
+    rows = zip(group.tolist(), sums.tolist(), sizes.tolist(), strict=True)
+    for number, row in zip(owner.tolist(), rows, strict=True):
+        added[number].append(row)
+    kinds, multiplicity = zip(*sorted(Counter(map(tuple, added)).items()), strict=True)
+    cells = sorted((*row, kind) for kind, rows in enumerate(kinds) for row in rows)
+    group, sums, sizes, of_cell = (np.array(column) for column in zip(*cells, strict=True))
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    return _Kinds(np.array(multiplicity), of_cell, sums, sizes, starts)
+
+
+def _means(
+    kinds: _Kinds, counts: Int[np.ndarray, "resamples kinds"]
+) -> Float[np.ndarray, " resamples"]:
+    """Average the means of the groups, given how often each kind of cluster was drawn."""
+    drawn = counts[:, kinds.of_cell]
+    sums = np.add.reduceat(drawn * kinds.sums, kinds.group_starts, axis=1)
+    sizes = np.add.reduceat(drawn * kinds.sizes, kinds.group_starts, axis=1)
+    means = sums / np.maximum(sizes, 1)  # an empty group adds zero, and is not counted
+    return means.sum(axis=1) / np.count_nonzero(sizes, axis=1)

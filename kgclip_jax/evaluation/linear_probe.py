@@ -24,7 +24,7 @@ from scipy.optimize import minimize
 
 from kgclip_jax.data.evaluation_sets import LinearProbeSet
 from kgclip_jax.errors import DataError
-from kgclip_jax.evaluation.accuracy import accuracies, mean_of_classes
+from kgclip_jax.evaluation.accuracy import accuracies
 from kgclip_jax.evaluation.encoder import Encoder, encode_pictures
 from kgclip_jax.evaluation.ranking import best_ranks
 from kgclip_jax.evaluation.result import Result
@@ -59,10 +59,7 @@ def evaluate_linear_probe(encoder: Encoder, data: LinearProbeSet) -> list[Result
     labels = data.labels[readable]
     ranks = best_ranks(_with_one(images[readable]), weights, labels, np.arange(classes))
     found = TASK, data.name, ranks, np.flatnonzero(readable), classes
-    rows = [*accuracies(*found)]
-    if np.ptp(np.unique(data.labels, return_counts=True)[1]) > 1:
-        rows.append(mean_of_classes(*found, labels))
-    return rows
+    return [*accuracies(*found, labels=data.labels)]
 
 
 def probe(

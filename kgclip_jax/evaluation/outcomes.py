@@ -18,8 +18,6 @@ from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation.result import Outcomes, Result
 from kgclip_jax.files import parse_json, write_atomically
 
-__all__ = ["Outcomes", "read_outcomes", "save_outcomes"]
-
 # What NumPy, zipfile, zlib and json raise on files that are no such archive, or a part of one.
 _DAMAGE = (OSError, ValueError, TypeError, LookupError, EOFError, zipfile.BadZipFile, zlib.error)
 

@@ -33,12 +33,7 @@ def best_ranks(
 
     The score matrix is made in blocks of 32 MiB, whatever the number of queries.
 
-    Args:
-        queries: embeddings; the score of a pair is its dot product.
-        candidates: embeddings ranked for each query.
-        query_keys: key of each query. Each must occur among the candidates, or its rank has no
-            meaning.
-        candidate_keys: key of each candidate.
+    The key of each query must occur among the candidates, or its rank has no meaning.
     """
     ranks = np.empty(len(queries), dtype=np.int64)
     rows = max(1, _SCORES_IN_MEMORY // max(1, len(candidates)))

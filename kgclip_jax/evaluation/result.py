@@ -1,18 +1,15 @@
-"""A measured number with its uncertainty and its chance level; as JSON and as a terminal table."""
+"""A measured number with its uncertainty and its chance level: as JSON, in the order of tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int64
-from rich.table import Table
-from rich.text import Text
 
 from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation.bootstrap import bootstrap_mean
-from kgclip_jax.evaluation.macro import macro_mean
 
 
 class Outcomes(NamedTuple):
@@ -85,10 +82,7 @@ def measured(
         clusters.astype(np.int64),
         None if groups is None else groups.astype(np.int64),
     )
-    if groups is None:
-        rate = bootstrap_mean(correct, clusters)
-    else:
-        rate = macro_mean(correct, groups, clusters)
+    rate = bootstrap_mean(correct, clusters, groups)
     return Result(task, set_name, metric, *rate, len(correct), chance, blind, outcomes=outcomes)
 
 
@@ -154,25 +148,3 @@ def metric_label(row: Result) -> str:
     """Name what a row measured: the metric, whether blindly, and by which weights if averaged."""
     blind = ", blind" if row.blind else ""
     return row.metric + blind + ("" if row.weights == "raw" else f", {row.weights} weights")
-
-
-def render_table(results: Sequence[Result]) -> Table:
-    """Build the table that a console prints: percentages with interval, sample size and chance."""
-    table = Table(title="Held-out evaluation (%)", title_justify="left")
-    table.add_column("metric")
-    for name in ("value", "95 % interval", "chance", "n"):
-        table.add_column(name, justify="right")
-    for rows in grouped(results):
-        table.add_row(Text(set_label(rows[0]), style="bold"))
-        for row in rows:
-            above_chance = row.low > row.chance and not row.blind
-            table.add_row(
-                Text(f"  {metric_label(row)}"),
-                Text(percent(row.value), style="bold green" if above_chance else ""),
-                f"{percent(row.low)} - {percent(row.high)}",
-                percent(row.chance),
-                f"{row.n:,}",
-                style="dim" if row.blind else None,
-            )
-        table.add_section()
-    return table

@@ -33,11 +33,11 @@ def evaluate_retrieval(encoder: Encoder, data: RetrievalSet) -> list[Result]:
     Raises:
         DataError: the set is empty or inconsistent, or too many pictures cannot be read.
     """
-    embedded = embed(encoder, data)
-    rows = recalls(data.name, embedded.images, embedded.captions, embedded.owners)
+    images, captions, owners, image_numbers, _ = embed(encoder, data)
+    rows = recalls(data.name, images, captions, owners)
     if data.folds > 1:
-        folds = embedded.image_numbers * data.folds // len(data.pictures)
-        rows += fold_recalls(data.name, embedded, folds)
+        folds = image_numbers * data.folds // len(data.pictures)
+        rows += recalls(data.name, images, captions, owners, folds)
     return rows
 
 
@@ -79,22 +79,18 @@ def recalls(
     images: Float[np.ndarray, "images d"],
     captions: Float[np.ndarray, "captions d"],
     owners: Int[np.ndarray, " captions"],
+    folds: Int[np.ndarray, " images"] | None = None,
 ) -> list[Result]:
-    """Return the rows of `evaluate_retrieval` for embedded pictures and captions."""
-    return [
-        row
-        for ranked in _both_directions(images, captions, owners)
-        for row in _rows(name, [ranked])
-    ]
+    """Return the rows of `evaluate_retrieval` for embedded pictures and captions.
 
-
-def fold_recalls(name: str, embedded: Embedded, folds: Int[np.ndarray, " images"]) -> list[Result]:
-    """Return rows of the mean of the folds' recalls; `folds` tells the fold of each picture."""
+    With the fold of each picture, these are rows of the mean of the folds' recalls.
+    """
+    folds = np.zeros(len(images), np.int64) if folds is None else folds
     directions = []
     for fold in np.unique(folds):
-        pictures, captions = folds == fold, folds[embedded.owners] == fold
-        owners = (np.cumsum(pictures) - 1)[embedded.owners[captions]]
-        both = _both_directions(embedded.images[pictures], embedded.captions[captions], owners)
+        pictures, mine = folds == fold, folds[owners] == fold
+        places = (np.cumsum(pictures) - 1)[owners[mine]]
+        both = _both_directions(images[pictures], captions[mine], places)
         numbers = np.flatnonzero(pictures)
         directions.append([r._replace(clusters=numbers[r.clusters]) for r in both])
     return [row for ranked in zip(*directions, strict=True) for row in _rows(name, ranked)]
@@ -161,11 +157,6 @@ def chance_recall(cutoff: int, candidates: int, right: Int[np.ndarray, " queries
 
     A query with r right ones of m candidates misses with probability
     C(m - r, K) / C(m, K) = prod_{j<K} (m - r - j) / (m - j).
-
-    Args:
-        cutoff: K, at most `candidates`.
-        candidates: m.
-        right: r of each query.
     """
     drawn = np.arange(cutoff)
     wrong_left = np.maximum(candidates - right[:, None] - drawn, 0)
@@ -177,8 +168,7 @@ def check_retrieval_set(data: RetrievalSet) -> None:
     """Refuse a set that cannot be evaluated.
 
     Raises:
-        DataError: fewer than two pictures or captions, fewer than two pictures a fold, or owners
-            that do not fit them.
+        DataError: fewer than two pictures or captions, or fewer than two pictures a fold.
     """
     where = f"retrieval set {data.name!r}"
     if len(data.pictures) < 2 or len(data.captions) < 2:
@@ -189,15 +179,4 @@ def check_retrieval_set(data: RetrievalSet) -> None:
     if len(data.pictures) < 2 * data.folds:
         raise DataError(
             f"{where} has {len(data.pictures)} pictures, too few for {data.folds} folds"
-        )
-    if len(data.owners) != len(data.captions):
-        raise DataError(
-            f"{where} has {len(data.captions)} captions but {len(data.owners)} owners; "
-            "give one picture index a caption"
-        )
-    strays = np.flatnonzero((data.owners < 0) | (data.owners >= len(data.pictures)))
-    if len(strays):
-        raise DataError(
-            f"{where}: caption {strays[0]} belongs to picture {data.owners[strays[0]]}, "
-            f"but there are {len(data.pictures)} pictures"
         )

@@ -14,6 +14,7 @@ from kgclip_jax.data.evaluation_sets import (
     EvaluationSet,
     LinearProbeSet,
     RetrievalSet,
+    TextSet,
     ZeroShotSet,
 )
 from kgclip_jax.errors import DataError
@@ -47,10 +48,7 @@ def evaluate(
     cutting them into batches is the encoder's business. Pictures follow as they are read. What is
     asked about pictures that cannot be read is left out.
 
-    Args:
-        encoder: what is evaluated.
-        sets: at least one.
-        weights: "raw" or "average", for the rows: which parameters the encoder has.
+    `weights`, "raw" or "average", is for the rows: which parameters the encoder has.
 
     Raises:
         DataError: there is no set, two sets of a task share a name, a set is empty or inconsistent,
@@ -63,7 +61,8 @@ def evaluate(
     averaged: dict[tuple[type, str], list[Result]] = defaultdict(list)
     for data in sets:
         found = TASKS[type(data)].evaluate(encoder, data)
-        rows += [replace(row, graphs=data.graphs) for row in found]
+        graphs = data.graphs if isinstance(data, TextSet) else ""
+        rows += [replace(row, graphs=graphs) for row in found]
         if isinstance(data, (ZeroShotSet, LinearProbeSet)) and data.averaged_as is not None:
             averaged[type(data), data.averaged_as] += found
     for (_, name), found in averaged.items():

@@ -159,7 +159,7 @@ class GraphStore:
                 graph was made, a span ends beyond it, or its line is malformed.
         """
         where = f"{self.folder}: caption {number} of record {key!r}"
-        graphs = self._record(key)
+        graphs = self._record(key).graphs
         if not 0 <= number < len(graphs):
             raise DataError(f"{where}: there are graphs of {len(graphs)} only; {_AGAIN}")
         found = graphs[number]
@@ -180,23 +180,35 @@ class GraphStore:
         """Return the graph of a picture. Raises DataError as `graph` does."""
         return self.graph(key, 0, _NO_TEXT)
 
-    def _find(self, key: str) -> list[Any]:
+    def line(self, key: str) -> bytes:
+        """Return what is stored of a record, as it stands. Raises DataError as `graph` does."""
+        return self._record(key).content
+
+    def _find(self, key: str) -> "_Line":
         # As a Python integer it would be no uint64, and NumPy would convert a copy of all hashes.
         wanted = np.uint64(_number(key))
         hashes, *places = self._index
         for i in range(int(np.searchsorted(hashes, wanted)), len(hashes)):
             if hashes[i] != wanted:
                 break
-            found, graphs = self._line(*(int(place[i]) for place in places))
-            if found == key:
-                return graphs
+            line = self._line(*(int(place[i]) for place in places))
+            if line.key == key:
+                return line
         raise DataError(f"{self.folder}: no record {key!r}; {_AGAIN}")
 
-    def _line(self, part: int, start: int, stop: int) -> tuple[str, list[Any]]:
+    def _line(self, part: int, start: int, stop: int) -> "_Line":
         path = self.folder / part_file(part, self.contents.parts)
         if part not in self._parts:
             self._parts[part] = _map(path)
         return _read_line(self._parts[part][start:stop], f"{path}, byte {start}")
+
+
+class _Line(NamedTuple):
+    """A record as it is stored, and what it says."""
+
+    content: bytes
+    key: str
+    graphs: list[Any]
 
 
 class _Decoded(NamedTuple):
@@ -223,7 +235,7 @@ def _places(folder: Path, parts: int) -> Iterator[tuple[int, int, int, int]]:
         start = 0
         with path.open("rb") as file:
             for line in file:
-                key, _ = _read_line(line, f"{path}, byte {start}")
+                key = _read_line(line, f"{path}, byte {start}").key
                 yield _number(key), part, start, start + len(line)
                 start += len(line)
 
@@ -233,19 +245,19 @@ def _refuse_twins(folder: Path, parts: int, *places: Sequence[int]) -> None:
     keys = []
     for part, start, stop in places:
         path = folder / part_file(part, parts)
-        keys.append(_read_line(_map(path)[start:stop], f"{path}, byte {start}")[0])
+        keys.append(_read_line(_map(path)[start:stop], f"{path}, byte {start}").key)
     if keys[0] == keys[1]:
         raise DataError(f"{path}, byte {start}: another record has the key {keys[0]!r} too")
 
 
-def _read_line(line: bytes, where: str) -> tuple[str, list[Any]]:
+def _read_line(line: bytes, where: str) -> _Line:
     try:
         content = parse_json(line, where)
     except DataError as error:
         raise DataError(f"{error}; {_AGAIN}") from error
     match content:
         case {"key": str(key), "graphs": list(graphs)}:
-            return key, graphs
+            return _Line(line, key, graphs)
     raise DataError(f"{where}: a line must have a key and graphs; {_AGAIN}")
 
 

@@ -52,10 +52,7 @@ def init_adapters(params: Params, adapters: Mapping[str, Lora], seed: int) -> Pa
 
     The first factor is random, the second zero, so that the model computes what it did before.
 
-    Args:
-        params: of the model.
-        adapters: by tower ("vision", "text").
-        seed: of the random factors, beside the names of tower and target.
+    They follow from the seed and the names of tower and target alone.
     """
     factors: Params = {}
     for tower, settings in adapters.items():

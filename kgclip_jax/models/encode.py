@@ -30,10 +30,7 @@ def encode(towers: DualEncoder, batch: Any, read: Container[str] | None = None) 
 
     Inputs of one tower and one inner shape go through it in one pass, joined device by device.
 
-    Args:
-        towers: the model, bound to its parameters.
-        batch: any pytree.
-        read: paths of the inputs that somebody reads; others become None. By default all are read.
+    `read` are the paths of the inputs that somebody reads, by default all; others become None.
 
     Raises:
         ValueError: a text or picture does not fit its tower, or a knowledge encoder lacks triples.

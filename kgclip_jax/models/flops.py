@@ -116,10 +116,7 @@ class Work(NamedTuple):
 def step_work(shape: spec.DualEncoder, batch: Batch, read: Container[str]) -> Work:
     """Count the work of a training step.
 
-    Args:
-        shape: of the model.
-        batch: anything with shapes.
-        read: paths of the inputs that go through the towers.
+    `read` are the paths of the inputs that go through the towers.
     """
     forward = text_tokens = 0
     for path, node in inputs_by_path(batch).items():

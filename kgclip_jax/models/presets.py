@@ -4,11 +4,11 @@ Dimensions and parameter counts: open_clip `model_configs/` and `docs/model_prof
 SigLIP: Zhai et al. 2023 (arXiv 2303.15343).
 """
 
-import difflib
 from dataclasses import replace
 
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.spec import DualEncoder, Text, Transformer, Vision
+from kgclip_jax.schema import suggestion
 
 
 def _clip(
@@ -121,6 +121,5 @@ PRESETS: dict[str, DualEncoder] = {
 def preset(name: str) -> DualEncoder:
     """Return the preset called `name`. Raises ConfigError with the nearest names."""
     if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.3) or sorted(PRESETS)
-        raise ConfigError(f"no model preset {name!r}; did you mean {' or '.join(near)}?")
+        raise ConfigError(f"no model preset {name!r}{suggestion(name, PRESETS)}")
     return PRESETS[name]

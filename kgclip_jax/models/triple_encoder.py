@@ -72,9 +72,7 @@ class KnowledgeEncoder(nnx.Module):
     ) -> Float[Array, "texts d"]:
         """Encode the scene graphs of texts.
 
-        Args:
-            triples: of (texts, s, 3, e) tokens; those that exist come first.
-            table: the text tower's token embeddings, for elements of its tokens.
+        Triples that exist come first. `table` is the text tower's, for elements of its tokens.
 
         Returns:
             Vectors of any length, float32; finite, and without meaning for a text without triples.

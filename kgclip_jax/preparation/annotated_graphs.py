@@ -18,7 +18,7 @@ from rich.console import Console
 from kgclip_jax.data.readers.structure_clip_captions import structure_clip_captions
 from kgclip_jax.data.readers.visual_genome_graphs import graph_files, visual_genome_graphs
 from kgclip_jax.data.records import Records
-from kgclip_jax.data.skips import Skips
+from kgclip_jax.data.skips import UNREADABLE_RECORD, Skips
 from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import BadRecord, ConfigError
 from kgclip_jax.files import atomic_file, expanded, sha256, writing
@@ -32,7 +32,7 @@ from kgclip_jax.knowledge.graph_store import (
     read_contents,
 )
 from kgclip_jax.knowledge.triples import Triple, from_triples
-from kgclip_jax.preparation.graph_counts import UNREADABLE_RECORD, Counts
+from kgclip_jax.preparation.graph_counts import Counts
 from kgclip_jax.preparation.parts import begin, fingerprint
 from kgclip_jax.preparation.progress import RecordsProgress
 from kgclip_jax.schema import suggestion, to_dict
@@ -102,13 +102,8 @@ def store_captions(
     A caption belongs to the entry of the same words whose picture has the same name, without its
     folders and extension; the first of several counts. Without one it gets an empty graph.
 
-    Args:
-        records: the collection.
-        source: its settings, as plain values.
-        file: see `readers.structure_clip`.
-        output: folder of the graphs; new, empty, or made before of the same.
-        bad_share: largest share of captions without an entry, and of records that cannot be read.
-        console: where progress is shown.
+    `bad_share` is the largest share of captions without an entry, and of records that cannot be
+    read.
 
     Raises:
         ConfigError: the folder holds something else.
@@ -129,12 +124,6 @@ def store_captions(
 
 def store_pictures(folder: Path, output: Path, *, bad_share: float, console: Console) -> Contents:
     """Store Visual Genome's graphs of whole pictures, by the ids of the pictures.
-
-    Args:
-        folder: see `readers.visual_genome_graphs`.
-        output: folder of the graphs; new, empty, or made before of the same.
-        bad_share: see there too.
-        console: where progress is shown.
 
     Raises:
         ConfigError: the folder holds something else.

@@ -36,12 +36,8 @@ def write_on_beam(
 ) -> Generator[R, None, None]:
     """Write parts by a Beam pipeline; yield their reports when it has ended.
 
-    Args:
-        writer: of the parts, to a folder on a file system that all workers share.
-        numbers: the parts to write.
-        advance: called with the number of records of each part, when all have been written.
-        open_records: opens the writer's records anywhere; pickles.
-        options: Beam's pipeline options, as on a command line; Beam's DirectRunner by default.
+    The writer's folder is on a file system that all workers share; `open_records`, which pickles,
+    opens its records anywhere. `options` are Beam's own, as on a command line.
 
     Raises:
         UserError: Beam is not installed, or the disk refuses.

@@ -7,8 +7,6 @@ from pathlib import Path
 from kgclip_jax.knowledge.graph_store import Contents
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 
-UNREADABLE_RECORD = "unreadable record"
-
 
 @dataclass(frozen=True)
 class Counts:

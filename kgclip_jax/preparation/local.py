@@ -61,11 +61,7 @@ def write_locally(
     When the iterator is closed before its end, or by an exception, the workers end within a record
     or so and leave no unfinished part. When this process is killed they end too.
 
-    Args:
-        writer: makes them.
-        numbers: the parts to make.
-        advance: called several times a second, with the number of records processed since.
-        workers: number of processes.
+    `advance` is called several times a second, with the number of records processed since.
 
     Raises:
         UserError: the disk refuses, or a worker was killed.

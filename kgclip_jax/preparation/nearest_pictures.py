@@ -20,7 +20,7 @@ from kgclip_jax.errors import BadRecord, ConfigError
 from kgclip_jax.files import atomic_file, writing
 from kgclip_jax.preparation.progress import RecordsProgress
 
-ROWS_AT_ONCE = 1024
+COSINES_IN_MEMORY = 2**26  # 256 MB as float32
 UNREADABLE = -1
 
 
@@ -43,14 +43,7 @@ def store_nearest(
 ) -> Found:
     """Embed all pictures and write the file, whole or not at all.
 
-    Args:
-        records: the collection.
-        output: the file, whose name must end in .npy.
-        encode: pictures to unit vectors.
-        transform: what the model wants the pictures to be.
-        count: neighbours of each.
-        bad_share: largest share of pictures that cannot be read.
-        console: where progress is shown.
+    `encode` makes unit vectors of pictures; `count` is that of the neighbours of each.
 
     Raises:
         ConfigError: the file is called otherwise, or there are too few pictures.
@@ -83,10 +76,14 @@ def store_nearest(
 def nearest_rows(
     vectors: Float[np.ndarray, "n d"], readable: Bool[np.ndarray, " n"], count: int
 ) -> Int32[np.ndarray, "n {count}"]:
-    """Return the numbers of the nearest other rows, by dot product; equal ones in their order."""
+    """Return the numbers of the nearest other rows, by dot product; equal ones in their order.
+
+    Which of equal ones are left out, where not all of them are among the nearest, is not defined.
+    """
     nearest = np.full((len(vectors), count), UNREADABLE, np.int32)
-    for start in range(0, len(vectors), ROWS_AT_ONCE):
-        rows = np.arange(start, min(start + ROWS_AT_ONCE, len(vectors)))
+    block = max(1, COSINES_IN_MEMORY // len(vectors))
+    for start in range(0, len(vectors), block):
+        rows = np.arange(start, min(start + block, len(vectors)))
         cosines = vectors[rows] @ vectors.T
         cosines[:, ~readable] = -np.inf
         cosines[np.arange(len(rows)), rows] = -np.inf

@@ -35,13 +35,7 @@ def store_swaps(
 ) -> Swapped:
     """Write the file, whole or not at all.
 
-    Args:
-        records: the collection.
-        output: the file, whose name must end in .tsv.
-        model: name or folder of a spaCy pipeline.
-        seed: of the choice of words.
-        bad_share: largest share of records that cannot be read and are left out.
-        console: where progress is shown.
+    `model` is the name or folder of a spaCy pipeline; the seed decides on the words.
 
     Raises:
         UserError: spaCy is not installed, or the disk refuses.

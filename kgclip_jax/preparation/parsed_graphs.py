@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from kgclip_jax.data.records import Record, Records
+from kgclip_jax.data.skips import UNREADABLE_RECORD
 from kgclip_jax.errors import BadRecord
 from kgclip_jax.files import write_atomically
 from kgclip_jax.knowledge.graph_store import (
@@ -25,7 +26,7 @@ from kgclip_jax.knowledge.graph_store import (
     read_contents,
 )
 from kgclip_jax.knowledge.parsing import Parser
-from kgclip_jax.preparation.graph_counts import UNREADABLE_RECORD, Counts
+from kgclip_jax.preparation.graph_counts import Counts
 from kgclip_jax.preparation.parts import (
     Engine,
     LeftOut,
@@ -100,12 +101,6 @@ def make_parse_plan(
 ) -> ParsePlan:
     """Go once through all records and plan their files.
 
-    Args:
-        records: the collection.
-        source: its settings, as plain values.
-        model: see `Parser`.
-        parts: number of files; None for the default.
-
     Raises:
         ConfigError: the model is not there, or a number is out of its range.
         UserError: spaCy is not installed.
@@ -117,12 +112,6 @@ def store_parsed(
     writer: ParsedGraphWriter, engine: Engine[ParseReport], *, bad_share: float, console: Console
 ) -> Contents:
     """Write the files of graphs that are missing, and what they hold when none is.
-
-    Args:
-        writer: of the files; their folder is new, empty, or begun before under the same plan.
-        engine: lets it write some, see `make_missing`.
-        bad_share: records that cannot be read are left out, up to this share.
-        console: where progress is shown.
 
     Raises:
         ConfigError: the folder was begun under another plan, or holds something else.

@@ -104,12 +104,8 @@ def make_plan(
 ) -> P:
     """Go once through all records and plan their parts.
 
-    Args:
-        kind: of the plan.
-        records: the collection.
-        source: its settings, as plain values.
-        shards: number of parts; None for the default.
-        **fields: what plans of this kind have beside.
+    `fields` are what plans of this kind have beside. Without a number of shards there are
+    `default_parts`.
 
     Raises:
         ConfigError: a value is of the wrong type, or out of its range.
@@ -147,9 +143,7 @@ class PartWriter(ABC, Generic[P, R]):
     def write(self, number: int, after_record: Callable[[], None] = lambda: None) -> R:
         """Write a part and its report; records that cannot be used are left out.
 
-        Args:
-            number: which part, from 0.
-            after_record: called after each record. What it raises ends the work without a trace.
+        `after_record` is called after each record; what it raises ends the work without a trace.
 
         Raises:
             UserError: the disk refuses.
@@ -178,13 +172,8 @@ def make_missing(
 ) -> list[R] | None:
     """Make the parts that are missing; return the reports of all in their order.
 
-    Args:
-        writer: of the parts; its folder is new, empty, or begun before under the same plan.
-        engine: lets this writer make parts, somewhere.
-        last: the file that is written after all parts. It goes when one is missing; when it is
-            there and none is, there is nothing to do, and None is returned.
-        bad_share: records that cannot be used are left out, up to this share.
-        console: where progress is shown.
+    `last` is the file that is written after all parts. It goes when one is missing; when it is
+    there and none is, there is nothing to do, and None is returned.
 
     Raises:
         ConfigError: the folder was begun under another plan, or holds something else.
@@ -221,10 +210,6 @@ def make_missing(
 
 def begin(output: Path, plan: object) -> None:
     """Make a folder ready; it may have been begun before under the same plan.
-
-    Args:
-        output: the folder.
-        plan: a dataclass of everything that its content depends on.
 
     Raises:
         ConfigError: the folder was begun under another plan, or holds something else.

@@ -111,12 +111,6 @@ def store_shards(
 ) -> Manifest:
     """Write the shards that are missing, and the manifest when none is.
 
-    Args:
-        writer: of the shards; its folder is new, empty, or begun before under the same plan.
-        engine: lets it write some, see `make_missing`.
-        bad_share: pictures that cannot be used are left out, up to this share of the records.
-        console: where progress is shown.
-
     Raises:
         ConfigError: the folder was begun under another plan, or holds something else.
         DataError: more pictures cannot be used; what is finished stays.

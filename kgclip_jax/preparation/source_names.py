@@ -1,7 +1,7 @@
 """Sources named on a command line: `KIND:FOLDER`, and `KEY=VALUE` for their other settings."""
 
-import typing
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from kgclip_jax.data.sources import SOURCES
@@ -25,10 +25,8 @@ def named_source(name: str, assignments: Sequence[str] = ()) -> StoredPictures:
 def named(kinds: Mapping[str, type], name: str, assignments: Sequence[str] = ()) -> Any:
     """Return the settings of a source.
 
-    Args:
-        kinds: the dataclass of each kind.
-        name: a kind and the folder: `photographs:FOLDER`.
-        assignments: other settings, `split=val`, as `--config.KEY=VALUE` takes them.
+    `name` is a kind and the folder, `photographs:FOLDER`; `assignments` are other settings,
+    `split=val`, as `--config.KEY=VALUE` takes them.
 
     Raises:
         ConfigError: for an unknown kind or setting (with the nearest known ones), one that does not
@@ -37,8 +35,8 @@ def named(kinds: Mapping[str, type], name: str, assignments: Sequence[str] = ())
     kind, colon, folder = name.partition(":")
     if kind not in kinds:
         raise ConfigError(f"no stored source is of the kind {kind!r}{suggestion(kind, kinds)}")
-    annotations = typing.get_type_hints(kinds[kind])
-    known = [setting for setting in annotations if _identifies(setting) and setting != "kind"]
+    settings = [setting.name for setting in fields(kinds[kind])]
+    known = [setting for setting in settings if _identifies(setting) and setting != "kind"]
     values: dict[str, Any] = {"kind": kind}
     for assignment in [f"folder={folder}"] * bool(colon) + list(assignments):
         key, equals, text = assignment.partition("=")

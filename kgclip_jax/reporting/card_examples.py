@@ -139,10 +139,7 @@ def usage_example(name: str, contents: Contents) -> str:
 def knowledge_example(name: str, contents: Contents, parser: str | None) -> str:
     """Describe the knowledge encoder of a folder called `name`; "" where the model has none.
 
-    Args:
-        name: of the folder.
-        contents: what it holds.
-        parser: the spaCy pipeline of its training captions; None for exact graphs.
+    `parser` is the spaCy pipeline of its training captions; None for exact graphs.
     """
     encoder = contents.shape.knowledge
     if encoder is None:

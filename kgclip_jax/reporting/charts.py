@@ -77,9 +77,7 @@ def curves(lines: Sequence[Curve], chart: Chart) -> Markup:
     A line shows means of up to 120 stretches of steps, above a band from the least to the greatest
     value of each. A point under the mouse tells its run, step and value.
 
-    Args:
-        lines: at least one, each with at least one point, steps increasing, values finite.
-        chart: what the values are.
+    The steps of a line increase, and its values are finite.
     """
     drawn = [_stretches(line.points) for line in lines]
     steps, low, _, high = np.concatenate(drawn).T

@@ -9,8 +9,7 @@ from jaxtyping import Float
 from scipy.special import stdtrit
 
 from kgclip_jax.evaluation.bootstrap import LEVEL, Interval, bootstrap_mean
-from kgclip_jax.evaluation.macro import macro_mean
-from kgclip_jax.evaluation.outcomes import Outcomes
+from kgclip_jax.evaluation.result import Outcomes
 
 
 class Difference(NamedTuple):
@@ -31,12 +30,10 @@ def paired_difference(first: Outcomes, second: Outcomes) -> Difference:
     """Return second - first, question by question; both have the same questions in the same order.
 
     The interval is the percentile bootstrap's, of the mean of the questions' differences, or of
-    their groups' means, with whole clusters resampled: see `bootstrap_mean` and `macro_mean`.
+    their groups' means, with whole clusters resampled: see `bootstrap_mean`.
     """
     changes = second.values - first.values
-    if second.groups is None:
-        return Difference(*bootstrap_mean(changes, second.clusters), "paired")
-    return Difference(*macro_mean(changes, second.groups, second.clusters), "paired")
+    return Difference(*bootstrap_mean(changes, second.clusters, second.groups), "paired")
 
 
 def asked_alike(first: Outcomes, second: Outcomes) -> bool:

@@ -103,10 +103,6 @@ class Card:
 def model_card(card: Card, contents: Contents) -> str:
     """Write the card as Markdown, with what machines read of it at its top.
 
-    Args:
-        card: what is known of the model.
-        contents: what its folder holds.
-
     Raises:
         DataError: when the evaluation is of another version of this package.
     """

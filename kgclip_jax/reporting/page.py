@@ -38,10 +38,7 @@ class Markup(str):
 def tag(name: str, /, *children: str, **attributes: str | int | float) -> Markup:
     """Build an element. Children that are no `Markup`, and all attributes, are escaped.
 
-    Args:
-        name: element name.
-        *children: text or elements, in order.
-        **attributes: `class_` stands for class; other underscores become hyphens.
+    `class_` stands for class; other underscores become hyphens.
     """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
@@ -60,12 +57,6 @@ def join(*children: str) -> Markup:
 
 def write_page(path: Path, title: str, subtitle: str, sections: Sequence[Markup]) -> None:
     """Write a page, whole or not at all; an older one stays until then.
-
-    Args:
-        path: the file; its folder exists.
-        title: headline.
-        subtitle: beneath it.
-        sections: what follows.
 
     Raises:
         UserError: the file cannot be written.

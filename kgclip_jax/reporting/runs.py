@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.evaluation.outcomes import Outcomes, read_outcomes
-from kgclip_jax.evaluation.result import Result, from_json
+from kgclip_jax.evaluation.outcomes import read_outcomes
+from kgclip_jax.evaluation.result import Outcomes, Result, from_json
 from kgclip_jax.files import expanded, read_json
 from kgclip_jax.store.workdir import Workdir
 

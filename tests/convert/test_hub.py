@@ -10,7 +10,7 @@ import torch
 from kgclip_jax.convert.hub import is_hub_id, with_commit
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.convert.weights import write_safetensors
-from kgclip_jax.errors import ConversionError
+from kgclip_jax.errors import ConfigError, ConversionError
 from tests.convert.saved_twins import as_folder, assert_is, write_files
 from tests.convert.twins import huggingface_clip, open_clip_twin
 
@@ -183,6 +183,12 @@ def test_the_home_folder_is_known(clip, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     as_folder(clip, tmp_path / "model")
     assert_is(open_pretrained("~/model"), clip)
+
+
+@pytest.mark.parametrize("source", ["~nobody-of-that-name/model", "gs://bucket/model"])
+def test_paths_of_no_file_system_here(no_hub, source):
+    with pytest.raises(ConfigError, match=source.split("/")[0]):
+        open_pretrained(source)
 
 
 def test_an_existing_parent_means_a_folder(clip, repository, tmp_path, monkeypatch):

@@ -243,7 +243,7 @@ def test_canonical_names_are_told_and_a_folder_from_before_them_is_read(exported
     folder, shape = shutil.copytree(exported["siglip"][0], tmp_path / "mine"), exported["siglip"][1]
     assert "by their canonical names" in (folder / "README.md").read_text()
     settings = json.loads((folder / FILE).read_text())
-    assert settings.pop("converses")
+    assert settings["encoder"].pop("converses")
     (folder / FILE).write_text(json.dumps(settings))
     before = open_pretrained(folder).shape.knowledge
     assert before == replace(shape.knowledge, converses=())
@@ -288,19 +288,22 @@ def test_a_missing_and_a_misshapen_weight_are_named(folder):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("part", "change", "message"),
     [
-        ({"depth": "six"}, "settings.depth must be a int, not 'six'"),
-        ({"readout": "last"}, "settings.readout must be one of first, mean"),
-        ({"dropout": 0.1}, "settings.dropout is no setting"),
-        ({"converses": [[["on"], ["on"]]]}, "converses: each phrase must stand once, not on"),
-        ({"heads": 5}, "width 48 is not divisible by heads 5"),
-        ({"elements": "text", "vocabulary": None}, "its width 48 must be 128"),
+        ("transformer", {"depth": "six"}, "encoder.transformer.depth must be a int, not 'six'"),
+        ("encoder", {"readout": "last"}, "settings.encoder.readout must be one of first, mean"),
+        ("settings", {"dropout": 0.1}, "settings.dropout is no setting"),
+        ("encoder", {"converses": [[["on"], ["on"]]]}, "each phrase must stand once, not on"),
+        ("transformer", {"heads": 5}, "width 48 is not divisible by heads 5"),
+        ("encoder", {"elements": "text", "vocabulary": None}, "its width 48 must be 128"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(folder, change, message):
+def test_settings_that_make_no_sense_are_refused(folder, part, change, message):
     settings = json.loads((folder / FILE).read_text())
-    (folder / FILE).write_text(json.dumps(settings | change))
+    encoder = settings["encoder"]
+    parts = {"settings": settings, "encoder": encoder, "transformer": encoder["transformer"]}
+    parts[part].update(change)
+    (folder / FILE).write_text(json.dumps(settings))
     with pytest.raises(ConversionError, match=f"{FILE}: .*{message}"):
         open_pretrained(folder)
 

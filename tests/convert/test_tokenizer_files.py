@@ -29,13 +29,8 @@ END_OF_TEXT = 49407
 GOLDEN = (Path(__file__).parents[1] / "golden" / "clip_tokens.jsonl").read_text().splitlines()
 HOSTILE = [case["text"] * case["repeat"] for case in map(json.loads, GOLDEN)]
 HOSTILE = [text.encode(errors="replace").decode() for text in HOSTILE]  # others take no surrogates
-SPELT_OUT = "</s> <unk>"  # special tokens for the others, text for us
-HOSTILE += [
-    "__init__ \u2581word\u2581",
-    "a\u0301\u0302\u0303 zalgo",
-    "\x1c\x85\u2028 x",
-    SPELT_OUT,
-]
+SPELT_OUT = "</s> <unk> [SEP] <|endoftext|> x"  # special tokens for the others, text for us
+HOSTILE += ["__init__ \u2581word\u2581", "a\u0301\u0302\u0303 zalgo", "\x1c\x85\u2028 x", SPELT_OUT]
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +140,7 @@ class TestClip:
         library = tokenizers.Tokenizer.from_file(str(clip_folder / "tokenizer.json"))
         theirs = AutoTokenizer.from_pretrained(clip_folder)
         texts = captions[:500] + HOSTILE
+        library.encode_special_tokens = True
         encodings = library.encode_batch(texts)
         assert [encoding.ids for encoding in encodings] == theirs(texts)["input_ids"]
 
@@ -161,7 +157,7 @@ class TestClip:
         assert read_tokenizer(old) == ClipBpe()
 
     def test_with_a_token_more_it_is_another(self, clip_folder, tmp_path):
-        theirs = AutoTokenizer.from_pretrained(clip_folder)
+        theirs = AutoTokenizer.from_pretrained(clip_folder, split_special_tokens=False)
         theirs.add_tokens(["<relation>"], special_tokens=True)
         theirs.save_pretrained(tmp_path)
         settings = read_tokenizer(tmp_path)
@@ -179,7 +175,7 @@ class TestSiglip:
         assert (theirs.model_max_length, theirs.pad_token_id, theirs.eos_token_id) == (64, 1, 1)
         texts = captions + HOSTILE
         ours = make_tokenizer(unigram, 64)(texts)
-        assert different(texts, ours, transformers_ids(theirs, texts)) == {SPELT_OUT}
+        assert different(texts, ours, transformers_ids(theirs, texts)) == set()
         again = make_tokenizer(read_tokenizer(tmp_path), 64)
         np.testing.assert_array_equal(ours, again(texts))
 
@@ -201,7 +197,7 @@ class TestSiglip:
         theirs = open_clip.get_tokenizer(f"local-dir:{tmp_path}")
         ours, texts = make_tokenizer(unigram, 64), captions + HOSTILE
         mended = [mend(text) for text in texts]
-        assert different(texts, ours(mended), theirs(texts).numpy()) == {SPELT_OUT}
+        assert different(texts, ours(mended), theirs(texts).numpy()) == set()
 
     def test_of_transformers_from_its_own_files(self, captions, tmp_path):
         library = pytest.importorskip("sentencepiece")
@@ -280,6 +276,18 @@ class TestClipa:
         texts = captions + HOSTILE
         mended = transformers_ids(theirs, [mend(text) for text in texts])
         assert different(texts, make_tokenizer(settings, 32)(texts), mended) == set()
+
+    def test_tokens_that_were_added_stay_tokens(self, word_pieces, tmp_path):
+        library = tokenizers.Tokenizer.from_file(word_pieces.file)
+        library.add_special_tokens(["<relation>"])
+        library.save(str(tmp_path / "more.json"))
+        settings = TokenizerJson("json", str(tmp_path / "more.json"), 0)
+        write(settings, tmp_path, "huggingface", 32)
+        texts = ["a [SEP] cat <relation> a dog"]
+        ours = make_tokenizer(settings, 32)(texts)
+        theirs = transformers_ids(AutoTokenizer.from_pretrained(tmp_path), texts)
+        assert different(texts, ours, theirs) == set()
+        assert library.token_to_id("<relation>") in ours[0]
 
 
 class TestRefusals:

@@ -19,6 +19,7 @@ from kgclip_jax.data.images import (
     decode,
     evaluation_transform,
     image_size,
+    is_picture,
     random_resized_crop,
     sample_crop,
 )
@@ -323,3 +324,10 @@ class TestEvaluation:
             inspect.unwrap(evaluation_transform)(photograph(9, 9), 8, "longest")
         with pytest.raises(ConfigError, match="nearest"):
             inspect.unwrap(evaluation_transform)(photograph(9, 9), 8, "squash", "nearest")
+
+
+def test_pictures_by_their_names():
+    pictures = ["a.jpg", "A.JPEG", "b.1.png", "c.tiff"]
+    assert [is_picture(name) for name in pictures] == [True] * 4
+    others = ["jpg", ".jpg", ".a.jpg", "a.txt", "a.jpg.part", "a"]
+    assert [is_picture(name) for name in others] == [False] * 6

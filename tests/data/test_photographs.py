@@ -8,7 +8,6 @@ from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.photographs import Photographs, retrieval_set
 from kgclip_jax.data.readers.folders import open_folder
 from kgclip_jax.data.records import Record
-from kgclip_jax.data.structured_captions import structured_captions
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.graph_store import (
@@ -26,38 +25,8 @@ from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
 from tests.array_pictures import all_images
 from tests.data.readers.layouts import encode
+from tests.data.records_in_memory import DOG, GRAPHS, KEYS, SIZE, TWO, InMemory, plain
 from tests.knowledge.worded import worded
-
-SIZE = 16
-
-
-class InMemory:
-    """Records of a list; those that are an exception are bad."""
-
-    name = "in memory"
-    skipped: dict = {}  # noqa: RUF012
-
-    def __init__(self, *items):
-        self.items = items
-
-    def __len__(self):
-        return len(self.items)
-
-    def record(self, index):
-        return self._item(index)[0]
-
-    def encoded(self, index):
-        return self._item(index)[1]
-
-    def _item(self, index):
-        if isinstance(self.items[index], BadRecord):
-            raise self.items[index]
-        return self.items[index]
-
-
-def plain(colour, captions=("a", "b"), key="k", box=None, shape=(30, 40)):
-    pixels = np.full((*shape, 3), colour, np.uint8)
-    return Record(key, captions, box), encode(pixels)
 
 
 def quarters(box):
@@ -103,6 +72,18 @@ class TestPhotographs:
         ):
             Photographs(InMemory(quarters(box)), size=SIZE).image(0, generator(0, "image"))
 
+    def test_the_fingerprint_follows_keys_captions_and_boxes(self):
+        items = [
+            plain(1),
+            plain(1, key="other"),
+            plain(1, ("a", "c")),
+            plain(1, box=Box(0, 0, 9, 9)),
+            plain(1, box=Box(0, 0, 9, 8)),
+        ]
+        prints = [Photographs(InMemory(item), size=SIZE).fingerprint() for item in items]
+        assert len({*prints}) == len(prints)
+        assert Photographs(InMemory(plain(2)), size=8).fingerprint() == prints[0]
+
     def test_a_record_that_cannot_be_read_is_a_bad_one(self):
         photographs = Photographs(InMemory(BadRecord("broken disk")), size=SIZE)
         assert photographs.caption(0, generator(0, "caption")) == Caption("")
@@ -115,20 +96,6 @@ class TestPhotographs:
             Photographs(InMemory(torn), size=SIZE).image(0, generator(0, "image"))
 
 
-DOG, SOFA, TWO = (
-    "A brown dog on a sofa.",
-    "The dog with a red ball sleeps.",
-    "Two dogs: a white dog and a dog behind the sofa",
-)
-GRAPHS = {
-    DOG: worded("A {brown|0} {dog|#0} {on|0>1} a {sofa|#1}.").graph,
-    SOFA: worded("The {dog|#0} {with|0>1} a {red|1} {ball|#1} sleeps.").graph,
-    TWO: worded(
-        "{Two=two|0} {dogs=dog|#0}: a {white|1} {dog|#1} and a {dog|#2} {behind|2>3} the {sofa|#3}"
-    ).graph,
-}
-
-
 @pytest.fixture
 def store(tmp_path):
     """Graphs of a record of three captions (Flickr8k has five) and of a record of one."""
@@ -136,9 +103,6 @@ def store(tmp_path):
     (tmp_path / part_file(0, 1)).write_text("".join(lines))
     complete(tmp_path, Contents({}, 1, len(lines), 4, 0, 0, 0, 0, {}))
     return GraphStore(tmp_path)
-
-
-KEYS = {"many.jpg": (DOG, SOFA, TWO), "one.jpg": (TWO,)}
 
 
 def described(store):
@@ -220,6 +184,15 @@ class TestGraphs:
         with pytest.raises(DataError, match="scenes: no record '8'"):
             other.graphs(0)
 
+    def test_the_fingerprint_follows_what_the_graphs_say(self, store, tmp_path):
+        items = [plain(1, captions, key) for key, captions in KEYS.items()]
+        with_graphs = Photographs(InMemory(*items), size=SIZE, graphs=store).fingerprint()
+        assert with_graphs != Photographs(InMemory(*items), size=SIZE).fingerprint()
+        file = tmp_path / part_file(0, 1)
+        file.write_text(file.read_text().replace("brown", "black"))  # as many bytes
+        other = Photographs(InMemory(*items), size=SIZE, graphs=GraphStore(tmp_path))
+        assert other.fingerprint() != with_graphs
+
     def test_a_caption_that_was_not_parsed_is_an_error(self, store):
         photographs = Photographs(
             InMemory(plain(1, (DOG, "new"), "many.jpg")), size=4, graphs=store
@@ -296,40 +269,3 @@ class TestRealData:
         result = retrieval_set(records, EvaluationTransform(64))
         assert all_images(result.pictures).shape == (130, 64, 64, 3)
         assert len(result.captions) == len(result.owners) == 650
-
-
-class TestStructured:
-    def test_captions_without_a_negative_are_left_out_and_counted(self, store, caplog):
-        alone = Record("many.jpg", (DOG, SOFA, TWO))
-        # DOG and SOFA have a relation; in TWO "dog" is two things of one name, and so is its twin.
-        silent = GRAPHS | {SOFA: worded("The {dog|#0} with a red ball {sleeps|0}.").graph}
-        stored = {
-            (key, n): silent[text] for key, texts in KEYS.items() for n, text in enumerate(texts)
-        }
-
-        class Graphs(GraphStore):
-            def __init__(self):
-                pass
-
-            def graph(self, key, number, text):
-                return stored[key, number]
-
-            def graphs(self, key, captions):
-                return [stored[key, number] for number in range(len(captions))]
-
-        items = [(alone, b""), plain(1, (SOFA,), "sofa.jpg"), BadRecord("gone")]
-        stored["sofa.jpg", 0] = silent[SOFA]
-        records = InMemory(*items)
-        found = structured_captions(records, Graphs())
-        assert found.records.tolist() == [0, 2]
-        assert (found.numbers(0), found.numbers(1)) == ([0, 2], [])
-        assert "of 4 captions 2 are left out" in caplog.text
-        assert "with them 1 of 3 pictures" in caplog.text
-        chosen = Photographs(records, size=SIZE, graphs=Graphs(), structured=found)
-        drawn = {chosen.caption(0, generator(0, "caption", n)).text for n in range(30)}
-        assert drawn == {DOG, TWO}
-        assert len(chosen) == 2
-        assert chosen.caption(1, generator(0, "caption")) == Caption("")
-        everything = Photographs(records, size=SIZE, graphs=Graphs())
-        assert chosen.fingerprint() != everything.fingerprint()
-        assert Truth(*chosen.graphs(0)).holds(GRAPHS[TWO])

@@ -55,15 +55,15 @@ def write_graphs(folder, records, settings):
 
 
 OTHER = {"model": "en_other"}
-UNNAMED = "graphs names no parser that its graphs come from; held-out texts are parsed by "
+UNNAMED = "graphs: the graphs come from no parser that is named; held-out texts are parsed by "
 
 
 @pytest.mark.parametrize(
     ("settings", "installed", "warning"),
     [
-        ({}, None, f"{UNNAMED}en_other, which may find others"),
-        ({}, "other 1", f"{UNNAMED}other 1, which may find others"),
-        (OTHER, None, f"{UNNAMED}en_other, which may find others"),
+        ({}, None, f"{UNNAMED}'en_other', which may find others"),
+        ({}, "other 1", f"{UNNAMED}'other 1', which may find others"),
+        (OTHER, None, f"{UNNAMED}'en_other', which may find others"),
         (OTHER | {"parser": "other 1, rules 1"}, None, None),
         (OTHER | {"parser": "other 1, rules 1"}, "other 1, rules 1", None),
         (

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgclip_jax.errors import DataError, UserError
-from kgclip_jax.evaluation.outcomes import Outcomes, read_outcomes, save_outcomes
-from kgclip_jax.evaluation.result import Result, measured
+from kgclip_jax.evaluation.outcomes import read_outcomes, save_outcomes
+from kgclip_jax.evaluation.result import Outcomes, Result, measured
 
 CORRECT, CLUSTERS = np.array([True, False, True, True]), np.array([7, 7, 2, 3])
 

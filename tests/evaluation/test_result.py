@@ -1,11 +1,9 @@
 import json
 from dataclasses import replace
-from io import StringIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation.result import (
@@ -13,7 +11,6 @@ from kgclip_jax.evaluation.result import (
     from_json,
     grouped,
     percent,
-    render_table,
     set_label,
     to_json,
 )
@@ -57,31 +54,6 @@ def test_sets_of_a_task_stay_together():
 def test_a_set_is_named_with_the_scene_graphs_that_were_read():
     assert set_label(TEXT) == "composition: swaps"
     assert set_label(replace(TEXT, graphs="own")) == "composition: swaps (own graphs)"
-
-
-def printed(rows) -> str:
-    console = Console(width=80, file=StringIO())
-    console.print(render_table(rows))
-    return console.file.getvalue()
-
-
-def test_the_table_shows_every_number():
-    lines = printed([RECALL, TEXT, BLIND, GROUP]).splitlines()
-    cells = [[c.strip() for c in line.split("│")[1:-1]] for line in lines if "│" in line]
-    assert cells == [
-        ["retrieval: scenes", "", "", "", ""],
-        ["text-to-image R@1", "25.0", "20.0 - 30.0", "0.02", "25,000"],
-        ["composition: swaps", "", "", "", ""],
-        ["text", "81.2", "75.0 - 87.5", "50.0", "1,600"],
-        ["text, blind", "50.0", "50.0 - 50.0", "50.0", "1,600"],
-        ["group", "40.0", "75.0 - 87.5", "16.7", "800"],
-    ]
-
-
-def test_names_are_no_console_markup():
-    text = printed([replace(TEXT, set_name="[red]x[/red]", metric="[/]")])
-    assert "[red]x[/red]" in text
-    assert "[/]" in text
 
 
 @pytest.mark.parametrize(

@@ -77,11 +77,6 @@ CYCLIC = b"\x80\x02" + MODULE + b"q\x00}(" + pushed("a") + b"h\x00" + pushed("b"
 HASHED_FOR_EVER = b"\x80\x02})" + b"q\x00h\x00\x86" * 60 + b"Ns."
 
 
-def in_an_old_file(pickled):
-    head = [pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001)]
-    return b"".join([*head, pickle.dumps({"little_endian": True}, 2), pickled])
-
-
 PICKLES = {
     "code": (lambda f: pickle.dumps({"a": Runs(f.parent / "ran")}, 2), "holds more than weights"),
     "code by another name": (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "more than weights.*os.sys"),
@@ -116,7 +111,7 @@ PICKLES = {
 }
 
 
-@pytest.mark.parametrize("form", ["archive", "old", "bare"])
+@pytest.mark.parametrize("form", ["archive", "bare"])
 @pytest.mark.parametrize("name", PICKLES)
 def test_pickles(ask, folder, name, form):
     content, message = PICKLES[name]
@@ -125,8 +120,8 @@ def test_pickles(ask, folder, name, form):
     if form == "archive":
         archive(path, content, FOUR)
     else:
-        path.write_bytes(in_an_old_file(content) if form == "old" else content)
-        message = f"{message}|damaged"  # no storages follow
+        path.write_bytes(content)
+        message = "no archive"
     refused(ask("weights", path), f"model.pt.*({message})", folder)
 
 

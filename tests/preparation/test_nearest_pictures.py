@@ -15,7 +15,7 @@ from tests.data.readers.layouts import drawn
 def test_the_nearest_rows_are_found_in_any_blocks(monkeypatch):
     vectors = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     readable = np.arange(50) != 7
-    monkeypatch.setattr(nearest_pictures, "ROWS_AT_ONCE", 16)
+    monkeypatch.setattr(nearest_pictures, "COSINES_IN_MEMORY", 16 * 50)
     found = nearest_rows(vectors, readable, 3)
     for row in range(50):
         others = [n for n in range(50) if n not in (7, row)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kgclip_jax.evaluation.outcomes import Outcomes
+from kgclip_jax.evaluation.result import Outcomes
 from kgclip_jax.reporting.comparison import compare, notes, to_json
 from kgclip_jax.reporting.comparison_page import tables, write_comparison
 from kgclip_jax.reporting.runs import measure_of

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from kgclip_jax.evaluation.bootstrap import Interval
-from kgclip_jax.evaluation.outcomes import Outcomes
+from kgclip_jax.evaluation.result import Outcomes
 from kgclip_jax.reporting.differences import (
     asked_alike,
     independent_difference,

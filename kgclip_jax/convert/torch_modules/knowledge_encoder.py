@@ -41,22 +41,23 @@ class KnowledgeEncoder(nn.Module):
 
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__()
-        width, norm_eps = settings["width"], settings["norm_eps"]
-        self.weight = settings["weight"]
-        self.triples = settings["triples"]
-        self.element_length = settings["element_length"]
+        encoder, shape = settings["encoder"], settings["encoder"]["transformer"]
+        width, norm_eps = shape["width"], shape["norm_eps"]
+        self.weight = encoder["weight"]
+        self.triples = encoder["triples"]
+        self.element_length = encoder["element_length"]
         self.end_id = settings["end_id"]
-        self.combination_of = settings["combination"]
-        self.readout = settings["readout"]
+        self.combination_of = encoder["combination"]
+        self.readout = encoder["readout"]
         self.canonical_names = {
             phrase: (phrases[0], inverse)
-            for phrases, inverse_phrases in settings.get("converses", ())
+            for phrases, inverse_phrases in encoder["converses"]
             for inverse, group in ((False, phrases), (True, inverse_phrases))
             for phrase in group
         }
-        self.has_own_table = settings["elements"] == "wordpiece"
+        self.has_own_table = encoder["elements"] == "wordpiece"
         if self.has_own_table:
-            self.table = nn.Embedding(settings["vocabulary"], width)
+            self.table = nn.Embedding(encoder["vocabulary"], width)
             self.positions = nn.Parameter(torch.zeros(self.element_length, width))
             self.token_type = nn.Parameter(torch.zeros(width))
             self.norm = nn.LayerNorm(width, norm_eps)
@@ -64,14 +65,14 @@ class KnowledgeEncoder(nn.Module):
             self.combination = nn.Linear(3 * width, width)
         block = nn.TransformerEncoderLayer(
             width,
-            settings["heads"],
-            settings["mlp_width"],
+            shape["heads"],
+            shape["mlp_width"],
             dropout=0.0,
-            activation=ACTIVATIONS[settings["activation"]],
+            activation=ACTIVATIONS[shape["activation"]],
             layer_norm_eps=norm_eps,
             batch_first=True,
         )
-        self.blocks = nn.TransformerEncoder(block, settings["depth"], enable_nested_tensor=False)
+        self.blocks = nn.TransformerEncoder(block, shape["depth"], enable_nested_tensor=False)
         self.projection = nn.Linear(width, settings["embedding"])
 
     @classmethod

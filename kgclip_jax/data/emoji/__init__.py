@@ -1,7 +1,7 @@
 """The quickstart world: scenes of emoji with known things, attributes and relations.
 
 world = EmojiWorld(concepts=32, scenes=3000)
-source = EmojiScenes(world, size=64)            # training records, a `types.Source`
+source = EmojiScenes(world, size=64)            # training records, a `records.Source`
 sets = evaluation_sets(world, size=64, items=500)
 """
 

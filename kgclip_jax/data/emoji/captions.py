@@ -52,11 +52,7 @@ class Wording(NamedTuple):
 def describe(parts: Splits, scene: Scene, habits: Habits, random: FastRandom) -> Caption:
     """Write a caption of a scene; everything it says is true.
 
-    Args:
-        parts: the world.
-        scene: what is to be seen.
-        habits: how much to tell. `world.max_words` is kept in any case.
-        random: where the choices come from.
+    `world.max_words` is kept in any case.
     """
     content = choose_content(parts, scene, habits, random)
     return write(parts, scene, content, choose_wording(scene, content, random))

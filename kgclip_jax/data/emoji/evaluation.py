@@ -30,10 +30,8 @@ def evaluation_sets(world: EmojiWorld, size: int, items: int) -> list[Evaluation
     seen and of unseen concepts; composition by swaps in unseen scenes (see `scene_swaps`), two of
     them with attribute-object and relation-object pairs that training never shows.
 
-    Args:
-        world: the settings.
-        size: the side of the pictures in pixels.
-        items: pictures of each set (composition: pairs of pictures). Item i does not depend on it.
+    `items` counts the pictures of each set (composition: pairs of pictures); item i does not depend
+    on it.
 
     Raises:
         ConfigError: the world is too small for that many different items.

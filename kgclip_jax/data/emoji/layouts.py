@@ -17,11 +17,8 @@ _CLEAR = 0.13  # two wobbles never reach it; the smallest overlapping pair is 0.
 def place(extents: Sequence[float], overlapping: bool, random: FastRandom) -> list[Point]:
     """Return a centre for each of 1 to 4 boxes, in the order of painting.
 
-    Args:
-        extents: the sides of the boxes.
-        overlapping: the first two boxes, and the third and fourth, form pairs of which the second
-            box hides a part of the first. Otherwise boxes stand apart.
-        random: where the places come from.
+    Where boxes are `overlapping`, the first two, and the third and fourth, form pairs of which the
+    second box hides a part of the first. Otherwise they stand apart.
 
     Two boxes can change places: both fit where either of them stands.
     """

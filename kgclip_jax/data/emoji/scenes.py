@@ -58,11 +58,7 @@ def draw_scene(
 ) -> Scene:
     """Draw a scene that training may show: no unseen attribute-object or relation-object pair.
 
-    Args:
-        parts: the world.
-        random: where the scene comes from.
-        count: how many things; None draws from 1 to `world.max_objects`.
-        concepts: which concepts may occur; None means those of training.
+    Without a count there are 1 to `world.max_objects` things; without concepts, those of training.
 
     Raises:
         ConfigError: the pairs withheld leave no scene of that many things.
@@ -88,12 +84,8 @@ def arrange(
 ) -> Scene:
     """Put things in their places, before a background.
 
-    Args:
-        parts: the world.
-        random: where the places come from.
-        looks: the things, the rearmost first.
-        overlapping: have things overlap in pairs (of three, the first two), if they are broad
-            enough to show it. None does so as often as in training.
+    The rearmost look comes first. `overlapping` things do so in pairs (of three, the first two), if
+    they are broad enough to show it; None lets them as often as in training.
     """
     if overlapping is None:
         overlapping = random.chance(_OVERLAPPING_SHARE)

@@ -1,7 +1,7 @@
 """ArrayRecord shards of captioned pictures, as `launch/prepare.py shards` writes them.
 
 A picture is two records of a shard, one after the other, so that captions can be read without
-pictures (every host tokenises the whole batch, and decodes its own part of it):
+pictures:
 
     {"key": "1000268201_693b08cb0e.jpg", "captions": ["a child in a pink dress", ...]}     JSON
     the bytes of a JPEG, PNG or WebP file

@@ -17,20 +17,21 @@ and a text beside each picture, perhaps in folders, perhaps with a `splits.json`
     000000012.txt
 """
 
-import difflib
 import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kgclip_jax.data.images import is_picture
 from kgclip_jax.data.readers.caption_tables import Columns, read_table
 from kgclip_jax.data.readers.json_lists import objects
 from kgclip_jax.data.readers.picture_files import Entry, PictureFiles
-from kgclip_jax.data.readers.text_files import PICTURE_SUFFIXES, captions_of, check_lines
+from kgclip_jax.data.readers.text_files import captions_of, check_lines
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_json, read_text
+from kgclip_jax.schema import suggestion
 
 _TABLES = (
     "captions.txt",
@@ -52,7 +53,7 @@ class CaptionedFolder(NamedTuple):
     captions: Mapping[str, Sequence[str]]
 
 
-class Layout(NamedTuple):
+class FolderLayout(NamedTuple):
     """What tells folders apart that cannot be told apart otherwise.
 
     Attributes:
@@ -68,23 +69,20 @@ class Layout(NamedTuple):
     caption_per_line: bool | None = None
 
 
-ANY_LAYOUT = Layout()
+ANY_FOLDER = FolderLayout()
 
 
 def open_folder(
     folder: Path,
     split: str | None = None,
-    layout: Layout = ANY_LAYOUT,
+    layout: FolderLayout = ANY_FOLDER,
     *,
     bad_share: float = 0.05,
 ) -> PictureFiles:
     """Open the photographs of one split of a folder; their keys are the file names.
 
-    Args:
-        folder: see the layouts at the top of this module.
-        split: see `read_folder`.
-        layout: likewise.
-        bad_share: largest share of missing pictures, and of blank captions, that is left out.
+    Arguments as for `read_folder`; missing pictures and blank captions are left out up to
+    `bad_share`.
 
     Raises:
         DataError: the captions file is missing or malformed, no picture is usable, or too many are
@@ -100,7 +98,9 @@ def open_folder(
     )
 
 
-def read_folder(folder: Path, split: str | None, layout: Layout = ANY_LAYOUT) -> CaptionedFolder:
+def read_folder(
+    folder: Path, split: str | None, layout: FolderLayout = ANY_FOLDER
+) -> CaptionedFolder:
     """Read the captions of one split of a folder.
 
     Args:
@@ -134,7 +134,7 @@ def read_folder(folder: Path, split: str | None, layout: Layout = ANY_LAYOUT) ->
     return CaptionedFolder(images, captions)
 
 
-def load_captions(path: Path, columns: Columns = ANY_LAYOUT.columns) -> Mapping[str, Sequence[str]]:
+def load_captions(path: Path, columns: Columns = ANY_FOLDER.columns) -> Mapping[str, Sequence[str]]:
     """Read a captions file: COCO json by its suffix, else a table. Returns file name -> captions.
 
     COCO images without a caption are in the result, with an empty list.
@@ -163,9 +163,9 @@ def _texts_beside(folder: Path, caption_per_line: bool | None) -> dict[str, list
         folders.sort()
         names = set(files)
         for file in sorted(files):
-            stem, suffix = os.path.splitext(file)
-            if suffix[1:].lower() not in PICTURE_SUFFIXES or file.startswith("."):
+            if not is_picture(file):
                 continue
+            stem = os.path.splitext(file)[0]
             name = os.path.relpath(os.path.join(parent, file), folder)
             captions[name] = []
             if f"{stem}.txt" in names:
@@ -247,9 +247,7 @@ def _select(
     if not isinstance(splits, dict):
         raise DataError(f"{path}: expected an object of split name -> image file names")
     if split not in splits:
-        close = difflib.get_close_matches(split, splits, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(splits)}"
-        raise DataError(f"{path}: no split {split!r}; {hint}")
+        raise DataError(f"{path}: no split {split!r}{suggestion(split, splits)}")
     names = splits[split]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DataError(f"{path}: {split!r} is not a list of image file names")

@@ -15,11 +15,8 @@ def objects(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Check a list of objects one by one.
 
-    Args:
-        path: of the file, for messages.
-        key: how messages call the list.
-        entries: what should be the list.
-        fields: the type, or the tuple of types, of each field that every object must have.
+    `key` is how messages call the list; `fields` has the type, or the tuple of types, of each field
+    that every object must have.
 
     Yields:
         The key of an object, such as "images[3]", and the object.

@@ -1,6 +1,6 @@
 """The samples of a tar archive in the webdataset layout: pictures and their captions.
 
-Members whose names are equal up to the first dot (or the last, see `Layout`) belong together:
+Members whose names are equal up to the first dot (or the last, see `TarLayout`) belong together:
 
     000000012.jpg     or .jpeg, .png, .webp, .gif, .bmp, .tif, .tiff
     000000012.txt     one caption, or one a line; may be missing
@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
+from kgclip_jax.data.images import PICTURE_SUFFIXES
 from kgclip_jax.data.readers.tar_members import Member, TruncatedTarError, tar_members
-from kgclip_jax.data.readers.text_files import PICTURE_SUFFIXES, captions_of
+from kgclip_jax.data.readers.text_files import captions_of
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import parse_json
 
@@ -25,7 +26,7 @@ BAD_CAPTION_FILE = "unreadable caption file"
 _LARGEST_CAPTION_FILE = 2**20  # bytes
 
 
-class Layout(NamedTuple):
+class TarLayout(NamedTuple):
     """How archives are written that cannot be told apart otherwise.
 
     Attributes:
@@ -67,12 +68,8 @@ class Samples(NamedTuple):
     damage: TruncatedTarError | None
 
 
-def read_samples(path: Path, layout: Layout) -> Samples:
+def read_samples(path: Path, layout: TarLayout) -> Samples:
     """Read the headers and the captions of an archive.
-
-    Args:
-        path: of the archive.
-        layout: how it is written.
 
     Raises:
         DataError: the archive cannot be read, is compressed, or holds a file twice.
@@ -97,8 +94,8 @@ def _group(
     groups: dict[str, dict[str, Member]] = {}
     for member in members:
         name = PurePosixPath(member.name)
-        if name.name.startswith("."):
-            continue  # hidden file
+        if not name.name or name.name.startswith("."):
+            continue  # hidden, or no name at all
         if key_dot == "first":
             stem, _, suffix = name.name.partition(".")
         else:
@@ -109,7 +106,7 @@ def _group(
     return groups
 
 
-def _sample(archive: int, key: str, files: dict[str, Member], layout: Layout) -> Sample:
+def _sample(archive: int, key: str, files: dict[str, Member], layout: TarLayout) -> Sample:
     captions: list[str] = []
     lines = 0
     flaw = None

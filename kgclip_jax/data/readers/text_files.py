@@ -6,28 +6,15 @@ the five captions of a picture in five lines. Nothing in a file tells which is m
 
 from kgclip_jax.errors import DataError
 
-PICTURE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff")
-
 
 def captions_of(text: str, caption_per_line: bool | None) -> tuple[list[str], int]:
-    """Return the captions of a text, and how many of its lines are not blank.
-
-    Args:
-        text: the content of a file.
-        caption_per_line: whether each of these lines is a caption, or all of the text is one.
-    """
+    """Return the captions of a text, and how many of its lines are not blank."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     return (lines if caption_per_line else [text.strip()]), len(lines)
 
 
 def check_lines(where: str, several: int, texts: int, caption_per_line: bool | None) -> None:
     """Refuse to guess what lines are.
-
-    Args:
-        where: names the files.
-        several: texts of several lines.
-        texts: all texts.
-        caption_per_line: as it is set.
 
     Raises:
         DataError: it is not set, and most texts have several lines.

@@ -51,12 +51,7 @@ class TfdsPictures:
     ) -> None:
         """Open a split of a data set that lies on disk; nothing is downloaded.
 
-        Args:
-            folder: what TFDS calls `data_dir`.
-            dataset: such as "coco_captions", or "coco_captions/2014/1.1.0" where there are several.
-            split: such as "train", "train+restval" or "val[:1000]".
-            image: feature that holds the picture; a dot leads into a nested one.
-            captions: feature that holds one or more texts.
+        `folder` is what TFDS calls `data_dir`; for the rest see `data.sources.TfdsSource`.
 
         Raises:
             DataError: tensorflow-datasets is not installed, the data set is not there or in another

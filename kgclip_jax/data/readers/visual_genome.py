@@ -43,10 +43,7 @@ def open_regions(folder: Path, *, bad_share: float = 0.05) -> PictureFiles:
 
     Keys are "image id/region id".
 
-    Args:
-        folder: holds the two JSON files and the folders of pictures, as at the top of this module.
-        bad_share: largest share of regions without a picture, a phrase, or a pixel of the picture
-            that is left out.
+    Regions without a picture, a phrase, or a pixel of the picture are left out up to `bad_share`.
 
     Raises:
         DataError: a file is missing or malformed, an id comes twice, or too many regions are bad.
@@ -80,6 +77,24 @@ def picture_id(key: str) -> str:
     return match["picture"] or match["file"]
 
 
+def picture_entries(path: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Read a file of Visual Genome that has an entry for each picture.
+
+    Yields:
+        The place of an entry, the id of its picture, and its content.
+
+    Raises:
+        DataError: the file is malformed, or a picture comes twice.
+    """
+    seen = set()
+    for number, entry in enumerate(stream_list(path)):
+        identity = _identity(path, f"[{number}]", entry, "image_id")
+        if identity in seen:
+            raise DataError(f"{path}: [{number}] repeats the image id {identity}")
+        seen.add(identity)
+        yield f"[{number}]", identity, entry
+
+
 def listed_pictures(path: Path) -> dict[int, ListedPicture]:
     """Read `image_data.json`: the pictures by their ids.
 
@@ -87,23 +102,19 @@ def listed_pictures(path: Path) -> dict[int, ListedPicture]:
         DataError: the file is missing or malformed, or an id comes twice.
     """
     images: dict[int, ListedPicture] = {}
-    for number, entry in enumerate(stream_list(path)):
-        check_object(path, f"[{number}]", entry, {"url": str, "width": int, "height": int})
-        identity = _identity(path, f"[{number}]", entry, "image_id")
-        if identity in images:
-            raise DataError(f"{path}: [{number}] repeats the image id {identity}")
+    for key, identity, entry in picture_entries(path):
+        check_object(path, key, entry, {"url": str, "width": int, "height": int})
         file = "/".join(entry["url"].split("/")[-2:])
         images[identity] = ListedPicture(file, entry["height"], entry["width"])
     return images
 
 
 def _regions(path: Path, images: dict[int, ListedPicture]) -> Iterator[Entry]:
-    for number, entry in enumerate(stream_list(path)):
-        identity = _identity(path, f"[{number}]", entry, "image_id")
+    for place, identity, entry in picture_entries(path):
         if identity not in images:
-            raise DataError(f"{path}: [{number}] has the image id {identity}, not in {IMAGES}")
+            raise DataError(f"{path}: {place} has the image id {identity}, not in {IMAGES}")
         image = images[identity]
-        for key, region in objects(path, f"[{number}].regions", entry.get("regions"), _REGION):
+        for key, region in objects(path, f"{place}.regions", entry.get("regions"), _REGION):
             name = f"{identity}/{_identity(path, key, region, 'region_id')}"
             box = Box(region["y"], region["x"], region["height"], region["width"])
             flaw = None

@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kgclip_jax.data.images import Box
-from kgclip_jax.data.readers.json_lists import check_object, objects, stream_list
+from kgclip_jax.data.readers.json_lists import check_object, objects
+from kgclip_jax.data.readers.visual_genome import picture_entries
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.english import plain_words
@@ -150,7 +151,7 @@ def _graph(identity: int, picture: AnnotatedPicture, skips: Skips) -> SceneGraph
 
 def _whole(path: Path) -> Iterator[tuple[int, AnnotatedPicture]]:
     fields = {"predicate": str, "subject_id": int, "object_id": int}
-    for key, identity, entry in _entries(path):
+    for key, identity, entry in picture_entries(path):
         things = _things(path, f"{key}.objects", entry.get("objects"))
         links = [
             AnnotatedLink(link["subject_id"], plain_words(link["predicate"]), link["object_id"])
@@ -174,7 +175,7 @@ def _joined(relationships: Path, attributes: Path) -> Iterator[tuple[int, Annota
 
 def _related(path: Path) -> Iterator[tuple[int, AnnotatedPicture]]:
     fields = {"predicate": str, "subject": dict, "object": dict}
-    for key, identity, entry in _entries(path):
+    for key, identity, entry in picture_entries(path):
         things: list[AnnotatedThing] = []
         links = []
         relationships = entry.get("relationships")
@@ -189,23 +190,9 @@ def _related(path: Path) -> Iterator[tuple[int, AnnotatedPicture]]:
 
 
 def _described(path: Path) -> Iterator[tuple[int, AnnotatedPicture]]:
-    for key, identity, entry in _entries(path):
+    for key, identity, entry in picture_entries(path):
         things = _things(path, f"{key}.attributes", entry.get("attributes"))
         yield identity, AnnotatedPicture(things, [])
-
-
-def _entries(path: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Yield the place, the picture's id and the content of each entry of a file."""
-    seen = set()
-    for number, entry in enumerate(stream_list(path)):
-        key = f"[{number}]"
-        field = "image_id" if "image_id" in entry else "id"
-        check_object(path, key, entry, {field: int})
-        identity = entry[field]
-        if identity in seen:
-            raise DataError(f"{path}: {key} repeats the image id {identity}")
-        seen.add(identity)
-        yield key, identity, entry
 
 
 def _things(path: Path, key: str, entries: Any) -> list[AnnotatedThing]:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from kgclip_jax.data.readers.record_table import RecordTable
-from kgclip_jax.data.readers.tar_samples import Layout, Sample, read_samples
+from kgclip_jax.data.readers.tar_samples import Sample, TarLayout, read_samples
 from kgclip_jax.data.readers.text_files import check_lines
 from kgclip_jax.data.records import Record
 from kgclip_jax.data.skips import EMPTY_CAPTION, UNREADABLE_IMAGE, Skips
@@ -22,7 +22,7 @@ from kgclip_jax.errors import BadRecord, DataError
 DAMAGED_ARCHIVE = "damaged archive"
 NO_PICTURE = "sample without image"
 
-ANY_LAYOUT = Layout()
+ANY_TAR = TarLayout()
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
@@ -40,7 +40,7 @@ class TarPictures:
         folder: Path,
         shards: str = "*.tar",
         *,
-        layout: Layout = ANY_LAYOUT,
+        layout: TarLayout = ANY_TAR,
         bad_share: float = 0.05,
     ) -> None:
         """Read the headers and captions of all archives.
@@ -130,9 +130,7 @@ def _seen(sample: Sample) -> str:
 def expand(folder: Path, pattern: str) -> list[str]:
     """Return the names of the files of a folder that a pattern stands for, in order.
 
-    Args:
-        folder: where they lie.
-        pattern: a glob pattern, in which {00000..00099} stands for a range of numbers.
+    In the glob pattern, {00000..00099} stands for a range of numbers.
 
     Raises:
         DataError: there are none, or one of a range is missing.

@@ -82,8 +82,12 @@ class CaptionStream:
         preprocessing: Preprocessing,
         tables: Mapping[str, Table] = MappingProxyType({}),
         neighbours: Neighbours | None = None,
+        files: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Take the parts that `CaptionsConfig.open` makes; neighbours double the mixture's rows."""
+        """Take the parts that `CaptionsConfig.open` makes; neighbours double the mixture's rows.
+
+        `files` has the hashes of further files that rows are made of.
+        """
         self.name = name
         self.rows = mixture.rows * (1 if neighbours is None else 2)
         self.unit = slots.unit
@@ -97,6 +101,7 @@ class CaptionStream:
         self._preprocessing = preprocessing
         self._tables = dict(tables)
         self._neighbours = neighbours
+        self._files = dict(files)
 
     def load(self, step: int, units: Sequence[int]) -> Rows:
         """Make some units of rows of a step.
@@ -244,7 +249,7 @@ class CaptionStream:
         )
 
     def fingerprint(self) -> str:
-        """Hash what the sources and tables hold."""
+        """Hash what the sources, tables and further files hold."""
         digest = hashlib.sha256()
         parts: list[tuple[str, Source | Table]] = [
             *self.texts.sources.items(),
@@ -252,8 +257,8 @@ class CaptionStream:
         ]
         for name, part in parts:
             digest.update(f"{name}={part.fingerprint()};".encode())
-        if self._neighbours is not None:
-            digest.update(f"neighbours={self._neighbours.fingerprint};".encode())
+        for name, content in self._files.items():
+            digest.update(f"{name}={content};".encode())
         if self.texts.listed is not None:
             digest.update(f"negatives={self.texts.listed.fingerprint};".encode())
         return digest.hexdigest()

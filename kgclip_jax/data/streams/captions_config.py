@@ -17,12 +17,13 @@ from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.records import Source
 from kgclip_jax.data.sources import SOURCES, SourceConfig
 from kgclip_jax.data.streams.caption_stream import CaptionStream, draws_of
-from kgclip_jax.data.streams.neighbours import open_neighbours
+from kgclip_jax.data.streams.neighbours import Neighbours, open_neighbours
 from kgclip_jax.data.streams.side_tables import TABLES, TableConfig
 from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary, sample_captions
 from kgclip_jax.data.text_slots import TextSlots, choose_slots, one_slot
 from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.files import sha256
 from kgclip_jax.knowledge.hierarchy import read_hierarchy
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.knowledge.vocabulary import Vocabulary
@@ -58,6 +59,9 @@ class CaptionsConfig:
     tables: dict[str, Annotated[TableConfig, TABLES]] = field(default_factory=dict)
     text_slots: Literal["auto", "one"] | TextSlots = "auto"
 
+    def __post_init__(self) -> None:
+        check(not self.neighbours or self.rows % 2 == 0, "neighbours need an even number of rows")
+
     def check(self, *, reads_graphs: bool) -> None:
         """See that scene graphs are known of all texts that they are read of.
 
@@ -90,17 +94,17 @@ class CaptionsConfig:
         """
         if not self.sources:
             raise ConfigError(f"config.streams.{name}.sources names no source to train on")
+        root, seed = Path(opening.data.path), opening.seed
         size = opening.preprocessing.image_size
         sources = {key: settings.open(opening.data, size) for key, settings in self.sources.items()}
-        seed = opening.seed
         texts = TextMaker(
             sources,
             opening.preprocessing.tokenizer,
             seed,
             settings=self.negatives,
-            vocabulary=self._vocabulary(sources, Path(opening.data.path), seed),
+            vocabulary=self._vocabulary(sources, root, seed),
             triples=opening.preprocessing.triples,
-            listed=self._listed(opening),
+            listed=self._listed(root, opening.preprocessing),
         )
         mixture = Mixture(
             lengths=[len(source) for source in sources.values()],
@@ -110,27 +114,40 @@ class CaptionsConfig:
             seed=seed,
             stream=name,
         )
-        slots = self._slots(name, texts, mixture, opening)
-        root = Path(opening.data.path)
-        tables = {key: settings.open(root, sources) for key, settings in self.tables.items()}
-        neighbours = None
-        if self.neighbours:
-            if slots.unit % 2:
-                raise ConfigError(f"config.streams.{name}.rows: neighbours need an even number")
-            files = {key: root / file for key, file in self.neighbours.items()}
-            neighbours = open_neighbours(files, sources, seed)
         stream = CaptionStream(
-            name, texts, mixture, slots, opening.preprocessing, tables, neighbours
+            name,
+            texts,
+            mixture,
+            self._slots(name, texts, mixture, opening),
+            opening.preprocessing,
+            tables={key: settings.open(root, sources) for key, settings in self.tables.items()},
+            neighbours=self._neighbours(sources, root, seed),
+            files={key: sha256(file) for key, file in self._further_files(root).items()},
         )
+        if self.neighbours and stream.unit % 2:
+            raise ConfigError(f"config.streams.{name}.rows: neighbours need an even number")
         if texts.listed is not None:
             stream.notes.append(listed_note(texts.listed, sources, seed))
         return stream
 
-    def _listed(self, opening: StreamOpening) -> ListedNegatives | None:
+    def _neighbours(
+        self, sources: Mapping[str, Source], root: Path, seed: int
+    ) -> Neighbours | None:
+        files = {key: root / file for key, file in self.neighbours.items()}
+        return open_neighbours(files, sources, seed) if files else None
+
+    def _further_files(self, root: Path) -> dict[str, Path]:
+        """Files that decide on the rows and say nothing of themselves to the fingerprint."""
+        files = {f"neighbours of {key}": root / file for key, file in self.neighbours.items()}
+        if self.negatives is not None and self.negatives.hierarchy is not None:
+            files["hierarchy"] = root / self.negatives.hierarchy
+        return files
+
+    def _listed(self, root: Path, preprocessing: Preprocessing) -> ListedNegatives | None:
         if self.negatives is None or self.negatives.file is None:
             return None
-        listed = open_listed(Path(opening.data.path) / self.negatives.file)
-        if opening.preprocessing.triples is not None and not listed.know_graphs:
+        listed = open_listed(root / self.negatives.file)
+        if preprocessing.triples is not None and not listed.know_graphs:
             raise DataError(
                 f"{listed.name} cannot go with model.knowledge: it does not tell the scene graphs "
                 "of all wrong captions (false_triples), so that captions alone would get what the "

@@ -14,7 +14,6 @@ from jaxtyping import Int, Int32
 from kgclip_jax.data.records import Source
 from kgclip_jax.data.streams.texts import Draw
 from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.files import sha256
 from kgclip_jax.random import generator
 
 NONE = -1  # of a record whose picture could not be read
@@ -26,15 +25,11 @@ class Neighbours:
     Args:
         nearest: numbers of records, NONE where there are none, for each record of a source.
         seed: of the choice among them.
-        fingerprint: hash of where they come from.
     """
 
-    def __init__(
-        self, nearest: Mapping[str, Int32[np.ndarray, "records k"]], seed: int, fingerprint: str
-    ) -> None:
+    def __init__(self, nearest: Mapping[str, Int32[np.ndarray, "records k"]], seed: int) -> None:
         self._nearest = nearest
         self._seed = seed
-        self.fingerprint = fingerprint
 
     def beside(self, draws: Sequence[Draw]) -> list[Draw]:
         """Return each draw and a neighbour of it, by turns; a record without any comes twice."""
@@ -52,11 +47,6 @@ def open_neighbours(
 ) -> Neighbours:
     """Open the files that `launch/prepare.py neighbours` has written.
 
-    Args:
-        files: by the name of the source.
-        sources: all of them.
-        seed: of the run.
-
     Raises:
         ConfigError: a source has no file, or a file no source.
         DataError: a file is missing, malformed, or one of other records.
@@ -67,7 +57,7 @@ def open_neighbours(
             f"{', '.join(sorted(sources))}: each needs one"
         )
     nearest = {name: _read(path, len(sources[name])) for name, path in files.items()}
-    return Neighbours(nearest, seed, ",".join(sha256(path) for path in files.values()))
+    return Neighbours(nearest, seed)
 
 
 def _read(path: Path, records: int) -> Int32[np.ndarray, "records k"]:

@@ -49,9 +49,7 @@ class TableConfig(Protocol):
     def open(self, root: Path, sources: Mapping[str, Source]) -> Table:
         """Open the table of the records of these sources.
 
-        Args:
-            root: folder that relative paths of the settings start from.
-            sources: by name.
+        Relative paths start from `root`.
 
         Raises:
             DataError: the table is missing or malformed, or is one of other records.

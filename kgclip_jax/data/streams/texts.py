@@ -130,13 +130,7 @@ class TextMaker:
 def count_vocabulary(
     sources: Mapping[str, Source], seed: int, hierarchy: Hierarchy | None = None
 ) -> Vocabulary:
-    """Count the words of the graphs of at most VOCABULARY_CAPTIONS captions of each source.
-
-    Args:
-        sources: of captions with graphs, by name.
-        seed: of the choice of captions.
-        hierarchy: of the words.
-    """
+    """Count the words of the graphs of at most VOCABULARY_CAPTIONS captions of each source."""
     return Vocabulary(sample_captions(sources, seed), hierarchy)
 
 

@@ -62,12 +62,7 @@ def clip_vocabulary() -> Vocabulary:
 
 
 def is_clip_vocabulary(ids: Mapping[str, int], merges: Sequence[tuple[str, ...]]) -> bool:
-    """Tell whether a byte-pair encoding is CLIP's own, without additions (names of specials vary).
-
-    Args:
-        ids: its tokens.
-        merges: in order.
-    """
+    """Tell whether a byte-pair encoding is CLIP's own, without additions; special names vary."""
     return (
         len(ids) == END_OF_TEXT + 1
         and _checksum(merges) == _MERGES_SHA256

@@ -1,7 +1,7 @@
 """Any tokenizer that is stored as a Hugging Face `tokenizer.json` or as a SentencePiece model.
 
 Special tokens that are spelt out in a text are text, for the reason that `clip_tokenizer` gives;
-transformers does so with `split_special_tokens=True` only.
+transformers does so with `split_special_tokens=True` only, which exports have.
 """
 
 import functools
@@ -143,8 +143,10 @@ def _padding_backend(
     settings = read_tokenizer_json(file)
     if _hash(settings) != content_hash:
         raise DataError(f"{file}: has changed since the tokenizer was made")
-    plain = with_normalizers(_specials_as_text(settings, file, pad_id), _normalized(rule))
-    backend = _backend(plain, file)
+    settings = with_specials_as_text(settings, file, pad_id)
+    if settings["model"]["type"] == "Unigram":
+        settings = _with_specials_renamed(settings)
+    backend = _backend(with_normalizers(settings, _normalized(rule)), file)
     backend.encode_special_tokens = True  # by the pieces of their names
     backend.enable_truncation(context_length)
     backend.enable_padding(
@@ -153,27 +155,35 @@ def _padding_backend(
     return backend
 
 
-def _specials_as_text(settings: dict[str, Any], file: str, pad_id: int) -> dict[str, Any]:
+def with_specials_as_text(settings: dict[str, Any], file: str, pad_id: int) -> dict[str, Any]:
     """Leave special those special tokens alone that are text when a text spells them out.
 
-    Those outside of the model's vocabulary that the tokenizer never writes stay: somebody added
-    them to be used in texts. A unigram model would find its own in texts by itself, so that they
-    get names that no text has.
+    Those outside of the model's vocabulary that the tokenizer never writes stay tokens: somebody
+    added them to be used in texts.
     """
-    backend, model = _backend(settings, file), settings["model"]
+    backend = _backend(settings, file)
     own, written = backend.get_vocab(with_added_tokens=False), {pad_id, *backend.encode("").ids}
-    added = {token["content"]: token for token in settings.get("added_tokens") or []}
-    spelt = {
-        name: "\0" + name if model["type"] == "Unigram" else name
-        for name, token in added.items()
-        if token["special"] and (name in own or token["id"] in written)
+    tokens = [
+        token
+        | {"special": token["special"] and (token["content"] in own or token["id"] in written)}
+        for token in settings.get("added_tokens") or []
+    ]
+    return settings | {"added_tokens": tokens}
+
+
+def _with_specials_renamed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Give special tokens names that no text has: a unigram model finds its own by itself."""
+    names = {
+        token["content"]: "\0" + token["content"]
+        for token in settings["added_tokens"]
+        if token["special"]
     }
     tokens = [
-        token | {"content": spelt.get(name, name), "special": name in spelt}
-        for name, token in added.items()
+        token | {"content": names.get(token["content"], token["content"])}
+        for token in settings["added_tokens"]
     ]
-    if model["type"] == "Unigram":
-        model = model | {"vocab": [[spelt.get(piece, piece), p] for piece, p in model["vocab"]]}
+    vocabulary = [[names.get(piece, piece), score] for piece, score in settings["model"]["vocab"]]
+    model = settings["model"] | {"vocab": vocabulary}
     return settings | {"model": model, "added_tokens": tokens}
 
 

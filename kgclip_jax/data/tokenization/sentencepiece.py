@@ -25,16 +25,13 @@ _CHARSMAP = 2
 def tokenizer_json(model: bytes, name: str) -> dict[str, Any]:
     """Return the tokenizer that splits as SentencePiece does and ends each text with `</s>`.
 
-    Args:
-        model: content of the file.
-        name: how messages call it.
-
     Raises:
         DataError: it is no unigram model with an unknown token and an end of text.
     """
     try:
         pieces = [_piece(value) for field, value in _fields(model) if field == _PIECES]
         trainer, normalizer = _message(model, _TRAINER), _message(model, _NORMALIZER)
+        normalizers = _normalizers(normalizer)
     except (IndexError, KeyError, UnicodeDecodeError, struct.error, TypeError) as error:
         raise DataError(f"{name}: not a SentencePiece model") from error
     types = [kind for _, _, kind in pieces]
@@ -51,7 +48,7 @@ def tokenizer_json(model: bytes, name: str) -> dict[str, Any]:
         "truncation": None,
         "padding": None,
         "added_tokens": [_added(i, pieces[i][0], i in special) for i in added],
-        "normalizer": {"type": "Sequence", "normalizers": _normalizers(normalizer)},
+        "normalizer": {"type": "Sequence", "normalizers": normalizers},
         "pre_tokenizer": _metaspace(),
         "post_processor": _append("</s>", ends[0]),
         "decoder": _metaspace(),
@@ -103,7 +100,7 @@ def _added(token_id: int, content: str, special: bool) -> dict[str, Any]:
 
 def _piece(message: bytes) -> tuple[str, float, int]:
     fields = dict(_fields(message))
-    return fields[_PIECE].decode(), fields.get(_SCORE, 0.0), fields.get(_TYPE, _NORMAL)
+    return str(fields[_PIECE], "utf-8"), fields.get(_SCORE, 0.0), fields.get(_TYPE, _NORMAL)
 
 
 def _message(model: bytes, number: int) -> dict[int, Any]:
@@ -136,9 +133,10 @@ def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
 def _varint(message: bytes, at: int) -> tuple[int, int]:
     """Read a number of seven bits a byte, lowest first; return it and where it ends."""
     number = shift = 0
-    while True:
+    while shift < 64:
         byte = message[at]
         number |= (byte & 127) << shift
         at, shift = at + 1, shift + 7
         if byte < 128:
             return number, at
+    raise IndexError("a number without end")

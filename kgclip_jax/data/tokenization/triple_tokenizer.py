@@ -121,9 +121,7 @@ def triple_tokenizer(
 ) -> TripleTokenizer | None:
     """Return what makes the input of a knowledge encoder, or None where there is no such encoder.
 
-    Args:
-        knowledge: the encoder.
-        tokenizers: of the model; without one of word pieces the encoder reads the text tower's.
+    Without a tokenizer of word pieces the encoder reads the text tower's.
 
     Raises:
         ConfigError: elements are too short for the tokenizer, or it has more ids than the encoder.

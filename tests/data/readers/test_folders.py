@@ -125,7 +125,7 @@ class TestFolder:
             (
                 {"captions.txt": "image,caption\n", "splits.json": '{"train": []}'},
                 "trian",
-                "did you mean 'train'",
+                "did you mean train",
             ),
             (
                 {"captions.txt": "image,caption\n", "splits.json": '{"train": "a.jpg"}'},

@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from kgclip_jax.data.readers.tar_samples import Layout
+from kgclip_jax.data.readers.tar_samples import TarLayout
 from kgclip_jax.data.readers.webdataset import TarPictures, expand
 from kgclip_jax.errors import BadRecord, DataError
 from tests.data.readers.layouts import drawn, webdataset, write_tar
@@ -51,7 +51,7 @@ def test_pictures_are_told_by_their_suffix(tmp_path):
 def test_the_field_of_captions_can_be_chosen(tmp_path):
     about = json.dumps({"caption": "alt text", "recaption": "a long text"}).encode()
     files = [("a.jpg", IMAGE), ("a.json", about)]
-    captions, _ = captions_of(tmp_path, files, layout=Layout(caption_field="recaption"))
+    captions, _ = captions_of(tmp_path, files, layout=TarLayout(caption_field="recaption"))
     assert captions == {"0.tar/a": ["a long text"]}
 
 
@@ -59,10 +59,10 @@ LINES = [("a.jpg", IMAGE), ("a.txt", b"one\ntwo\n\nthree\n"), ("b.jpg", IMAGE), 
 
 
 def test_lines_are_captions_or_none_as_is_said(tmp_path):
-    each, _ = captions_of(tmp_path, LINES, layout=Layout(caption_per_line=True))
+    each, _ = captions_of(tmp_path, LINES, layout=TarLayout(caption_per_line=True))
     assert each == {"0.tar/a": ["one", "two", "three"], "0.tar/b": ["x"]}
     whole = {"0.tar/a": ["one two three"], "0.tar/b": ["x"]}
-    assert captions_of(tmp_path, LINES, layout=Layout(caption_per_line=False))[0] == whole
+    assert captions_of(tmp_path, LINES, layout=TarLayout(caption_per_line=False))[0] == whole
     assert captions_of(tmp_path, LINES)[0] == whole  # not most of them: a caption with a break
     with pytest.raises(DataError, match=r"1 of 1 \.txt files have several lines: set caption_per"):
         captions_of(tmp_path, LINES[:2])
@@ -72,7 +72,7 @@ def test_names_with_more_dots(tmp_path):
     files = [(f"photo.{n}.{s}", c) for n in (1, 2) for s, c in (("jpg", IMAGE), ("txt", b"one"))]
     with pytest.raises(DataError, match=r"photo \(has \.1\.jpg, \.1\.txt, .*; see key_dot\)"):
         captions_of(tmp_path, files)
-    found, _ = captions_of(tmp_path, files, layout=Layout(key_dot="last"))
+    found, _ = captions_of(tmp_path, files, layout=TarLayout(key_dot="last"))
     assert found == {"0.tar/photo.1": ["one"], "0.tar/photo.2": ["one"]}
 
 
@@ -132,6 +132,12 @@ def test_bad_samples_are_counted_up_to_a_share(tmp_path, caplog, name):
     reason = next(iter(skipped))
     with pytest.raises(DataError, match=rf"{reason}: 1 of 10, .*: 0\.tar/x"):
         TarPictures(tmp_path, bad_share=0.09)
+
+
+def test_members_without_a_name_are_passed_over(tmp_path):
+    (picture,) = drawn(1)
+    files = [("/", b"x"), ("a.jpg", picture.content), ("a.txt", b"a picture")]
+    assert len(TarPictures(write_tar(tmp_path / "a.tar", files).parent)) == 1
 
 
 def test_a_file_that_is_there_twice(tmp_path):

@@ -10,9 +10,11 @@ import pytest
 
 from kgclip_jax import schema
 from kgclip_jax.data.blocks import arrays_of, map_blocks
+from kgclip_jax.data.preprocessing import Preprocessing
+from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.streams.caption_stream import joined_order
 from kgclip_jax.data.streams.captions_config import CaptionsConfig, largest_unit
-from kgclip_jax.data.streams.stream import BAD_RECORD
+from kgclip_jax.data.streams.stream import BAD_RECORD, StreamOpening
 from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary, text_ids
 from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
@@ -265,6 +267,27 @@ def test_the_fingerprint_follows_what_sources_and_tables_hold():
     prints = [stream(source).fingerprint() for source in (Numbers(), Numbers(), Numbers(41))]
     assert prints[0] == prints[1] != prints[2]
     assert stream(Numbers(), tables={"facts": toys.ToyTable()}).fingerprint() != prints[0]
+
+
+def test_the_fingerprint_follows_the_files_that_rows_are_made_of(tmp_path):
+    world = {"concepts": 8, "unseen_concepts": 0, "scenes": 20}
+    negatives = {"kinds": {"replace_object": 1.0}, "hierarchy": "is_a.tsv"}
+    settings = {
+        "sources": {"emoji": {"world": world}},
+        "rows": 8,
+        "negatives": negatives,
+        "neighbours": {"emoji": "nearest.npy"},
+        "text_slots": "one",
+    }
+    config = schema.parse(CaptionsConfig, settings)
+    opening = StreamOpening(Data(str(tmp_path)), Preprocessing(8, TOKENIZER))
+    prints = []
+    for animal, nearest in (("dog", 1), ("cat", 1), ("cat", 2)):
+        (tmp_path / "is_a.tsv").write_text(f"IsA\t{animal}\tanimal\n")
+        np.save(tmp_path / "nearest.npy", np.full((20, 1), nearest, np.int32))
+        prints.append(config.open("captions", opening).fingerprint())
+    assert len({*prints}) == 3
+    assert config.open("captions", opening).fingerprint() == prints[-1]
 
 
 def test_side_tables_go_with_their_rows():

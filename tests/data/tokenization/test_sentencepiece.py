@@ -58,6 +58,10 @@ def test_pieces_scores_and_end_of_text(tmp_path):
         (b"\x0a\xff", "not a SentencePiece model"),
         (model(*PIECES)[:-3], "not a SentencePiece model"),
         (b"\x0b", "not a SentencePiece model"),
+        (field(1, field(1, 7)), "not a SentencePiece model"),  # a piece that is a number
+        (model(*PIECES) + field(1, 7), "not a SentencePiece model"),
+        (model(*PIECES)[:-2] + field(3, field(2, 7)), "not a SentencePiece model"),  # its map, too
+        (b"\x0a" + b"\x80" * 10**5 + b"\x01", "not a SentencePiece model"),
         (b"", "not a unigram model"),
         (model(*PIECES, kind=2), "not a unigram model"),  # byte pairs
         (model(*PIECES[2:]), "not a unigram model"),  # no end of text
