@@ -9,6 +9,7 @@ import jax
 from rich.console import Console
 
 from kgclip_jax import config, schema
+from kgclip_jax.cache import Cache
 from kgclip_jax.convert.hub import with_commit
 from kgclip_jax.data.pipeline import host_batches, summarise
 from kgclip_jax.data.streams.stream import BAD_RECORD, Stream, StreamOpening
@@ -93,6 +94,7 @@ class Run:
             self.tokenizers = workdir.own_tokenizers(experiment.tokenizers)
         self.reading = preprocessing_for(experiment.model, self.tokenizers)
         workdir.create()
+        self.cache = Cache(workdir.cache)
         self.checkpoints = Checkpoints(workdir.checkpoints, experiment.checkpoints.keep)
         self.progress = self.checkpoints.progress(self.step) if self.step else {}
         self.changed_rate = None
@@ -123,7 +125,7 @@ class Run:
         self.start = None if self.step else self._find_start()
         if self.start is not None:
             self._started_from(self.start.init_from)
-        self.sets = held_out_sets(experiment)
+        self.sets = held_out_sets(experiment, cache=self.cache)
         check_sets(self.sets)
 
     def _first_step(self, from_step: int | None) -> int:
@@ -159,6 +161,7 @@ class Run:
             settings.seed,
             parts=sharding.row_shards(mesh) * settings.execution.microbatches,
             hosts=jax.process_count(),
+            cache=self.cache,
         )
         return {
             name: stream.open(name, opening(resolved=resolved.get(name, {}).get("resolved")))
@@ -180,7 +183,7 @@ class Run:
         """Train, evaluate and report. Returns False when a signal ended it early."""
         start, stop = self.step, self.experiment.total_steps
         if start < stop:
-            rehearse(self.sets)
+            rehearse(self.experiment, self.sets, self.cache, self.console.out)
         state = self._restore() if self.step else self._fresh_state()
         write_json(self.workdir.config, schema.to_dict(self.experiment))
         self.workdir.forget_after(start)

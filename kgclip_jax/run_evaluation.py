@@ -1,7 +1,7 @@
 """What a run leaves for its reader: evaluation.json and report.html."""
 
 import json
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Float
 
 from kgclip_jax import config
+from kgclip_jax.cache import NO_CACHE, Cache
 from kgclip_jax.convert.hub import with_commit
-from kgclip_jax.data.evaluation_sets import EvaluationSet, RetrievalSet
-from kgclip_jax.data.parsed_texts import with_graphs, without_graphs
+from kgclip_jax.data.evaluation_sets import EvaluationSet, RetrievalSet, fingerprint
+from kgclip_jax.data.parsed_texts import parse_once, with_graphs, without_graphs
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.evaluation.examples import retrieval_examples
@@ -23,7 +24,6 @@ from kgclip_jax.evaluation.tasks import evaluate
 from kgclip_jax.files import read_json_object, write_json
 from kgclip_jax.held_out import evaluation_sets
 from kgclip_jax.inference import ClipEncoder, load
-from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.loading import starting_point
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Model
@@ -79,7 +79,7 @@ def evaluate_workdir(
     experiment = config.experiment(saved if settings is None else settings)
     config.check_resumable(saved, experiment)
     _check_graphs(graphs, experiment, f"the model of {workdir.root}")
-    sets = held_out_sets(experiment, graphs)
+    sets = held_out_sets(experiment, graphs, Cache(workdir.cache))
     encoder = load(workdir.root, step=step)
     results = evaluate(encoder, sets, weights="raw")
     if experiment.optimizer.ema_decay is not None:
@@ -102,16 +102,37 @@ class _Anybody:
     encode_image = encode_text = _embeddings
 
 
-def rehearse(sets: Sequence[EvaluationSet]) -> None:
+def rehearse(
+    experiment: config.Experiment,
+    sets: Sequence[EvaluationSet],
+    cache: Cache,
+    tell: Callable[[str], None],
+) -> None:
     """Go through an evaluation without a model: read all pictures, ask all that is asked.
 
-    A run does this before its first step, lest it train until it finds what is wrong with them.
+    A run does this before its first step, lest it train until it finds what is wrong with them; and
+    again where settings, texts or names of pictures have changed since. (A picture that has broken
+    since is found at the next evaluation.)
+
+    Args:
+        experiment: whose sets they are.
+        sets: what to evaluate on.
+        cache: remembers what went well.
+        tell: says what takes so long.
 
     Raises:
         DataError: see `evaluate`.
     """
-    if sets:
+
+    def try_it() -> None:
+        pictures = sum(len(data.pictures) for data in sets)
+        tell(f"evaluation is tried before training: {pictures:,} pictures, {len(sets)} sets")
         evaluate(_Anybody(), sets)
+
+    if sets:
+        data = experiment.data
+        settings = experiment.sources, experiment.evaluation, data.path, data.bad_share
+        cache("rehearsal", f"{settings} {fingerprint(sets)}", try_it)
 
 
 def evaluate_pretrained(
@@ -152,7 +173,9 @@ def _check_graphs(graphs: Graphs, experiment: config.Experiment, model: str) -> 
         raise ConfigError(f"--graphs={graphs}: {model} reads no scene graphs")
 
 
-def held_out_sets(experiment: config.Experiment, graphs: Graphs = "own") -> list[EvaluationSet]:
+def held_out_sets(
+    experiment: config.Experiment, graphs: Graphs = "own", cache: Cache = NO_CACHE
+) -> list[EvaluationSet]:
     """Build all held-out sets of an experiment, which may have none.
 
     Where the model has a knowledge encoder, their texts get scene graphs: those that they know
@@ -167,7 +190,7 @@ def held_out_sets(experiment: config.Experiment, graphs: Graphs = "own") -> list
     if graphs != "own":
         sets = without_graphs(sets)
     if graphs != "none":
-        sets = with_graphs(sets, partial(Parser, experiment.data.parser))
+        sets = with_graphs(sets, partial(parse_once, model=experiment.data.parser, cache=cache))
     return sets
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.streams import captions_config
 from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.errors import (
@@ -216,6 +217,42 @@ def test_every_evaluation_on_the_way_leaves_its_rows_and_a_curve(whole):
     assert [line["step"] for line in lines] == [3, 6, 8]
     assert lines[-1]["results"] == json.loads((whole[0] / "evaluation.json").read_text())["results"]
     assert "Evaluation on the way" in (whole[0] / "report.html").read_text()
+
+
+class Stop(Exception):
+    """In the place of training."""
+
+
+def test_a_resumed_run_reads_no_held_out_picture_unless_the_data_have_changed(
+    stopped, settings, album, monkeypatch, tmp_path
+):
+    read = []
+    prepare = EvaluationTransform.prepare
+
+    def counted(self, picture):
+        read.append(picture.name)
+        return prepare(self, picture)
+
+    def no_training(*_, **__):
+        raise Stop
+
+    monkeypatch.setattr(EvaluationTransform, "prepare", counted)
+    monkeypatch.setattr("kgclip_jax.run.train", no_training)
+
+    def start(**changes):
+        read.clear()
+        run, printed = open_run(stopped, settings(**changes))
+        with pytest.raises(Stop):
+            run.execute()
+        return len(read), "evaluation is tried before training: 5 pic" in printed.getvalue()
+
+    assert start() == (0, False)
+    moved = shutil.copytree(album, tmp_path / "moved")
+    assert start(data__path=moved) == (5, True)
+    assert start(data__path=moved) == (0, False)
+    captions = (moved / "captions.txt").read_text()
+    (moved / "captions.txt").write_text(captions.replace("0.jpg,", "0.jpg,now ", 1))
+    assert start(data__path=moved) == (5, True)
 
 
 def test_held_out_sets_that_cannot_be_evaluated_on_end_a_run_before_it_begins(

@@ -3,8 +3,9 @@
 Nothing holds the pictures of a set: they are read, or painted, whenever they are needed.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
@@ -31,6 +32,10 @@ class Pictures(Protocol):
         """
         ...
 
+    def names(self) -> Iterator[str]:
+        """Say what each picture is, without reading it."""
+        ...
+
 
 @runtime_checkable
 class EvaluationSet(Protocol):
@@ -54,6 +59,28 @@ class EvaluationSet(Protocol):
     def with_texts(self, texts: Sequence[Text]) -> "EvaluationSet":
         """Return the set with other texts, as many, in the places of `texts`."""
         ...
+
+
+def fingerprint(sets: Sequence[EvaluationSet]) -> str:
+    """Hash all that is asked, and the names of the pictures; none is read."""
+    digest = hashlib.sha256()
+    for part in _parts(sets):
+        digest.update(part + b"\0")
+    return digest.hexdigest()
+
+
+def _parts(value: Any) -> Iterator[bytes]:
+    if isinstance(value, np.ndarray):
+        yield f"{value.dtype}{value.shape}".encode()
+        yield value.tobytes()
+    elif isinstance(value, Pictures):
+        yield from (repr(name).encode() for name in value.names())
+    elif isinstance(value, (list, tuple)):
+        yield f"{len(value)}".encode()
+        for part in value:
+            yield from _parts(part)
+    else:
+        yield repr(value).encode()
 
 
 class RetrievalSet(NamedTuple):

@@ -7,37 +7,46 @@ the triples that some benchmarks come with are not used: every text is treated a
 templates ("a photo of a dog") stay without, and are embedded as plain CLIP does.
 """
 
+import logging
 from collections.abc import Callable, Iterable
+from typing import Any
 
+from kgclip_jax.cache import Cache
 from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.knowledge.caption import Caption, Text, words_of
+from kgclip_jax.knowledge.graph_json import graph_from_json, graph_to_json
 from kgclip_jax.knowledge.parsing import Parser
+from kgclip_jax.knowledge.parsing.parser import installed_version
 from kgclip_jax.knowledge.scene_graph import SceneGraph
+
+_logger = logging.getLogger(__name__)
 
 
 def with_graphs(
-    sets: Iterable[EvaluationSet], make_parser: Callable[[], Parser]
+    sets: Iterable[EvaluationSet], parse: Callable[[list[str]], Iterable[SceneGraph]]
 ) -> list[EvaluationSet]:
     """Return the sets with a graph for each text that has none; such texts come out cleaned.
 
     Args:
         sets: any; those of class names are returned as they are.
-        make_parser: called when there is a text to parse, and not before.
+        parse: called when there are texts to parse, and not before.
 
     Raises:
         UserError: there are texts to parse, and spaCy or its pipeline is not installed.
     """
     sets = list(sets)
-    bare = dict.fromkeys(
-        clean_caption(words_of(text))
-        for data in sets
-        for text in data.texts
-        if _graph(text) is None
+    bare = list(
+        dict.fromkeys(
+            clean_caption(words_of(text))
+            for data in sets
+            for text in data.texts
+            if _graph(text) is None
+        )
     )
     if not bare:
         return sets
-    graphs = dict(zip(bare, make_parser().parse(bare), strict=True))
+    graphs = dict(zip(bare, parse(bare), strict=True))
 
     def caption(text: Text) -> Caption:
         if _graph(text) is not None:
@@ -46,6 +55,22 @@ def with_graphs(
         return Caption(words, graphs[words])
 
     return [data.with_texts([caption(text) for text in data.texts]) for data in sets]
+
+
+def parse_once(texts: list[str], model: str, cache: Cache) -> list[SceneGraph]:
+    """Parse texts by a spaCy pipeline, or return what its version made of them before.
+
+    Raises:
+        UserError: the pipeline, or spaCy itself, is not installed.
+    """
+
+    def parsed() -> list[Any]:
+        _logger.warning("%s held-out texts are parsed, for their scene graphs", f"{len(texts):,}")
+        return [graph_to_json(graph) for graph in Parser(model).parse(texts)]
+
+    origin = "\0".join([f"{installed_version(model)}", *texts])
+    name = "held_out_graphs"
+    return [graph_from_json(graph, name) for graph in cache(name, origin, parsed)]
 
 
 def without_graphs(sets: Iterable[EvaluationSet]) -> list[EvaluationSet]:

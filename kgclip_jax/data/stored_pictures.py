@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from kgclip_jax.cache import NO_CACHE, Cache
 from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.photographs import Photographs, retrieval_set
@@ -93,7 +94,7 @@ class StoredPictures:
         """Return the settings of the part to evaluate on, or None."""
         return None
 
-    def open(self, data: Data, image_size: int) -> Photographs:
+    def open(self, data: Data, image_size: int, cache: Cache = NO_CACHE) -> Photographs:
         """Open the pictures to train on.
 
         Raises:
@@ -110,7 +111,7 @@ class StoredPictures:
         records = self.records(root, bad_share=data.bad_share)
         chosen = None
         if self.structured and graphs is not None:
-            chosen = structured_captions(records, graphs)
+            chosen = structured_captions(records, graphs, cache)
         return Photographs(
             records,
             size=image_size,

@@ -91,7 +91,10 @@ class CaptionsConfig:
         if not self.sources:
             raise ConfigError(f"config.streams.{name}.sources names no source to train on")
         size = opening.preprocessing.image_size
-        sources = {key: settings.open(opening.data, size) for key, settings in self.sources.items()}
+        sources = {
+            key: settings.open(opening.data, size, opening.cache)
+            for key, settings in self.sources.items()
+        }
         seed = opening.seed
         texts = TextMaker(
             sources,
