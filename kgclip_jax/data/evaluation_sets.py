@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from kgclip_jax.knowledge.caption import Text
+from kgclip_jax.knowledge.caption import Caption, Text
 
 
 @runtime_checkable
@@ -73,14 +73,14 @@ def _parts(value: Any) -> Iterator[bytes]:
     if isinstance(value, np.ndarray):
         yield f"{value.dtype}{value.shape}".encode()
         yield value.tobytes()
-    elif isinstance(value, Pictures):
-        yield from (repr(name).encode() for name in value.names())
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, (list, tuple)) and not isinstance(value, Caption):
         yield f"{len(value)}".encode()
         for part in value:
             yield from _parts(part)
-    else:
+    elif isinstance(value, (str, Caption)) or not isinstance(value, Pictures):
         yield repr(value).encode()
+    else:
+        yield from (repr(name).encode() for name in value.names())
 
 
 class RetrievalSet(NamedTuple):
