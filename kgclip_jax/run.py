@@ -37,6 +37,7 @@ from kgclip_jax.training import sharding
 from kgclip_jax.training.collapse import CollapseWatch
 from kgclip_jax.training.display import Display
 from kgclip_jax.training.hooks import Every, Hook, Latest, SaveCheckpoints
+from kgclip_jax.training.hosts import agreed_stop
 from kgclip_jax.training.loop import Interruption, train
 from kgclip_jax.training.metrics import (
     JsonLines,
@@ -270,7 +271,9 @@ class Run:
                     hooks,
                     start=start,
                     stop=stop,
-                    interrupted=lambda: interruption.requested,
+                    interrupted=lambda step: agreed_stop(
+                        step, interruption.requested, self.experiment.log_every
+                    ),
                 )
             except (DivergedError, CheckpointError):  # nothing to save, or nowhere
                 raise
