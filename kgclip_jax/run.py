@@ -36,7 +36,7 @@ from kgclip_jax.store.workdir import Workdir
 from kgclip_jax.training import sharding
 from kgclip_jax.training.collapse import CollapseWatch
 from kgclip_jax.training.display import Display
-from kgclip_jax.training.hooks import Every, Hook, Latest, SaveCheckpoints
+from kgclip_jax.training.hooks import Every, Hook, Latest, SaveCheckpoints, all_finite
 from kgclip_jax.training.hosts import agreed_stop
 from kgclip_jax.training.loop import Interruption, train
 from kgclip_jax.training.metrics import (
@@ -222,7 +222,10 @@ class Run:
                 self.workdir.checkpoints, self.experiment.checkpoints.keep
             )
         items = self.checkpoints.restore(self.step, checkpoint_items(self.setup.abstract))
-        return from_checkpoint_items(items)
+        state = from_checkpoint_items(items)
+        if not all_finite(state):
+            raise DivergedError(self.step, self.checkpoints.steps())
+        return state
 
     def _fresh_state(self) -> TrainState:
         self.workdir.keep_tokenizers(self.tokenizers)

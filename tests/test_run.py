@@ -20,6 +20,7 @@ from kgclip_jax.errors import (
 )
 from kgclip_jax.run_evaluation import evaluate_workdir
 from kgclip_jax.store.workdir import Workdir
+from kgclip_jax.training.step import checkpoint_items
 from tests.whole_runs import (
     assert_same_state,
     execute,
@@ -133,6 +134,26 @@ def test_a_run_that_diverges_saves_nothing_broken_and_goes_back(whole, settings,
     assert all(np.isfinite(leaf).all() for leaf in state_of(root, 8)[0].values())
     assert "continuing from step 8" in execute(root, calm)
     assert not (root / "put_aside_2").exists()
+
+
+def test_a_checkpoint_that_is_not_finite_is_not_gone_on_from(stopped, settings):
+    """No run saves one, but what others write may be."""
+    run, _ = open_run(stopped, settings())
+    state = run.checkpoints.restore(4, checkpoint_items(run.setup.abstract))
+    state["model"] = jax.tree.map(lambda leaf: leaf * np.nan, state["model"])
+    described = run.checkpoints.description(4)
+    items = described.pop("items")
+    run.checkpoints.save(
+        5,
+        {name: state[name] for name in items},
+        progress=run.checkpoints.progress(4),
+        description=described,
+    )
+    run.checkpoints.close()
+    run, _ = open_run(stopped, settings())
+    with pytest.raises(DivergedError, match=r"finite at step 5; .* and --from-step"):
+        run.execute()
+    assert open_run(stopped, settings(), from_step=4)[0].step == 4
 
 
 def test_only_saved_steps_can_be_gone_back_to(whole, settings, tmp_path):

@@ -45,6 +45,7 @@ class Result:
         blind: true when each item was asked about the pictures of another one (see `choice`). Such
             a row shows what the set gives away; it belongs to the seeing row of equal names.
         weights: "raw" or "average": whether the encoder had a moving average of the parameters.
+        control: how a blind row was made blind; "" where it is none, or does not say.
         outcomes: what `value` averages. They are written to a file of their own, see
             `kgclip_jax.evaluation.outcomes`; rows read from JSON have none.
     """
@@ -59,6 +60,7 @@ class Result:
     chance: float
     blind: bool = False
     weights: str = "raw"
+    control: str = ""
     outcomes: Outcomes | None = field(default=None, compare=False, repr=False)
 
 
@@ -71,11 +73,11 @@ def measured(
     *,
     chance: float,
     groups: Int[np.ndarray, " decisions"] | None = None,
-    blind: bool = False,
+    control: str = "",
 ) -> Result:
     """Return the row of some decisions: their mean, or the mean of their groups' means.
 
-    The interval resamples clusters.
+    The interval resamples clusters. The row is blind where a control says how.
     """
     outcomes = Outcomes(
         correct.astype(np.float32),
@@ -86,7 +88,12 @@ def measured(
         rate = bootstrap_mean(correct, clusters)
     else:
         rate = macro_mean(correct, groups, clusters)
-    return Result(task, set_name, metric, *rate, len(correct), chance, blind, outcomes=outcomes)
+    return Result(
+        *(task, set_name, metric, *rate, len(correct), chance),
+        blind=control != "",
+        control=control,
+        outcomes=outcomes,
+    )
 
 
 _FIELDS = [entry.name for entry in fields(Result) if entry.name != "outcomes"]
@@ -101,10 +108,10 @@ def from_json(records: Iterable[Mapping[str, Any]]) -> list[Result]:
     """Rebuild results from parsed JSON.
 
     Raises:
-        DataError: a record lacks a field or has one that is unknown.
+        DataError: a record lacks a field, but for `control`, or has one that is unknown.
     """
     results = []
-    for index, record in enumerate(records):
+    for index, record in enumerate({"control": "", **record} for record in records):
         if odd := sorted({*_FIELDS} ^ {*record}):
             raise DataError(
                 f"evaluation result {index}: missing or unknown fields {', '.join(odd)}; "

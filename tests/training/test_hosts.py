@@ -57,7 +57,8 @@ def kill(step, state):
     if place == 1:
         os.kill(os.getpid(), signal.SIGTERM)
 
-zero = TrainState(np.int32(0), {"model": {"w": np.float32(0)}, "adapters": {}, "heads": {}}, {}, None)
+params = {"model": {"w": np.float32(0)}, "adapters": {}, "heads": {}}
+zero = TrainState(np.int32(0), params, {}, None)
 saver = SaveCheckpoints(Checkpoints(Path(sys.argv[3])), {}, dict, 100)
 batches = (HostBatch([np.full(1, n, np.float32)], Counter()) for n in count(1))
 with closing(saver), Interruption() as it:
