@@ -1,20 +1,18 @@
-"""What a run leaves for its reader: evaluation.json and report.html."""
+"""Evaluation of runs: tried before training, written to evaluation.json and report.html."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence, Sized
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
 from kgclip_jax import config
-from kgclip_jax.cache import NO_CACHE, Cache
+from kgclip_jax.cache import Cache
 from kgclip_jax.convert.hub import with_commit
 from kgclip_jax.data.evaluation_sets import EvaluationSet, RetrievalSet, fingerprint
-from kgclip_jax.data.parsed_texts import parse_once, with_graphs, without_graphs
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.evaluation.examples import retrieval_examples
@@ -22,7 +20,7 @@ from kgclip_jax.evaluation.outcomes import save_outcomes
 from kgclip_jax.evaluation.result import Result, from_json, to_json
 from kgclip_jax.evaluation.tasks import evaluate
 from kgclip_jax.files import read_json_object, write_json
-from kgclip_jax.held_out import evaluation_sets
+from kgclip_jax.held_out import Graphs, held_out_sets
 from kgclip_jax.inference import ClipEncoder, load
 from kgclip_jax.loading import starting_point
 from kgclip_jax.model_inputs import preprocessing_for
@@ -32,8 +30,6 @@ from kgclip_jax.reporting.runs import outcomes_file
 from kgclip_jax.store.workdir import Workdir
 
 EXAMPLES = 6
-
-Graphs = Literal["own", "parsed", "none"]
 
 
 def record_evaluation(
@@ -171,27 +167,6 @@ def evaluate_pretrained(
 def _check_graphs(graphs: Graphs, experiment: config.Experiment, model: str) -> None:
     if graphs != "own" and experiment.model.knowledge is None:
         raise ConfigError(f"--graphs={graphs}: {model} reads no scene graphs")
-
-
-def held_out_sets(
-    experiment: config.Experiment, graphs: Graphs = "own", cache: Cache = NO_CACHE
-) -> list[EvaluationSet]:
-    """Build all held-out sets of an experiment, which may have none.
-
-    Where the model has a knowledge encoder, their texts get scene graphs: those that they know
-    ("own"; others are parsed), parsed ones for all ("parsed"), or none.
-
-    Raises:
-        UserError: a set is missing or malformed, or texts must be parsed and spaCy is not there.
-    """
-    sets = evaluation_sets(experiment)
-    if experiment.model.knowledge is None:
-        return sets
-    if graphs != "own":
-        sets = without_graphs(sets)
-    if graphs != "none":
-        sets = with_graphs(sets, partial(parse_once, model=experiment.data.parser, cache=cache))
-    return sets
 
 
 def write_run_report(workdir: Workdir, encoder: Encoder, sets: Sequence[EvaluationSet]) -> None:

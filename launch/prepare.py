@@ -13,8 +13,8 @@ on all cores too; pip install -r requirements-parse.txt first. `graphs` takes sc
 files instead: those of a source's captions from structure_clip:FILE, those of whole pictures from
 visual_genome:FOLDER. `negclip` lists wrong captions, in which two words or phrases of one class
 change places; `neighbours` finds the nearest pictures of each by a model's embeddings. KINDs of
-sources, and the KEYs that each has, are those of a config's `data.sources`. `COMMAND --help` lists
-the flags of a command. For instance:
+sources, and the KEYs that each has, are those of a config's streams. `COMMAND --help` lists the
+flags of a command. For instance:
 
     python launch/prepare.py shards --source=photographs:coco --set=split=val2017 --output=coco256
     python launch/prepare.py shards --source=karpathy:coco --set=file=coco/dataset_coco.json ...
