@@ -15,17 +15,20 @@ class Cache:
 
     Attributes:
         folder: where they lie; None keeps nothing.
+        tell: says what takes so long.
     """
 
     folder: Path | None = None
+    tell: Callable[[str], None] = lambda line: None
 
-    def __call__(self, name: str, origin: str, make: Callable[[], Any]) -> Any:
+    def __call__(self, name: str, origin: str, make: Callable[[], Any], doing: str) -> Any:
         """Return what `make` returns now, or returned for the same origin before.
 
         Args:
             name: of the value, for the name of its file.
             origin: all that the value depends on, or hashes of it.
             make: makes the value; nothing is kept of one that it raises an error instead of.
+            doing: what is told while it is made.
 
         Raises:
             UserError: the disk refuses.
@@ -37,6 +40,7 @@ class Cache:
         path = self.folder / f"{name}-{digest}.json"
         if path.exists():
             return read_json(path)
+        self.tell(doing)
         value = make()
         with writing(path):
             self.folder.mkdir(exist_ok=True)

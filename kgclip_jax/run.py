@@ -98,7 +98,7 @@ class Run:
             self._go_on(() if from_step is None else ("optimizer.learning_rate",))
         self.reading = preprocessing_for(experiment.model, self.tokenizers)
         workdir.create()
-        self.cache = Cache(workdir.cache)
+        self.cache = Cache(workdir.cache, console.out)
         self.checkpoints = Checkpoints(workdir.checkpoints, experiment.checkpoints.keep)
         self.progress = self.checkpoints.progress(self.step) if self.step else {}
         self.streams = self._open_streams()
@@ -189,7 +189,7 @@ class Run:
         """Train, evaluate and report. Returns False when a signal ended it early."""
         start, stop = self.step, self.experiment.total_steps
         if start < stop:
-            rehearse(self.experiment, self.sets, self.cache, self.console.out)
+            rehearse(self.experiment, self.sets, self.cache)
         state = self._restore() if self.step else self._fresh_state()
         write_json(self.workdir.config, schema.to_dict(self.experiment))
         self.workdir.forget_after(start)

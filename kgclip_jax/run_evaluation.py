@@ -1,7 +1,7 @@
 """Evaluation of runs: tried before training, written to evaluation.json and report.html."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +98,7 @@ class _Anybody:
     encode_image = encode_text = _embeddings
 
 
-def rehearse(
-    experiment: config.Experiment,
-    sets: Sequence[EvaluationSet],
-    cache: Cache,
-    tell: Callable[[str], None],
-) -> None:
+def rehearse(experiment: config.Experiment, sets: Sequence[EvaluationSet], cache: Cache) -> None:
     """Go through an evaluation without a model: read all pictures, ask all that is asked.
 
     A run does this before its first step, lest it train until it finds what is wrong with them; and
@@ -114,21 +109,20 @@ def rehearse(
         experiment: whose sets they are.
         sets: what to evaluate on.
         cache: remembers what went well.
-        tell: says what takes so long.
 
     Raises:
         DataError: see `evaluate`.
     """
-
-    def try_it() -> None:
-        pictures = sum(len(data.pictures) for data in sets)
-        tell(f"evaluation is tried before training: {pictures:,} pictures, {len(sets)} sets")
-        evaluate(_Anybody(), sets)
-
-    if sets:
-        data = experiment.data
-        settings = experiment.sources, experiment.evaluation, data.path, data.bad_share
-        cache("rehearsal", f"{settings} {fingerprint(sets)}", try_it)
+    if not sets:
+        return
+    data, pictures = experiment.data, sum(len(each.pictures) for each in sets)
+    settings = experiment.sources, experiment.evaluation, data.path, data.bad_share
+    cache(
+        "rehearsal",
+        f"{settings} {fingerprint(sets)}",
+        lambda: evaluate(_Anybody(), sets) and None,
+        f"evaluation is tried before training: {pictures:,} pictures, {len(sets)} sets",
+    )
 
 
 def evaluate_pretrained(

@@ -7,7 +7,6 @@ the triples that some benchmarks come with are not used: every text is treated a
 templates ("a photo of a dog") stay without, and are embedded as plain CLIP does.
 """
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,8 +18,6 @@ from kgclip_jax.knowledge.graph_json import graph_from_json, graph_to_json
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.knowledge.parsing.parser import installed_version
 from kgclip_jax.knowledge.scene_graph import SceneGraph
-
-_logger = logging.getLogger(__name__)
 
 
 def with_graphs(
@@ -65,12 +62,11 @@ def parse_once(texts: list[str], model: str, cache: Cache) -> list[SceneGraph]:
     """
 
     def parsed() -> list[Any]:
-        _logger.warning("%s held-out texts are parsed, for their scene graphs", f"{len(texts):,}")
         return [graph_to_json(graph) for graph in Parser(model).parse(texts)]
 
     origin = "\0".join([f"{installed_version(model)}", *texts])
-    name = "held_out_graphs"
-    return [graph_from_json(graph, name) for graph in cache(name, origin, parsed)]
+    name, doing = "held_out_graphs", f"{len(texts):,} held-out texts are parsed"
+    return [graph_from_json(graph, name) for graph in cache(name, origin, parsed, doing)]
 
 
 def without_graphs(sets: Iterable[EvaluationSet]) -> list[EvaluationSet]:

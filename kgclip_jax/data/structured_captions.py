@@ -49,14 +49,13 @@ def structured_captions(
         DataError: none is left, or the store has no graph of a caption.
     """
     origin = f"{sampled_digest(records).hexdigest()} {graphs.fingerprint()}"
-    found = cache("structured", origin, lambda: _found(records, graphs))
+    doing = f"{records.name}: a negative is made of each caption, to find the structured ones"
+    found = cache("structured", origin, lambda: _found(records, graphs), doing)
     return StructuredCaptions(*(np.array(part, np.int32) for part in found))
 
 
 def _found(records: Records, graphs: GraphStore) -> list[list[int]]:
     """Return the fields of `StructuredCaptions`."""
-    told = "%s: a negative is made of each caption of %s records, to find those that are structured"
-    _logger.warning(told, records.name, f"{len(records):,}")
     kept, numbers, counts, total = [], [], [], 0
     for index in range(len(records)):
         try:

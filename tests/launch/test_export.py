@@ -340,5 +340,5 @@ def test_nothing_is_overwritten_and_no_run_is_ever_replaced(export, finished, tm
     assert (tmp_path / "out" / "mine").read_text() == "precious"
     process = export(finished[0], "--format=huggingface", "--force")
     assert process.returncode == 2
-    assert "holds what no export has (checkpoints" in process.stderr
+    assert "holds what no export has (cache, checkpoints" in process.stderr
     assert (finished[0] / "checkpoints").is_dir()
