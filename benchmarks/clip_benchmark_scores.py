@@ -34,7 +34,7 @@ from kgclip_jax import config
 from kgclip_jax.data.evaluation_sets import ChoiceSet, RetrievalSet, ZeroShotSet
 from kgclip_jax.evaluation.retrieval import CUTOFFS
 from kgclip_jax.evaluation.tasks import TASKS, evaluate
-from kgclip_jax.held_out import evaluation_sets
+from kgclip_jax.held_out import held_out_sets
 from kgclip_jax.knowledge.caption import words_of
 from kgclip_jax.store.workdir import Workdir
 from tests.torchvision_operators import make_torchvision_importable
@@ -62,7 +62,7 @@ class Batches(list[Any]):
 
 def main(root: str) -> int:
     """Print both columns; return 1 if a number differs."""
-    sets = evaluation_sets(config.experiment(Workdir(Path(root)).read_config()))
+    sets = held_out_sets(config.experiment(Workdir(Path(root)).read_config()))
     mine = {
         (row.task, row.set_name, row.metric): row.value
         for row in evaluate(kgclip_jax.load(root), sets)

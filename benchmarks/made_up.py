@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from kgclip_jax.cache import NO_CACHE, Cache
 from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.data.images import random_resized_crop
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
@@ -46,7 +47,7 @@ class MadeUpSource:
         """Nothing is known of the captions."""
         return False
 
-    def open(self, data: Data, image_size: int) -> "MadeUpSource":
+    def open(self, data: Data, image_size: int, cache: Cache = NO_CACHE) -> "MadeUpSource":
         """Return the same for pictures of a size."""
         return replace(self, size=image_size)
 

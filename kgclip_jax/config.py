@@ -187,6 +187,7 @@ SAFE_TO_CHANGE = (
     "checkpoints",
     "data.workers",
     "data.path",
+    "data.bad_share",
     "evaluation",
     "mesh",
     "execution",  # what its dtype comes to on a platform is promised: see training/promises.py

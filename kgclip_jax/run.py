@@ -1,6 +1,6 @@
 """A run from its settings to its report: builds every part and hands them to the loop."""
 
-from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import partial
@@ -9,14 +9,16 @@ import jax
 from rich.console import Console
 
 from kgclip_jax import config, schema
+from kgclip_jax.cache import Cache
 from kgclip_jax.convert.hub import with_commit
-from kgclip_jax.data.pipeline import host_batches, summarise
-from kgclip_jax.data.streams.stream import BAD_RECORD, Stream, StreamOpening
+from kgclip_jax.data.pipeline import host_batches
+from kgclip_jax.data.streams.stream import Stream, StreamOpening
 from kgclip_jax.errors import CheckpointError, ConfigError, DivergedError, UserError
 from kgclip_jax.evaluation.result import Result, to_json
 from kgclip_jax.evaluation.tasks import check_sets, evaluate
 from kgclip_jax.files import write_json
 from kgclip_jax.frozen_teachers import open_teachers
+from kgclip_jax.held_out import held_out_sets
 from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.loading import Start, find_start
 from kgclip_jax.model_inputs import preprocessing_for
@@ -24,7 +26,6 @@ from kgclip_jax.models.dual_encoder import Params
 from kgclip_jax.models.flops import step_work
 from kgclip_jax.reporting.tables import results_table, to_terminal
 from kgclip_jax.run_evaluation import (
-    held_out_sets,
     next_steps,
     record_evaluation,
     rehearse,
@@ -36,7 +37,15 @@ from kgclip_jax.store.workdir import Workdir
 from kgclip_jax.training import sharding
 from kgclip_jax.training.collapse import CollapseWatch
 from kgclip_jax.training.display import Display
-from kgclip_jax.training.hooks import Every, Hook, Latest, SaveCheckpoints
+from kgclip_jax.training.hooks import (
+    Event,
+    Every,
+    Hook,
+    Latest,
+    SaveCheckpoints,
+    all_finite,
+)
+from kgclip_jax.training.hosts import agreed_stop
 from kgclip_jax.training.loop import Interruption, train
 from kgclip_jax.training.metrics import (
     JsonLines,
@@ -83,36 +92,25 @@ class Run:
         self.experiment = experiment
         self.workdir = workdir
         self.console = console
+        self.tokenizers = experiment.tokenizers
+        self.changed_rate: str | None = None
         self.step = self._first_step(from_step)
         if self.step:
-            freed = () if from_step is None else ("optimizer.learning_rate",)
-            saved = workdir.read_config()
-            experiment = self._started_from(saved.get("init_from"))
-            config.check_resumable(saved, experiment, also_safe=freed)
-        self.tokenizers = experiment.tokenizers
-        if self.step:  # they are with the run, wherever it was moved
-            self.tokenizers = workdir.own_tokenizers(experiment.tokenizers)
+            self._go_on(() if from_step is None else ("optimizer.learning_rate",))
         self.reading = preprocessing_for(experiment.model, self.tokenizers)
         workdir.create()
+        self.cache = Cache(workdir.cache, console.out)
         self.checkpoints = Checkpoints(workdir.checkpoints, experiment.checkpoints.keep)
         self.progress = self.checkpoints.progress(self.step) if self.step else {}
-        self.changed_rate = None
-        if self.step:
-            lengths = workdir.read_config()["total_steps"], experiment.total_steps
-            self.changed_rate = changed_rate(experiment.optimizer, self.step, *lengths)
         self.streams = self._open_streams()
+        self.rows = {name: stream.rows for name, stream in self.streams.items()}
         execution = experiment.execution.on(jax.default_backend())
         self.promises = promises(self.streams, execution.dtype)
         if self.step:
             check_promises(self.progress["promises"], self.promises)
-        teachers = open_teachers(
-            experiment.teachers, workdir.root / "teachers", self.reading, execution
-        )
-        self.setup: Setup = set_up(
-            experiment,
-            self.streams,
-            teachers=teachers,
-        )
+        copies = workdir.root / "teachers"
+        teachers = open_teachers(experiment.teachers, copies, self.reading, execution)
+        self.setup: Setup = set_up(experiment, self.streams, teachers=teachers)
         self.placement = Placement(self.streams, self.setup.mesh)
         self.description = describe(
             experiment.model,
@@ -122,9 +120,7 @@ class Run:
             execution=experiment.execution,
         )
         self.start = None if self.step else self._find_start()
-        if self.start is not None:
-            self._started_from(self.start.init_from)
-        self.sets = held_out_sets(experiment)
+        self.sets = held_out_sets(experiment, cache=self.cache)
         check_sets(self.sets)
 
     def _first_step(self, from_step: int | None) -> int:
@@ -141,13 +137,22 @@ class Run:
             )
         return step
 
-    def _started_from(self, source: str | None) -> config.Experiment:
+    def _go_on(self, freed: Sequence[str]) -> None:
+        """Take from the workdir what it keeps; refuse to go on as another run."""
+        saved = self.workdir.read_config()
+        self._started_from(saved.get("init_from"))
+        config.check_resumable(saved, self.experiment, also_safe=freed)
+        # They are with the run, wherever it was moved.
+        self.tokenizers = self.workdir.own_tokenizers(self.tokenizers)
+        lengths = saved["total_steps"], self.experiment.total_steps
+        self.changed_rate = changed_rate(self.experiment.optimizer, self.step, *lengths)
+
+    def _started_from(self, source: str | None) -> None:
         """Write into the settings which commit of the hub the run started from, if it is of one."""
         init_from = self.experiment.init_from
         if init_from is not None and source is not None:
             init_from = with_commit(init_from, source)
             self.experiment = replace(self.experiment, init_from=init_from)
-        return self.experiment
 
     def _open_streams(self) -> dict[str, Stream]:
         settings = self.experiment
@@ -160,6 +165,7 @@ class Run:
             settings.seed,
             parts=sharding.row_shards(mesh) * settings.execution.microbatches,
             hosts=jax.process_count(),
+            cache=self.cache,
         )
         return {
             name: stream.open(name, opening(resolved=resolved.get(name, {}).get("resolved")))
@@ -168,7 +174,7 @@ class Run:
 
     def _find_start(self) -> Start | None:
         settings = self.experiment
-        return find_start(
+        start = find_start(
             settings.model,
             self.tokenizers,
             seed=settings.seed,
@@ -176,12 +182,15 @@ class Run:
             knowledge_init_from=settings.knowledge_init_from,
             resize=settings.resize_positions,
         )
+        if start is not None:
+            self._started_from(start.init_from)
+        return start
 
     def execute(self) -> bool:
         """Train, evaluate and report. Returns False when a signal ended it early."""
         start, stop = self.step, self.experiment.total_steps
         if start < stop:
-            rehearse(self.sets)
+            rehearse(self.experiment, self.sets, self.cache)
         state = self._restore() if self.step else self._fresh_state()
         write_json(self.workdir.config, schema.to_dict(self.experiment))
         self.workdir.forget_after(start)
@@ -219,7 +228,10 @@ class Run:
                 self.workdir.checkpoints, self.experiment.checkpoints.keep
             )
         items = self.checkpoints.restore(self.step, checkpoint_items(self.setup.abstract))
-        return from_checkpoint_items(items)
+        state = from_checkpoint_items(items)
+        if not all_finite(state):
+            raise DivergedError(self.step, self.checkpoints.steps())
+        return state
 
     def _fresh_state(self) -> TrainState:
         self.workdir.keep_tokenizers(self.tokenizers)
@@ -230,34 +242,26 @@ class Run:
         return self.setup.start_from(self.start.read())
 
     def _train(self, state: TrainState, start: int, stop: int) -> tuple[TrainState, bool]:
-        rows = sum(stream.rows for stream in self.streams.values())
-        records = RecordCounts(
-            self.progress.get("records", ()),
-            rows,
-            self.experiment.data.bad_share,
-            self.experiment.log_every,
-        )
+        settings = self.experiment
+        counted, rows = self.progress.get("records", ()), sum(self.rows.values())
+        records = RecordCounts(counted, rows, settings.data.bad_share, settings.log_every)
         saver = SaveCheckpoints(
             self.checkpoints,
             self.description,
             lambda: {"records": records.to_json(), "promises": self.promises},
-            self.experiment.checkpoints.every,
+            settings.checkpoints.every,
         )
         latest = Latest()
         # A step is remembered with its counts before anything can fail.
         hooks: list[Hook] = [latest, records, *self._observers(start, stop), saver]
-        if self.experiment.evaluate_every is not None:
-            hooks.append(Every(self.experiment.evaluate_every, self._evaluate_on_the_way))
+        if settings.evaluate_every is not None:
+            hooks.append(Every(settings.evaluate_every, self._evaluate_on_the_way))
         with ExitStack() as stack:
             interruption = stack.enter_context(Interruption())  # until all is closed
             for hook in hooks:
                 stack.enter_context(closing(hook))
-            batches = host_batches(
-                self.streams,
-                self.placement.units,
-                start=start,
-                workers=self.experiment.data.workers,
-            )
+            units, workers = self.placement.units, settings.data.workers
+            batches = host_batches(self.streams, units, start=start, workers=workers)
             stack.enter_context(closing(batches))
             try:
                 state = train(
@@ -268,35 +272,28 @@ class Run:
                     hooks,
                     start=start,
                     stop=stop,
-                    interrupted=lambda: interruption.requested,
+                    interrupted=lambda step: agreed_stop(
+                        step, interruption.requested, settings.log_every
+                    ),
                 )
             except (DivergedError, CheckpointError):  # nothing to save, or nowhere
                 raise
             except Exception:
-                self._rescue(latest, saver)
+                self._rescue(latest.event(), saver)
                 raise
             reached = int(jax.device_get(state.step))
             saver.save(reached, state)
-        self._tell(records)
+        for line in records.summary():
+            self.console.out(line)
         return state, reached == stop
 
-    def _rescue(self, latest: Latest, saver: SaveCheckpoints) -> None:
+    def _rescue(self, newest: Event | None, saver: SaveCheckpoints) -> None:
         """Save the newest step, if it still can be, before an error ends the run."""
         alone = jax.process_count() == 1  # others would wait for this host in vain, or it for them
-        if alone and latest.event is not None and latest.is_valid():
+        if alone and newest is not None:
             with suppress(UserError):  # the error that is on its way says more
-                saver.save(latest.event.step, latest.event.state)
-                self.console.out(f"step {latest.event.step} is saved")
-
-    def _tell(self, records: RecordCounts) -> None:
-        """Say what became of the records."""
-        bad = records.of(BAD_RECORD)
-        if bad:
-            told = summarise(bad, records.examples)
-            self.console.out(f"replaced {bad.total()} bad records: {told}")
-        others = Counter({key: n for key, n in records.counts.items() if key[0] != BAD_RECORD})
-        for (kind, outcome), count in others.most_common():
-            self.console.out(f"{kind}: {count:,} x {outcome}")
+                saver.save(newest.step, newest.state)
+                self.console.out(f"step {newest.step} is saved")
 
     def _observers(self, start: int, stop: int) -> list[Hook]:
         """Hooks that only look: the progress bar and metrics."""
@@ -306,13 +303,13 @@ class Run:
         display = Display(self.console, start, stop)
         batch = {name: stream.abstract() for name, stream in self.streams.items()}
         throughput = Throughput(
-            sum(stream.rows for stream in self.streams.values()),
+            sum(self.rows.values()),
             step_work(settings.model, batch, setup.read),
             list(setup.mesh.devices.flat),
         )
         watch = CollapseWatch(
             settings.objectives,
-            {name: stream.rows for name, stream in self.streams.items()},
+            self.rows,
             settings.model.max_logit_scale,
             settings.optimizer.schedule.warmup_steps,
             self.console.out,

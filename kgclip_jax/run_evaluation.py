@@ -1,19 +1,18 @@
-"""What a run leaves for its reader: evaluation.json and report.html."""
+"""Evaluation of runs: tried before training, written to evaluation.json and report.html."""
 
 import json
 from collections.abc import Mapping, Sequence, Sized
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
 from kgclip_jax import config
+from kgclip_jax.cache import Cache
 from kgclip_jax.convert.hub import with_commit
-from kgclip_jax.data.evaluation_sets import EvaluationSet, RetrievalSet
-from kgclip_jax.data.parsed_texts import with_graphs, without_graphs
+from kgclip_jax.data.evaluation_sets import EvaluationSet, RetrievalSet, fingerprint
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.evaluation.examples import retrieval_examples
@@ -21,9 +20,8 @@ from kgclip_jax.evaluation.outcomes import save_outcomes
 from kgclip_jax.evaluation.result import Result, from_json, to_json
 from kgclip_jax.evaluation.tasks import evaluate
 from kgclip_jax.files import read_json_object, write_json
-from kgclip_jax.held_out import evaluation_sets
+from kgclip_jax.held_out import Graphs, held_out_sets
 from kgclip_jax.inference import ClipEncoder, load
-from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.loading import starting_point
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Model
@@ -32,8 +30,6 @@ from kgclip_jax.reporting.runs import outcomes_file
 from kgclip_jax.store.workdir import Workdir
 
 EXAMPLES = 6
-
-Graphs = Literal["own", "parsed", "none"]
 
 
 def record_evaluation(
@@ -79,7 +75,7 @@ def evaluate_workdir(
     experiment = config.experiment(saved if settings is None else settings)
     config.check_resumable(saved, experiment)
     _check_graphs(graphs, experiment, f"the model of {workdir.root}")
-    sets = held_out_sets(experiment, graphs)
+    sets = held_out_sets(experiment, graphs, Cache(workdir.cache))
     encoder = load(workdir.root, step=step)
     results = evaluate(encoder, sets, weights="raw")
     if experiment.optimizer.ema_decay is not None:
@@ -102,16 +98,31 @@ class _Anybody:
     encode_image = encode_text = _embeddings
 
 
-def rehearse(sets: Sequence[EvaluationSet]) -> None:
+def rehearse(experiment: config.Experiment, sets: Sequence[EvaluationSet], cache: Cache) -> None:
     """Go through an evaluation without a model: read all pictures, ask all that is asked.
 
-    A run does this before its first step, lest it train until it finds what is wrong with them.
+    A run does this before its first step, lest it train until it finds what is wrong with them; and
+    again where settings, texts or names of pictures have changed since. (A picture that has broken
+    since is found at the next evaluation.)
+
+    Args:
+        experiment: whose sets they are.
+        sets: what to evaluate on.
+        cache: remembers what went well.
 
     Raises:
         DataError: see `evaluate`.
     """
-    if sets:
-        evaluate(_Anybody(), sets)
+    if not sets:
+        return
+    data, pictures = experiment.data, sum(len(each.pictures) for each in sets)
+    settings = experiment.sources, experiment.evaluation, data.path, data.bad_share
+    cache(
+        "rehearsal",
+        f"{settings} {fingerprint(sets)}",
+        lambda: evaluate(_Anybody(), sets) and None,
+        f"evaluation is tried before training: {pictures:,} pictures, {len(sets)} sets",
+    )
 
 
 def evaluate_pretrained(
@@ -150,25 +161,6 @@ def evaluate_pretrained(
 def _check_graphs(graphs: Graphs, experiment: config.Experiment, model: str) -> None:
     if graphs != "own" and experiment.model.knowledge is None:
         raise ConfigError(f"--graphs={graphs}: {model} reads no scene graphs")
-
-
-def held_out_sets(experiment: config.Experiment, graphs: Graphs = "own") -> list[EvaluationSet]:
-    """Build all held-out sets of an experiment, which may have none.
-
-    Where the model has a knowledge encoder, their texts get scene graphs: those that they know
-    ("own"; others are parsed), parsed ones for all ("parsed"), or none.
-
-    Raises:
-        UserError: a set is missing or malformed, or texts must be parsed and spaCy is not there.
-    """
-    sets = evaluation_sets(experiment)
-    if experiment.model.knowledge is None:
-        return sets
-    if graphs != "own":
-        sets = without_graphs(sets)
-    if graphs != "none":
-        sets = with_graphs(sets, partial(Parser, experiment.data.parser))
-    return sets
 
 
 def write_run_report(workdir: Workdir, encoder: Encoder, sets: Sequence[EvaluationSet]) -> None:

@@ -14,7 +14,7 @@ on all cores too; pip install -r requirements-parse.txt first. `graphs` takes sc
 files instead: those of a source's captions from structure_clip:FILE, those of whole pictures from
 visual_genome:FOLDER. `negclip` lists wrong captions, in which two words or phrases of one class
 change places; `neighbours` finds the nearest pictures of each by a model's embeddings. KINDs of
-sources, and the KEYs that each has, are those of a config's `data.sources`.
+sources, and the KEYs that each has, are those of a config's streams.
 
 `graph` makes a knowledge graph. Its KINDs are conceptnet:FILE, edge_lists:FOLDER, n_triples:FILE,
 visual_genome:FOLDER, visualsem:FOLDER, wordnet:FOLDER and emoji; docs/data.md has them in a table.

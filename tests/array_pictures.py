@@ -23,6 +23,9 @@ class ArrayPictures:
             raise BadRecord(f"picture {index}")
         return self.images[index]
 
+    def names(self):
+        return map(str, range(len(self.images)))
+
     def batches(self):
         for start in range(0, len(self.images), 3):
             rows = slice(start, start + 3)

@@ -111,6 +111,7 @@ def test_a_run_goes_on_with_the_same_settings_and_with_safe_changes():
             checkpoints__keep=1,
             data__workers=0,
             data__path="/elsewhere",
+            data__bad_share=0.5,
             mesh__fsdp=2,
             execution__dtype="float32",
             execution__microbatches=2,
@@ -120,10 +121,10 @@ def test_a_run_goes_on_with_the_same_settings_and_with_safe_changes():
 
 def test_settings_that_are_younger_than_a_run_had_their_defaults():
     saved = schema.to_dict(changed())
-    del saved["data"]["bad_share"]
+    del saved["optimizer"]["clip_norm"]
     config.check_resumable(saved, changed())
-    with pytest.raises(ConfigError, match=r"data.bad_share: 0.05 -> 0.5"):
-        config.check_resumable(saved, changed(data__bad_share=0.5))
+    with pytest.raises(ConfigError, match=r"optimizer.clip_norm: 1.0 -> 0.5"):
+        config.check_resumable(saved, changed(optimizer__clip_norm=0.5))
     saved["frobnicate"] = True
     with pytest.raises(ConfigError, match=r"run of another version: config.frobnicate is no"):
         config.check_resumable(saved, changed())

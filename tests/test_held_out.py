@@ -15,7 +15,7 @@ from kgclip_jax.data.sources import EmojiSource
 from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.streams.captions_config import CaptionsConfig
 from kgclip_jax.errors import ConfigError
-from kgclip_jax.held_out import evaluation_sets
+from kgclip_jax.held_out import held_out_sets
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.optimizer_config import Optimizer
@@ -48,7 +48,7 @@ def stored(root, layout, **fields):
 
 def test_pictures_are_prepared_as_the_model_wants_them(tmp_path):
     shards = stored(tmp_path / "shards", "array_record", evaluation_folder="shards")
-    (result,) = evaluation_sets(experiment(tmp_path, x=shards))
+    (result,) = held_out_sets(experiment(tmp_path, x=shards))
     contents = {p.captions[0]: p.content for p in drawn(5)}
     for index, image in enumerate(all_images(result.pictures)):
         content = contents[np.array(result.captions)[result.owners == index][0]]
@@ -61,26 +61,26 @@ def test_sets_of_sources_come_first_and_those_beside_them_follow(tmp_path):
     (tmp_path / "pictures" / "dog").mkdir(parents=True)
     Image.new("RGB", (20, 24)).save(tmp_path / "pictures" / "dog" / "1.png")
     beside = {"mine": ClassificationFolder(kind="classification", folder="pictures")}
-    sets = evaluation_sets(experiment(tmp_path, beside, x=shards))
+    sets = held_out_sets(experiment(tmp_path, beside, x=shards))
     assert [each.name for each in sets] == ["shards", "mine"]
 
 
 def test_drawn_scenes_bring_all_sets_of_their_world(tmp_path):
     world = EmojiWorld(concepts=12, unseen_concepts=4)
     emoji = EmojiSource("emoji", world, evaluation_items=2)
-    assert len(evaluation_sets(experiment(tmp_path, x=emoji))) > 5
+    assert len(held_out_sets(experiment(tmp_path, x=emoji))) > 5
 
 
 def test_what_is_not_held_out_is_not_evaluated(tmp_path):
     coco = stored(tmp_path / "x", "coco")
     emoji = EmojiSource("emoji", EmojiWorld(), evaluation_items=0)
-    assert evaluation_sets(experiment(tmp_path, x=coco, y=emoji)) == []
+    assert held_out_sets(experiment(tmp_path, x=coco, y=emoji)) == []
 
 
 def test_any_captioned_pictures_are_a_retrieval_set_of_any_name(tmp_path):
     source = stored(tmp_path / "shards", "array_record")
     settings = CaptionedRetrieval(kind="retrieval", source=source, folds=2)
-    (result,) = evaluation_sets(experiment(tmp_path, {"COCO": settings}))
+    (result,) = held_out_sets(experiment(tmp_path, {"COCO": settings}))
     assert (result.name, result.folds, len(result.pictures)) == ("COCO", 2, 5)
     with pytest.raises(ConfigError, match="folds must be at least 1"):
         parse(CaptionedRetrieval, {"kind": "retrieval", "source": asdict(source), "folds": 0})

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.streams import captions_config
 from kgclip_jax.data.text_slots import TextSlots
 from kgclip_jax.errors import (
@@ -19,6 +20,7 @@ from kgclip_jax.errors import (
 )
 from kgclip_jax.run_evaluation import evaluate_workdir
 from kgclip_jax.store.workdir import Workdir
+from kgclip_jax.training.step import checkpoint_items
 from tests.whole_runs import (
     assert_same_state,
     execute,
@@ -134,6 +136,26 @@ def test_a_run_that_diverges_saves_nothing_broken_and_goes_back(whole, settings,
     assert not (root / "put_aside_2").exists()
 
 
+def test_a_checkpoint_that_is_not_finite_is_not_gone_on_from(stopped, settings):
+    """No run saves one, but what others write may be."""
+    run, _ = open_run(stopped, settings())
+    state = run.checkpoints.restore(4, checkpoint_items(run.setup.abstract))
+    state["model"] = jax.tree.map(lambda leaf: leaf * np.nan, state["model"])
+    described = run.checkpoints.description(4)
+    items = described.pop("items")
+    run.checkpoints.save(
+        5,
+        {name: state[name] for name in items},
+        progress=run.checkpoints.progress(4),
+        description=described,
+    )
+    run.checkpoints.close()
+    run, _ = open_run(stopped, settings())
+    with pytest.raises(DivergedError, match=r"finite at step 5; .* and --from-step"):
+        run.execute()
+    assert open_run(stopped, settings(), from_step=4)[0].step == 4
+
+
 def test_only_saved_steps_can_be_gone_back_to(whole, settings, tmp_path):
     with pytest.raises(CheckpointError, match=r"--from-step=3: .*checkpoints has: 4, 6, 8$"):
         open_run(whole[0], settings(), from_step=3)
@@ -216,6 +238,42 @@ def test_every_evaluation_on_the_way_leaves_its_rows_and_a_curve(whole):
     assert [line["step"] for line in lines] == [3, 6, 8]
     assert lines[-1]["results"] == json.loads((whole[0] / "evaluation.json").read_text())["results"]
     assert "Evaluation on the way" in (whole[0] / "report.html").read_text()
+
+
+class Stop(Exception):
+    """In the place of training."""
+
+
+def test_a_resumed_run_reads_no_held_out_picture_unless_the_data_have_changed(
+    stopped, settings, album, monkeypatch, tmp_path
+):
+    read = []
+    prepare = EvaluationTransform.prepare
+
+    def counted(self, picture):
+        read.append(picture.name)
+        return prepare(self, picture)
+
+    def no_training(*_, **__):
+        raise Stop
+
+    monkeypatch.setattr(EvaluationTransform, "prepare", counted)
+    monkeypatch.setattr("kgclip_jax.run.train", no_training)
+
+    def start(**changes):
+        read.clear()
+        run, printed = open_run(stopped, settings(**changes))
+        with pytest.raises(Stop):
+            run.execute()
+        return len(read), "evaluation is tried before training: 5 pic" in printed.getvalue()
+
+    assert start() == (0, False)
+    moved = shutil.copytree(album, tmp_path / "moved")
+    assert start(data__path=moved) == (5, True)
+    assert start(data__path=moved) == (0, False)
+    captions = (moved / "captions.txt").read_text()
+    (moved / "captions.txt").write_text(captions.replace("0.jpg,", "0.jpg,now ", 1))
+    assert start(data__path=moved) == (5, True)
 
 
 def test_held_out_sets_that_cannot_be_evaluated_on_end_a_run_before_it_begins(

@@ -3,13 +3,14 @@
 Nothing holds the pictures of a set: they are read, or painted, whenever they are needed.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from kgclip_jax.knowledge.caption import Text
+from kgclip_jax.knowledge.caption import Caption, Text
 
 PLACE_OF_NAME = "{}"  # in a template
 
@@ -31,6 +32,10 @@ class Pictures(Protocol):
 
         Raises DataError when too many cannot be read.
         """
+        ...
+
+    def names(self) -> Iterator[str]:
+        """Say what each picture is, without reading it."""
         ...
 
 
@@ -66,6 +71,28 @@ class TextSet(EvaluationSet, Protocol):
     def with_texts(self, texts: Sequence[Text], graphs: str) -> "TextSet":
         """Return the set with other texts, as many, in the places of `texts`; and say which."""
         ...
+
+
+def fingerprint(sets: Sequence[EvaluationSet]) -> str:
+    """Hash all that is asked, and the names of the pictures; none is read."""
+    digest = hashlib.sha256()
+    for part in _parts(sets):
+        digest.update(part + b"\0")
+    return digest.hexdigest()
+
+
+def _parts(value: Any) -> Iterator[bytes]:
+    if isinstance(value, np.ndarray):
+        yield f"{value.dtype}{value.shape}".encode()
+        yield value.tobytes()
+    elif isinstance(value, (list, tuple)) and not isinstance(value, Caption):
+        yield f"{len(value)}".encode()
+        for part in value:
+            yield from _parts(part)
+    elif isinstance(value, (str, Caption)) or not isinstance(value, Pictures):
+        yield repr(value).encode()
+    else:
+        yield from (repr(name).encode() for name in value.names())
 
 
 class RetrievalSet(NamedTuple):

@@ -54,6 +54,10 @@ class LazyPictures(Generic[Item]):
             name = self._describe(self._items[index])
             raise BadRecord(UNREADABLE_IMAGE, f"{name}: {error}") from error
 
+    def names(self) -> Iterator[str]:
+        """Say what each picture is made of."""
+        return map(self._describe, self._items)
+
     def batches(
         self,
     ) -> Iterator[tuple[UInt8[np.ndarray, "b size size 3"], Bool[np.ndarray, " b"]]]:

@@ -8,33 +8,39 @@ plain CLIP does. Each set says which graphs it has, for the rows of results.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
+from kgclip_jax.cache import Cache
 from kgclip_jax.data.evaluation_sets import EvaluationSet, TextSet
 from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.knowledge.caption import Caption, Text, words_of
+from kgclip_jax.knowledge.graph_json import graph_from_json, graph_to_json
 from kgclip_jax.knowledge.parsing import Parser
+from kgclip_jax.knowledge.parsing.parser import installed_version
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 
 
 def with_graphs(
-    sets: Iterable[EvaluationSet], make_parser: Callable[[], Parser]
+    sets: Iterable[EvaluationSet], parse: Callable[[list[str]], Iterable[SceneGraph]]
 ) -> list[EvaluationSet]:
     """Return the sets with a graph for each text that has none; such texts come out cleaned.
 
-    `make_parser` is called when there is a text to parse, and not before.
+    `parse` is called when there are texts to parse, and not before.
 
     Raises:
         UserError: there are texts to parse, and spaCy or its pipeline is not installed.
     """
     sets = list(sets)
-    bare = dict.fromkeys(
-        clean_caption(words_of(text))
-        for data in sets
-        if isinstance(data, TextSet)
-        for text in data.texts
-        if _graph(text) is None
+    bare = list(
+        dict.fromkeys(
+            clean_caption(words_of(text))
+            for data in sets
+            if isinstance(data, TextSet)
+            for text in data.texts
+            if _graph(text) is None
+        )
     )
-    graphs = dict(zip(bare, make_parser().parse(bare), strict=True)) if bare else {}
+    graphs = dict(zip(bare, parse(bare), strict=True)) if bare else {}
 
     def caption(text: Text) -> Caption:
         if _graph(text) is not None:
@@ -43,6 +49,21 @@ def with_graphs(
         return Caption(words, graphs[words])
 
     return _rewritten(sets, caption, _which)
+
+
+def parse_once(texts: list[str], model: str, cache: Cache) -> list[SceneGraph]:
+    """Parse texts by a spaCy pipeline, or return what its version made of them before.
+
+    Raises:
+        UserError: the pipeline, or spaCy itself, is not installed.
+    """
+
+    def parsed() -> list[Any]:
+        return [graph_to_json(graph) for graph in Parser(model).parse(texts)]
+
+    origin = "\0".join([f"{installed_version(model)}", *texts])
+    name, doing = "held_out_graphs", f"{len(texts):,} held-out texts are parsed"
+    return [graph_from_json(graph, name) for graph in cache(name, origin, parsed, doing)]
 
 
 def without_graphs(sets: Iterable[EvaluationSet]) -> list[EvaluationSet]:

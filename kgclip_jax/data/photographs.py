@@ -1,6 +1,5 @@
 """Photographs of any stored records: a source to train on, a set to evaluate on."""
 
-import hashlib
 from functools import partial
 
 import numpy as np
@@ -10,14 +9,12 @@ from kgclip_jax.data.evaluation_sets import RetrievalSet
 from kgclip_jax.data.images import random_resized_crop
 from kgclip_jax.data.lazy_pictures import EncodedPicture, EvaluationTransform, encoded_pictures
 from kgclip_jax.data.readers.visual_genome import picture_id
-from kgclip_jax.data.records import Records, readable_records
+from kgclip_jax.data.records import Record, Records, readable_records, sampled_digest
 from kgclip_jax.data.structured_captions import StructuredCaptions
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.scene_graph import SceneGraph, together
-
-FINGERPRINTED = 10_000
 
 
 class Photographs:
@@ -110,31 +107,22 @@ class Photographs:
         return known
 
     def fingerprint(self) -> str:
-        """Hash the number of records, all but the pictures of FINGERPRINTED ones, and the choice.
-
-        These are evenly spread. Another number of records, another order, other captions, boxes or
-        scene graphs are seen; an exchange of a few records among very many may not be.
+        """Hash the records, see `records.sampled_digest`, their graphs, and the choice among them.
 
         Raises:
             DataError: a store of graphs has none of one of the records.
         """
-        count = len(self.records)
-        digest = hashlib.sha256(str(count).encode())
-        for index in np.unique(np.linspace(0, count - 1, FINGERPRINTED, dtype=np.int64)):
-            try:
-                record = self.records.record(int(index))
-            except BadRecord:
-                continue
-            digest.update("\0".join([record.key, *record.captions, ""]).encode())
-            if record.box is not None:
-                digest.update(repr(tuple(record.box)).encode())
-            if self._graphs is not None:
-                digest.update(self._graphs.line(record.key))
-            if self._scene_graphs is not None:
-                digest.update(self._scene_graphs.line(picture_id(record.key)))
+        digest = sampled_digest(self.records, self._graph_lines)
         for part in self._structured or ():
             digest.update(part.tobytes())
         return digest.hexdigest()
+
+    def _graph_lines(self, record: Record) -> bytes:
+        """Return what is stored of the scene graphs of a record."""
+        lines = [] if self._graphs is None else [self._graphs.line(record.key)]
+        if self._scene_graphs is not None:
+            lines.append(self._scene_graphs.line(picture_id(record.key)))
+        return b"".join(lines)
 
     def image(
         self, index: int, rng: np.random.Generator

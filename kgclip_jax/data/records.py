@@ -1,6 +1,7 @@
 """Records: captioned pictures as they are stored, with random access, before any decoding."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +12,8 @@ from kgclip_jax.data.skips import UNREADABLE_RECORD, Skips
 from kgclip_jax.errors import BadRecord
 from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.scene_graph import SceneGraph
+
+FINGERPRINTED = 10_000
 
 
 class Record(NamedTuple):
@@ -65,6 +68,29 @@ def readable_records(records: Records, bad_share: float) -> list[tuple[int, Reco
             skips.add(UNREADABLE_RECORD, str(error))
     skips.check(records.name, records.name, {UNREADABLE_RECORD: len(records)}, bad_share)
     return found
+
+
+def sampled_digest(
+    records: Records, more: Callable[[Record], bytes] = lambda record: b""
+) -> "hashlib._Hash":
+    """Hash the number of records, and keys, captions and boxes of FINGERPRINTED ones.
+
+    These are evenly spread. Another number of records, another order, other captions or boxes are
+    seen; an exchange of a few records among very many may not be. `more` is what else is known of a
+    record.
+    """
+    count = len(records)
+    digest = hashlib.sha256(str(count).encode())
+    for index in np.unique(np.linspace(0, count - 1, FINGERPRINTED, dtype=np.int64)):
+        try:
+            record = records.record(int(index))
+        except BadRecord:
+            continue
+        digest.update("\0".join([record.key, *record.captions, ""]).encode())
+        if record.box is not None:
+            digest.update(repr(tuple(record.box)).encode())
+        digest.update(more(record))
+    return digest
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
+from kgclip_jax.cache import NO_CACHE, Cache
 from kgclip_jax.data.emoji.evaluation import evaluation_sets
 from kgclip_jax.data.emoji.source import EmojiScenes
 from kgclip_jax.data.emoji.world import EmojiWorld
@@ -47,7 +48,7 @@ class EmojiSource:
         """Whether the scene graphs of captions are known: those of drawn scenes always are."""
         return True
 
-    def open(self, data: Data, image_size: int) -> EmojiScenes:
+    def open(self, data: Data, image_size: int, cache: Cache = NO_CACHE) -> EmojiScenes:
         """Open the scenes; they lie nowhere."""
         return EmojiScenes(self.world, image_size)
 
@@ -241,8 +242,11 @@ class SourceConfig(Protocol):
         """Whether the scene graphs of captions are known."""
         ...
 
-    def open(self, data: Data, image_size: int) -> Source:
-        """Open the records to train on. Raises UserError where it cannot."""
+    def open(self, data: Data, image_size: int, cache: Cache = NO_CACHE) -> Source:
+        """Open the records to train on. Raises UserError where it cannot.
+
+        What takes a pass over all of them is kept in `cache`.
+        """
         ...
 
     def held_out_sets(self, data: Data, transform: EvaluationTransform) -> list[EvaluationSet]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
+from kgclip_jax.cache import NO_CACHE, Cache
 from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.photographs import Photographs, retrieval_set
@@ -98,7 +99,7 @@ class StoredPictures:
         chosen = getattr(self, f"evaluation_{self.part}")
         return None if chosen is None else replace(self, **{self.part: chosen})
 
-    def open(self, data: Data, image_size: int) -> Photographs:
+    def open(self, data: Data, image_size: int, cache: Cache = NO_CACHE) -> Photographs:
         """Open the pictures to train on.
 
         Raises:
@@ -115,7 +116,7 @@ class StoredPictures:
         records = self.records(root, bad_share=data.bad_share)
         chosen = None
         if self.structured and graphs is not None:
-            chosen = structured_captions(records, graphs)
+            chosen = structured_captions(records, graphs, cache)
         return Photographs(
             records,
             size=image_size,

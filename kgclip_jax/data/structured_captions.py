@@ -6,12 +6,14 @@ as far as its graph tells: by two things with attributes of their own, or a rela
 """
 
 import logging
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int32
 
-from kgclip_jax.data.records import Records
+from kgclip_jax.cache import NO_CACHE, Cache
+from kgclip_jax.data.records import Records, sampled_digest
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.graph_store import GraphStore
@@ -36,14 +38,24 @@ class StructuredCaptions(NamedTuple):
         return numbers
 
 
-def structured_captions(records: Records, graphs: GraphStore) -> StructuredCaptions:
-    """Find them; how many captions and pictures are left out is logged.
+def structured_captions(
+    records: Records, graphs: GraphStore, cache: Cache = NO_CACHE
+) -> StructuredCaptions:
+    """Find them, once; how many captions and pictures are left out is logged.
 
     Records that cannot be read are kept: asking for their pictures tells what is wrong.
 
     Raises:
         DataError: none is left, or the store has no graph of a caption.
     """
+    origin = sampled_digest(records, lambda record: graphs.line(record.key)).hexdigest()
+    doing = f"{records.name}: a negative is made of each caption, to find the structured ones"
+    found = cache("structured", origin, lambda: _found(records, graphs), doing)
+    return StructuredCaptions(*(np.array(part, np.int32) for part in found))
+
+
+def _found(records: Records, graphs: GraphStore) -> list[list[int]]:
+    """Return the fields of `StructuredCaptions`."""
     kept, numbers, counts, total = [], [], [], 0
     for index in range(len(records)):
         try:
@@ -70,11 +82,7 @@ def structured_captions(records: Records, graphs: GraphStore) -> StructuredCapti
         *(records.name, f"{total:,}", f"{total - len(numbers):,}"),
         *(f"{len(records) - len(kept):,}", f"{len(records):,}"),
     )
-    return StructuredCaptions(
-        np.array(kept, np.int32),
-        np.cumsum([0, *counts], dtype=np.int32),
-        np.array(numbers, np.int32),
-    )
+    return [kept, [*accumulate(counts, initial=0)], numbers]
 
 
 def is_structured(caption: Caption) -> bool:

@@ -34,6 +34,7 @@ from kgclip_jax.random import generator
 _logger = logging.getLogger(__name__)
 
 TASK = "composition"
+CONTROL = "the pictures of another item"  # of blind rows; another control, another name
 
 _PAIRS_IN_MEMORY = 2**14  # whose embeddings are gathered at once
 
@@ -74,7 +75,7 @@ def _rows(
 ) -> Iterator[Result]:
     yield _row(name, question, decide(question, anchors, texts))
     if (blind := blinded(question)) is not None:
-        yield _row(name, blind, decide(blind, anchors, texts), blind=True)
+        yield _row(name, blind, decide(blind, anchors, texts), CONTROL)
 
 
 def blinded(question: Question) -> Question | None:
@@ -103,7 +104,7 @@ def blinded(question: Question) -> Question | None:
 
 
 def _row(
-    name: str, question: Question, correct: Bool[np.ndarray, " decisions"], blind: bool = False
+    name: str, question: Question, correct: Bool[np.ndarray, " decisions"], control: str = ""
 ) -> Result:
     return measured(
         TASK,
@@ -113,7 +114,7 @@ def _row(
         question.clusters,
         chance=question.chance,
         groups=question.groups,
-        blind=blind,
+        control=control,
     )
 
 

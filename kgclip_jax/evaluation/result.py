@@ -44,6 +44,7 @@ class Result:
         weights: "raw" or "average": whether the encoder had a moving average of the parameters.
         graphs: which scene graphs of the texts the model read: "own", "parsed", "own and parsed" or
             "no"; "" where it reads none.
+        control: how a blind row was made blind; "" where it is none, or does not say.
         outcomes: what `value` averages. They are written to a file of their own, see
             `kgclip_jax.evaluation.outcomes`; rows read from JSON have none.
     """
@@ -59,6 +60,7 @@ class Result:
     blind: bool = False
     weights: str = "raw"
     graphs: str = ""
+    control: str = ""
     outcomes: Outcomes | None = field(default=None, compare=False, repr=False)
 
 
@@ -71,19 +73,25 @@ def measured(
     *,
     chance: float,
     groups: Int[np.ndarray, " decisions"] | None = None,
-    blind: bool = False,
+    control: str = "",
 ) -> Result:
     """Return the row of some decisions: their mean, or the mean of their groups' means.
 
-    The interval resamples clusters.
+    The interval resamples clusters. The row is blind where a control says how.
     """
     outcomes = Outcomes(
         correct.astype(np.float32),
         clusters.astype(np.int64),
         None if groups is None else groups.astype(np.int64),
     )
-    rate = bootstrap_mean(correct, clusters, groups)
-    return Result(task, set_name, metric, *rate, len(correct), chance, blind, outcomes=outcomes)
+    return Result(
+        *(task, set_name, metric, *bootstrap_mean(correct, clusters, groups)),
+        n=len(correct),
+        chance=chance,
+        blind=control != "",
+        control=control,
+        outcomes=outcomes,
+    )
 
 
 _FIELDS = [entry.name for entry in fields(Result) if entry.name != "outcomes"]
@@ -98,10 +106,10 @@ def from_json(records: Iterable[Mapping[str, Any]]) -> list[Result]:
     """Rebuild results from parsed JSON.
 
     Raises:
-        DataError: a record lacks a field or has one that is unknown.
+        DataError: a record lacks a field, but for `control`, or has one that is unknown.
     """
     results = []
-    for index, record in enumerate(records):
+    for index, record in enumerate({"control": "", **record} for record in records):
         if odd := sorted({*_FIELDS} ^ {*record}):
             raise DataError(
                 f"evaluation result {index}: missing or unknown fields {', '.join(odd)}; "

@@ -23,7 +23,13 @@ import numpy as np
 from jaxtyping import UInt64
 
 from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.files import atomic_file, parse_json, read_json_object, write_json, writing
+from kgclip_jax.files import (
+    atomic_file,
+    parse_json,
+    read_json_object,
+    write_json,
+    writing,
+)
 from kgclip_jax.knowledge.graph_json import graph_from_json, graph_to_json
 from kgclip_jax.knowledge.scene_graph import SceneGraph, spans_of
 from kgclip_jax.schema import check, parse, to_dict

@@ -19,8 +19,11 @@ from kgclip_jax.models.encode import inputs_by_path
 _logger = logging.getLogger(__name__)
 
 # Dense peak of one device in bfloat16 (float16 on V100 and T4, which have none), in FLOP/s, by
-# `jax.Device.device_kind`. From NVIDIA's data sheets (half of what they give "with sparsity") and
-# Google's pages on each TPU. A device is one core of the two on TPU v2, v3 and 7x, else a chip.
+# `jax.Device.device_kind`. From Google's pages on each TPU, and NVIDIA's data sheets: half of what
+# they give "with sparsity" (L4 242, H100 PCIe 1,513, H100 and H200 NVL 1,671, SXM and GH200 1,979,
+# HGX B200 4,500, GB200 NVL72 5,000 TFLOPS a GPU). So have it Lightning's `throughput.py`, which
+# names the sheets (V100, T4, A100, H100), and NeMo Automodel's table (T4, L40S, H200, B200, GB200).
+# A device is one core of the two on TPU v2, v3 and 7x, else a chip.
 PEAK_FLOPS = {
     "Tesla V100-PCIE-16GB": 112e12,
     "Tesla V100-PCIE-32GB": 112e12,

@@ -162,5 +162,8 @@ def _other_rows(old: Run, new: Run) -> Iterator[str]:
             continue
         if ours[key].n != theirs[key].n:
             yield f"{place}: n {ours[key].n} -> {theirs[key].n}"
+        if ours[key].control != theirs[key].control:
+            was, now = (side[key].control or "what it does not say" for side in (ours, theirs))
+            yield f"{place}: blind by {was} -> {now}; evaluate both by this version"
         if not isclose(ours[key].chance, theirs[key].chance, rel_tol=1e-9):
             yield f"{place}: chance {ours[key].chance} -> {theirs[key].chance}"

@@ -38,6 +38,7 @@ class Workdir:
         self.evaluations = root / "evaluations.jsonl"  # of all steps that were evaluated on the way
         self.evaluation = root / "evaluation.json"  # of the newest
         self.report = root / "report.html"
+        self.cache = root / "cache"
 
     def create(self) -> None:
         """Make the folder and see that it can be written. Raises UserError otherwise."""

@@ -1,1 +1,1 @@
-"""Mesh and sharding, optimizer, step, loop, hooks, checkpoints, and the run that joins them."""
+"""Mesh and sharding, optimizer, loss, step, loop, and the hooks beside it."""

@@ -1,5 +1,6 @@
 """Training that goes wrong in silence: collapsed embeddings, and a temperature that gave up."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -7,21 +8,9 @@ from kgclip_jax.training.metrics import Numbers
 
 PATIENCE = 500  # steps that a number stands before anybody is told
 NEARNESS = 0.02  # relative
-_COLLAPSED = (
-    "{name} has stood at {value:.3g} for {steps} steps, as it does where all pictures and texts "
-    "have one and the same embedding. Try a lower config.optimizer.learning_rate, more "
-    "schedule.warmup_steps, or the contrastive objective to begin with; see that captions belong "
-    "to their pictures"
-)
-_FLAT = (
-    "the logit scale has stood at {value:.3g} for {steps} steps: at 1 similarities hardly tell "
-    "anything apart. Try a lower config.optimizer.learning_rate; see that captions belong to their "
-    "pictures"
-)
-_CAPPED = (
-    "the logit scale has stood at its limit {value:.3g} for {steps} steps while {name} is worse "
-    "than that of embeddings that are all the same. Try a lower "
-    "config.optimizer.learning_rate, or a lower config.model.max_logit_scale"
+_ADVICE = (
+    "Try a lower config.optimizer.learning_rate or more schedule.warmup_steps; see that captions "
+    "belong to their pictures"
 )
 
 
@@ -57,7 +46,7 @@ class CollapseWatch:
         start: int,
         tell: Callable[[str], None],
     ) -> None:
-        self._limit = limit
+        self._limit = math.inf if limit is None else limit
         self._start = start
         self._tell = tell
         self._collapsed = {
@@ -66,29 +55,33 @@ class CollapseWatch:
             if isinstance(objective, Collapsible)
             for metric, value in objective.collapsed(rows[objective.stream]).items()
         }
-        self._since: dict[str, int] = {}
-        self._told: set[str] = set()
+        self._since: dict[tuple[str, str], int] = {}
+        self._told: set[tuple[str, str]] = set()
 
     def write(self, step: int, numbers: Numbers) -> None:
         """Look at the numbers of a step."""
         if step < self._start:
             return
-        scale = numbers["logit_scale"]
-        self._watch(_FLAT, step, scale, scale <= 1 + NEARNESS)
-        for name, value in self._collapsed.items():
-            loss = numbers[name]
-            self._watch(_COLLAPSED, step, loss, abs(loss / value - 1) < NEARNESS, name)
-            at_limit = self._limit is not None and scale > self._limit * (1 - NEARNESS)
-            self._watch(_CAPPED, step, scale, at_limit and loss > value * (1 + NEARNESS), name)
+        standing = self._standing(numbers)
+        self._since = {key: self._since.get(key, step) for key in standing}
+        for name, meaning in standing - self._told:
+            steps = step - self._since[name, meaning]
+            if steps >= PATIENCE:
+                told = f"{name} has stood at {numbers[name]:.3g} for {steps} steps, {meaning}"
+                self._tell(f"step {step}: {told}. {_ADVICE}")
+                self._told.add((name, meaning))
 
-    def _watch(self, words: str, step: int, value: float, stands: bool, name: str = "") -> None:
-        key = words + name
-        if not stands:
-            self._since.pop(key, None)
-        elif (steps := step - self._since.setdefault(key, step)) >= PATIENCE:
-            if key not in self._told:
-                self._tell(f"step {step}: " + words.format(name=name, value=value, steps=steps))
-            self._told.add(key)
+    def _standing(self, numbers: Numbers) -> set[tuple[str, str]]:
+        """Return the names of numbers that are where they should not be, and what that means."""
+        found, scale = set(), numbers["logit_scale"]
+        if scale <= 1 + NEARNESS:
+            found.add(("logit_scale", "where similarities hardly tell anything apart"))
+        for name, value in self._collapsed.items():
+            if abs(numbers[name] / value - 1) < NEARNESS:
+                found.add((name, "as where all pictures and texts have one and the same embedding"))
+            elif numbers[name] > value and scale > self._limit * (1 - NEARNESS):
+                found.add(("logit_scale", f"its limit, with {name} above that of equal embeddings"))
+        return found
 
     def close(self) -> None:
         """Nothing is open."""

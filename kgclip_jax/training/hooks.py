@@ -57,16 +57,16 @@ def all_finite(tree: Any) -> Bool[Array, ""]:
 class Latest:
     """Remembers the newest step, for a run that has to save what an error would lose."""
 
-    event: Event | None = None
+    _event: Event | None = None
 
     def after_step(self, event: Event) -> None:
         """Remember the step."""
-        self.event = event
+        self._event = event
 
-    def is_valid(self) -> bool:
-        """Whether there was a step whose state no later one has taken the memory of."""
-        event = self.event
-        return event is not None and not any(x.is_deleted() for x in jax.tree.leaves(event.state))
+    def event(self) -> Event | None:
+        """Return the newest step, unless a later one has taken the memory of its state."""
+        leaves = jax.tree.leaves(None if self._event is None else self._event.state)
+        return None if any(leaf.is_deleted() for leaf in leaves) else self._event
 
     def close(self) -> None:
         """Nothing is open."""

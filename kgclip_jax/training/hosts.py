@@ -1,4 +1,4 @@
-"""What the hosts of a run tell each other beside the step: small sums, seldom."""
+"""What the hosts of a run tell each other beside the step: little, and seldom."""
 
 import json
 from collections import Counter
@@ -19,6 +19,17 @@ def sum_over_hosts(counts: Counts) -> Counts:
     for text in _gather(told):
         total.update({tuple(key): count for *key, count in json.loads(text)})
     return total
+
+
+def agreed_stop(step: int, requested: bool, every: int) -> bool:
+    """Tell whether to stop after a step, the same on all hosts: whether any was asked to.
+
+    Hosts ask each other every `every` steps, and one alone knows at any step. All of them have to
+    call this after every step.
+    """
+    if jax.process_count() == 1:
+        return requested
+    return step % every == 0 and any(map(json.loads, _gather(json.dumps(requested).encode())))
 
 
 def _gather(content: bytes) -> list[bytes]:

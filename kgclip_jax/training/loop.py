@@ -19,7 +19,7 @@ STEPS_IN_FLIGHT = 2
 
 
 class Interruption:
-    """While entered, `STOP_SIGNALS` ask for a stop after the current step.
+    """While entered, `STOP_SIGNALS` ask for a stop; `agreed_stop` says after which step.
 
     Further ones change nothing, so that what is being saved is finished. One that is ignored by
     then, as SIGHUP is under nohup, stays so.
@@ -52,7 +52,7 @@ def train(
     *,
     start: int,
     stop: int,
-    interrupted: Callable[[], bool] = lambda: False,
+    interrupted: Callable[[int], bool] = lambda step: False,
 ) -> TrainState:
     """Take steps `start + 1` to `stop`, or until interrupted, and return the last state.
 
@@ -64,7 +64,7 @@ def train(
         hooks: called after every step, in order.
         start: steps taken so far.
         stop: steps to have taken in the end.
-        interrupted: asked after every step.
+        interrupted: asked after every step, which it is given.
     """
     in_flight: deque[Metrics] = deque()
     with jax.transfer_guard("disallow"):
@@ -80,6 +80,6 @@ def train(
             event = Event(number, state, metrics, waited, host_batch.counts)
             for hook in hooks:
                 hook.after_step(event)
-            if interrupted():
+            if interrupted(number):
                 break
     return state

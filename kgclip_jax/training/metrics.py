@@ -248,6 +248,14 @@ class RecordCounts:
         """Return the reasons of one kind."""
         return Counter({reason: n for (of, reason), n in self.counts.items() if of == kind})
 
+    def summary(self) -> list[str]:
+        """Say what became of the records, line by line."""
+        lines, bad = [], self.of(BAD_RECORD)
+        if bad:
+            lines.append(f"replaced {bad.total()} bad records: {summarise(bad, self.examples)}")
+        others = Counter({key: n for key, n in self.counts.items() if key[0] != BAD_RECORD})
+        return lines + [f"{kind}: {n:,} x {outcome}" for (kind, outcome), n in others.most_common()]
+
     def to_json(self) -> list[tuple[str, str, int]]:
         """Return what another session of the run begins with."""
         return [(kind, reason, n) for (kind, reason), n in sorted(self.counts.items())]

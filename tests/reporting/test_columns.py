@@ -104,6 +104,10 @@ def test_runs_that_make_no_columns_are_refused(runs, message):
             r"\n  composition: swaps, image, blind: only in the second$",
         ),
         (
+            make_run("b", rows=[SEEING, RECALL, replace(BLIND, control="its mirror")]),
+            r"\n  composition: swaps, text, blind: blind by what it does not say -> its mirror",
+        ),
+        (
             with_source(world={"concepts": 64, "scenes": 100}),
             r"\n  config\.streams\.captions\.sources\.emoji\.world\.concepts: 32 -> 64$",
         ),

@@ -112,7 +112,7 @@ def test_an_event_tells_of_its_step():
 
 def test_the_loop_stops_after_the_step_during_which_it_was_interrupted():
     log = []
-    state = run([Recorder("a", log)], stop=10, interrupted=lambda: len(log) == 2)
+    state = run([Recorder("a", log)], stop=10, interrupted=lambda step: step == 2)
     assert log == [("a", 1), ("a", 2)]
     assert int(state.step) == 2
 
@@ -141,7 +141,7 @@ def test_a_signal_during_a_step_saves_that_step():
     saver = SaveCheckpoints(store, {}, dict, every=100)
     with closing(saver), Interruption() as interruption:
         kill = Every(3, lambda step, state: os.kill(os.getpid(), signal.SIGTERM))
-        state = run([kill, saver], stop=10, interrupted=lambda: interruption.requested)
+        state = run([kill, saver], stop=10, interrupted=lambda step: interruption.requested)
         saver.save(int(state.step), state)
     assert [(step, w) for step, w, _ in store.saved] == [(3, 6.0)]
     assert store.closed

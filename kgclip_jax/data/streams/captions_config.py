@@ -96,7 +96,10 @@ class CaptionsConfig:
             raise ConfigError(f"config.streams.{name}.sources names no source to train on")
         root, seed = Path(opening.data.path), opening.seed
         size = opening.preprocessing.image_size
-        sources = {key: settings.open(opening.data, size) for key, settings in self.sources.items()}
+        sources = {
+            key: settings.open(opening.data, size, opening.cache)
+            for key, settings in self.sources.items()
+        }
         texts = TextMaker(
             sources,
             opening.preprocessing.tokenizer,

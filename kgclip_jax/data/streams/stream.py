@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from kgclip_jax.cache import NO_CACHE, Cache
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.schema import Registry
@@ -107,6 +108,7 @@ class StreamOpening:
         hosts: that load their own rows each.
         resolved: what the run found out about this stream at its start, see `Stream.resolved`;
             None for a fresh run.
+        cache: keeps what takes a pass over all of the data.
     """
 
     data: Data
@@ -115,3 +117,4 @@ class StreamOpening:
     parts: int = 1
     hosts: int = 1
     resolved: Mapping[str, Any] | None = None
+    cache: Cache = NO_CACHE
