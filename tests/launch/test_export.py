@@ -23,8 +23,6 @@ from kgclip_jax.store.workdir import Workdir
 from tests.array_pictures import all_images
 
 READER = Path(__file__).parents[1] / "convert" / "torch_reader.py"
-
-
 FORMATS = ("huggingface", "open_clip", "openai")
 FEW = {
     "total_steps": 4,
