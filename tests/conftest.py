@@ -18,6 +18,7 @@ os.environ["XLA_FLAGS"] = " ".join(
         "--xla_backend_optimization_level=0",
         "--xla_cpu_use_fusion_emitters=false",
         "--xla_llvm_disable_expensive_passes=true",
+        "--xla_cpu_parallel_codegen_split_count=1",  # the cores are busy with other tests
     ]
 )
 
@@ -28,6 +29,14 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 settings.register_profile("suite", max_examples=40, deadline=None)  # deadlines depend on machines
 settings.load_profile("suite")
+
+
+LONG = ("launch", "training", "test_run.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Take the long files first, so that no worker is alone with one at the end."""
+    items.sort(key=lambda item: item.path.relative_to(Path(__file__).parent).parts[0] not in LONG)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ Flax NNX builds and traces the module; everything outside this room holds its pa
 nested dict, which keeps dispatch cheap and checkpoints, shardings and conversions simple.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -78,11 +79,11 @@ class Model:
 
     def abstract(self) -> Params:
         """The parameters' shapes and dtypes, as `jax.ShapeDtypeStruct`."""
-        return nnx.to_pure_dict(nnx.state(nnx.eval_shape(self._build), nnx.Param))
+        return nnx.to_pure_dict(nnx.state(_plan(self), nnx.Param))
 
     def bind(self, params: Params) -> DualEncoder:
         """The module over these parameters, for use within a trace."""
-        return nnx.merge(nnx.graphdef(nnx.eval_shape(self._build)), params)
+        return nnx.merge(nnx.graphdef(_plan(self)), params)
 
     def constrain(self, params: Params) -> Params:
         """Return the parameters, the logit scale within limits (Radford et al. 2021, 2.5)."""
@@ -90,3 +91,9 @@ class Model:
             return params
         limit = math.log(self.shape.max_logit_scale)
         return params | {"logit_scale": jnp.clip(params["logit_scale"], 0, limit)}
+
+
+@functools.lru_cache
+def _plan(model: Model) -> DualEncoder:
+    """The module with shapes for parameters, traced once, for all that ask."""
+    return nnx.eval_shape(model._build)

@@ -1,6 +1,7 @@
 """Small models to export, and tokenizers for them."""
 
 import functools
+import math
 from dataclasses import replace
 
 import jax
@@ -40,12 +41,16 @@ def word_tokenizer(folder):
 
 @functools.cache
 def make_params(shape, seed=0):
-    """Initial weights moved a little, to numbers that OpenAI's half precision holds."""
+    """Random weights of ordinary size, in numbers that OpenAI's half precision holds."""
     rng = np.random.default_rng(seed)
-    return jax.tree.map(
-        lambda leaf: np.array(leaf + 0.1 * rng.standard_normal(leaf.shape), np.float16).astype("f"),
-        jax.device_get(Model(shape).initialise(seed)),
-    )
+    middle = {"scale": 1, "logit_scale": math.log(shape.logit_scale)}
+    middle["logit_bias"] = shape.logit_bias or 0
+
+    def draw(path, leaf):
+        around = middle.get(path[-1].key, 0)
+        return np.array(around + 0.1 * rng.standard_normal(leaf.shape), np.float16).astype("f")
+
+    return jax.tree_util.tree_map_with_path(draw, Model(shape).abstract())
 
 
 def piece_tokenizer(folder):

@@ -23,8 +23,6 @@ from kgclip_jax.store.workdir import Workdir
 from tests.array_pictures import all_images
 
 READER = Path(__file__).parents[1] / "convert" / "torch_reader.py"
-
-
 FORMATS = ("huggingface", "open_clip", "openai")
 FEW = {
     "total_steps": 4,
@@ -232,12 +230,19 @@ def test_the_card_has_the_run_s_numbers_and_recipe(exported, quickstart):
     assert str(quickstart.parent) not in card
 
 
-def start_paused(commands, until, finished, output):
-    """Start an export that replaces another one, and wait until all but its card is written."""
-    options = [f"--workdir={finished[0]}", f"--output={output}", "--format=open_clip", "--force"]
-    process = commands.start_fresh("-c", PAUSED, "launch/export.py", *options)
-    until(process, lambda: [*output.parent.glob(".*/*.safetensors")])
-    return process
+@pytest.fixture(scope="module")
+def start_paused(commands, until, finished, tmp_path_factory):
+    """Starts an export that replaces another one; waits until all but its card is written."""
+    launch = tmp_path_factory.mktemp("paused") / "export.py"
+    launch.write_text(PAUSED)
+
+    def start(output):
+        options = [f"--workdir={finished[0]}", f"--output={output}", "--format=open_clip"]
+        process = commands.start(f"{launch}", "launch/export.py", *options, "--force")
+        until(process, lambda: [*output.parent.glob(".*/*.safetensors")])
+        return process
+
+    return start
 
 
 @pytest.fixture
@@ -251,9 +256,9 @@ def content(folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_leaves_all_as_it_was(commands, until, result, finished, earlier, number):
+def test_a_signal_leaves_all_as_it_was(start_paused, result, earlier, number):
     before = content(earlier)
-    process = start_paused(commands, until, finished, earlier)
+    process = start_paused(earlier)
     process.send_signal(number)
     process = result(process)
     assert (process.returncode, process.stderr) == (143, "")
@@ -262,9 +267,9 @@ def test_a_signal_leaves_all_as_it_was(commands, until, result, finished, earlie
     assert content(earlier) == before
 
 
-def test_the_export_after_a_kill_clears_up(commands, until, result, export, finished, earlier):
+def test_the_export_after_a_kill_clears_up(start_paused, result, export, earlier):
     before = content(earlier)
-    process = start_paused(commands, until, finished, earlier)
+    process = start_paused(earlier)
     process.kill()
     assert result(process).returncode == -signal.SIGKILL
     assert content(earlier) == before

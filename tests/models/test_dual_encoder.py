@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import replace
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ TINY = preset("tiny")
 def shrunk(name):
     """A published architecture with small dimensions."""
     shape = preset(name)
-    small = {"width": 32, "depth": 2, "heads": 2, "mlp_width": 48}
+    small = {"width": 32, "depth": 1, "heads": 2, "mlp_width": 48}
     vision = replace(shape.vision, image_size=16, patch_size=8)
     vision = replace(vision, transformer=replace(vision.transformer, **small))
     text = replace(shape.text, transformer=replace(shape.text.transformer, **small))
@@ -29,6 +30,7 @@ def shrunk(name):
     return replace(shape, vision=vision, text=text, embedding=32)
 
 
+@cache
 def initialise(model, seed=0):
     return jax.jit(model.initialise, static_argnums=0)(seed)
 

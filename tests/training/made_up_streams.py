@@ -83,6 +83,11 @@ class Trainer:
         """Take a step on the batch of that number."""
         return self.setup.step(state, self.batch(step), self.setup.fixed)
 
+    def place_state(self, state):
+        """Return a state that this host holds in full, cut for the devices."""
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.setup.abstract)
+        return jax.device_put(state, shardings, may_alias=False)
+
     def train(self, steps, state=None):
         """Return the last state and the metrics of each step."""
         state = self.setup.initialise() if state is None else state

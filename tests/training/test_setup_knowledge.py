@@ -29,7 +29,7 @@ TINY = replace(
 )
 TEXT = spec.KnowledgeEncoder(BLOCK, triples=3, element_length=4)
 WORDPIECE = spec.KnowledgeEncoder(
-    replace(BLOCK, width=16, depth=2, heads=2), 0.2, 3, 4, "wordpiece", PIECES, "mean"
+    replace(BLOCK, width=16, heads=2), 0.2, 3, 4, "wordpiece", PIECES, "mean"
 )
 STEPS = 2
 
@@ -58,20 +58,17 @@ def trainer(mode, knowledge, devices=None, **changes):
     scope="module", params=[("paper", TEXT), ("code", WORDPIECE)], ids=["paper", "code"]
 )
 def alone(request):
-    """What is trained, and what becomes of it on one device."""
-    return request.param, trainer(*request.param, jax.devices()[:1]).train(STEPS)
+    """What is trained, from which state, and what becomes of it on one device."""
+    one = trainer(*request.param, jax.devices()[:1])
+    start = jax.device_get(one.setup.initialise())
+    return request.param, start, one.train(STEPS, one.place_state(start))
 
 
-def test_eight_devices_train_as_one(alone):
-    what, expected = alone
-    assert_trained_alike(trainer(*what, mesh=config.Mesh(2, 2, 2)).train(STEPS), expected)
-
-
-def test_microbatches_train_as_the_whole_batch(alone):
-    what, expected = alone
-    mesh, execution = config.Mesh(data=2), Execution("float32", microbatches=4)
-    parts = trainer(*what, jax.devices()[:2], mesh=mesh, execution=execution)
-    assert_trained_alike(parts.train(STEPS), expected)
+def test_eight_devices_train_in_microbatches_as_one_trains_the_whole_batch(alone):
+    what, start, expected = alone
+    execution = Execution("float32", microbatches=2)
+    parts = trainer(*what, mesh=config.Mesh(2, 2, 2), execution=execution)
+    assert_trained_alike(parts.train(STEPS, parts.place_state(start)), expected)
 
 
 def assert_trained_alike(actual, expected):
@@ -96,8 +93,9 @@ def test_the_encoder_is_trained_beside_a_frozen_text_tower_whose_table_it_reads(
     rates = {row[0]: row[2] for row in parameter_rows(setup)}
     assert {rates[path] for path in rates if path.startswith("model/text/")} == {"frozen"}
     assert {rates[path] for path in rates if path.startswith("model/knowledge/")} == {"1"}
-    before = jax.device_get(setup.initialise().params)
-    state, _ = one.train(STEPS)
+    start = setup.initialise()
+    before = jax.device_get(start.params)
+    state, _ = one.train(STEPS, start)
     after = leaves_by_path(jax.device_get(state.params))
     for path, leaf in leaves_by_path(before).items():
         if path.startswith("model/text/"):
