@@ -113,6 +113,10 @@ def rehearse(experiment: config.Experiment, sets: Sequence[EvaluationSet], cache
     Raises:
         DataError: see `evaluate`.
     """
+
+    def try_it() -> None:
+        evaluate(_Anybody(), sets)
+
     if not sets:
         return
     data, pictures = experiment.data, sum(len(each.pictures) for each in sets)
@@ -120,7 +124,7 @@ def rehearse(experiment: config.Experiment, sets: Sequence[EvaluationSet], cache
     cache(
         "rehearsal",
         f"{settings} {fingerprint(sets)}",
-        lambda: evaluate(_Anybody(), sets) and None,
+        try_it,
         f"evaluation is tried before training: {pictures:,} pictures, {len(sets)} sets",
     )
 

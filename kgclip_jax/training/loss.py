@@ -64,8 +64,7 @@ class LossFunction:
         self, params: Params, batch: Batch, fixed: Fixed, step: Int[Array, ""]
     ) -> tuple[Float[Array, ""], Metrics]:
         """Return the weighted sum of the objectives' losses, and what to log."""
-        streams = {objective.stream for objective in self.objectives.values()}
-        batch = {name: rows for name, rows in batch.items() if name in streams}
+        batch = self._used(batch)
         taught = self._taught(batch, fixed)
         contexts = self._contexts(params, fixed, step)
         embed = partial(self._embed, params, contexts)
@@ -78,6 +77,11 @@ class LossFunction:
         total = weighted_sum(self.objectives, losses)
         scale = next(iter(contexts.values())).logit_scale
         return total.loss, total.metrics | {"logit_scale": scale}
+
+    def _used(self, batch: Batch) -> Batch:
+        """The streams that objectives are about."""
+        streams = {objective.stream for objective in self.objectives.values()}
+        return {name: rows for name, rows in batch.items() if name in streams}
 
     def _taught(self, batch: Batch, fixed: Fixed) -> dict[str, Any]:
         """What the teachers make of a batch: outside the checkpoint, so only once."""
@@ -97,9 +101,12 @@ class LossFunction:
     ) -> dict[str, Any]:
         """The first phase of all objectives on some rows."""
         batch, taught = part
+        return self._embed_features(params, contexts, self._encode(params, batch), taught)
+
+    def _encode(self, params: Params, batch: Batch) -> Any:
+        """The student's features in the place of its inputs."""
         merged = merge_adapters(params["model"], params["adapters"], self.adapters)
-        rows = encode(self.model.bind(merged), batch, self.read)
-        return self._embed_features(params, contexts, rows, taught)
+        return encode(self.model.bind(merged), batch, self.read)
 
     def _embed_features(
         self, params: Params, contexts: Mapping[str, Context], rows: Any, taught: Any
@@ -156,19 +163,14 @@ def with_read_inputs(
         batch: shapes and dtypes.
         fixed: shapes and dtypes.
     """
-    streams = {objective.stream for objective in loss.objectives.values()}
-    batch = {name: rows for name, rows in batch.items() if name in streams}
+    batch = loss._used(batch)
     paths = inputs_by_path(batch)
-
-    def student(params: Params, batch: Batch) -> Any:
-        merged = merge_adapters(params["model"], params["adapters"], loss.adapters)
-        return encode(loss.model.bind(merged), batch)
 
     def embed(params: Params, rows: Any, taught: Any, fixed: Fixed, step: Array) -> Any:
         contexts = loss._contexts(params, fixed, step)
         return loss._embed_features(params, contexts, rows, taught)
 
-    rows = jax.eval_shape(student, params, batch)
+    rows = jax.eval_shape(loss._encode, params, batch)
     taught = jax.eval_shape(loss._taught, batch, fixed)
     step = jax.ShapeDtypeStruct((), jnp.int32)
     _, rows_used, taught_used, _, _ = used_arguments(embed, params, rows, taught, fixed, step)
