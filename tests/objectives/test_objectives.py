@@ -31,11 +31,14 @@ ALL = [Contrastive(), Contrastive(form="sigmoid"), *READ_NEGATIVES]
 @pytest.mark.parametrize(("kind", "place"), OBJECTIVES.places.items())
 def test_each_kind_stands_where_it_is_said_to(kind, place):
     module, name = place.split(":")
-    objective = getattr(importlib.import_module(module), name)()
+    settings = {"teacher": "clip"} if kind == "distillation" else {}
+    objective = getattr(importlib.import_module(module), name)(**settings)
     assert isinstance(objective, Objective)
     assert fields(objective)[0].name == "kind"
-    assert (objective.kind, objective.weight, objective.stream) == (kind, 1.0, "captions")
-    assert objective.heads == ()
+    assert (objective.kind, objective.weight) == (kind, 1.0)
+    of_graphs = {"triplets": "graph", "graph": "neighbourhoods", "link_prediction": "edges"}
+    assert objective.stream == of_graphs.get(kind, "captions")
+    assert bool(objective.heads) == (kind in of_graphs)
 
 
 def test_embed_returns_what_the_loss_reads_and_no_more():

@@ -1,4 +1,5 @@
 import json
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -146,14 +147,16 @@ def test_regions_of_real_photographs(shared_data, tmp_path):
         url = URL.format("", name.removesuffix(".jpg"))
         entries.append({"image_id": image["id"], "url": url, "width": width, "height": height})
     boxes = [a for a in things["annotations"] if min(a["bbox"][2:]) > 60][:20]
-    regions = []
+    regions = defaultdict(list)
     for number, annotation in enumerate(boxes):
         factor = shrunk[annotation["image_id"]]
         left, top, width, height = (round(edge * factor) for edge in annotation["bbox"])
         about = region(number, (top, left, height, width), f"thing {number}")
-        regions.append({"id": annotation["image_id"], "regions": [about]})
+        regions[annotation["image_id"]].append(about)
     (tmp_path / "image_data.json").write_text(json.dumps(entries))
-    (tmp_path / "region_descriptions.json").write_text(json.dumps(regions))
+    (tmp_path / "region_descriptions.json").write_text(
+        json.dumps([{"id": image, "regions": about} for image, about in regions.items()])
+    )
     records = open_regions(tmp_path)
     training = Photographs(records, size=24, scale=(1.0, 1.0))
     images = all_images(retrieval_set(records, EvaluationTransform(24, "squash")).pictures)
