@@ -17,7 +17,7 @@ from kgclip_jax.models.rows import constrain_table
 from kgclip_jax.models.transformer import Execution, PostNormBlock, run_blocks, stack_blocks
 
 BERT_PADDING = 0
-"""Its row of the table keeps its values, as with torch's `padding_idx`."""
+"""No gradient reaches its row of the table, as with torch's `padding_idx`; weight decay does."""
 
 
 class WordPieces(nnx.Module):
