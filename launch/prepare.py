@@ -27,7 +27,6 @@ visual_genome:FOLDER, visualsem:FOLDER, wordnet:FOLDER and emoji; docs/data.md h
     python launch/prepare.py parse --source=photographs:flickr8k --output=flickr8k_graphs
     python launch/prepare.py graphs --annotations=structure_clip:train.json
         --source=karpathy:coco --set=file=coco/dataset_coco.json --output=coco_graphs
-    python launch/prepare.py graph --source=wordnet:/usr/share/wordnet --output=wordnet_graph
 
 The same command again continues after a kill (`graphs`, `negclip` and `neighbours` begin anew).
 Exit codes: 0 done, 2 bad input, 143 stopped by a signal.

@@ -102,10 +102,10 @@ class EdgeStream:
         return Rows(EdgeBlock(ids, found.entities, found.of_head, found.mask), +counts)
 
     def constants(self) -> dict[str, Any]:
-        """Return the numbers of relations and of entities, as the shapes of arrays."""
+        """Return the numbers of relations and of entities, as the lengths of empty arrays."""
         return {
-            "relations": np.zeros(len(self.graph.contents.relations), np.float32),
-            "entities": np.zeros(len(self.graph), np.float32),
+            "relations": np.zeros((len(self.graph.contents.relations), 0), np.float32),
+            "entities": np.zeros((len(self.graph), 0), np.float32),
         }
 
     def abstract(self) -> EdgeBlock:

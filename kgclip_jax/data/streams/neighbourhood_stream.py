@@ -96,8 +96,8 @@ class NeighbourhoodStream:
         return self.sampler(_first_different(tails, self.roots), self.seed, self.name, step)
 
     def constants(self) -> dict[str, Any]:
-        """Return the number of relations, as the shape of an array."""
-        return {"relations": np.zeros(len(self.views.graph.contents.relations), np.float32)}
+        """Return the number of relations, as the length of an empty array."""
+        return {"relations": np.zeros((len(self.views.graph.contents.relations), 0), np.float32)}
 
     def abstract(self) -> EntityBlock:
         """Return the block of a whole step without its values."""

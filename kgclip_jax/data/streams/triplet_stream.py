@@ -159,8 +159,8 @@ class TripletStream:
         return Texts((tokens,))
 
     def constants(self) -> dict[str, Any]:
-        """Return the number of relations, as the shape of an array."""
-        return {"relations": np.zeros(len(self.graph.contents.relations), np.float32)}
+        """Return the number of relations, as the length of an empty array."""
+        return {"relations": np.zeros((len(self.graph.contents.relations), 0), np.float32)}
 
     def abstract(self) -> dict[str, TripletBlock]:
         """Return the blocks of a whole step without their values."""
