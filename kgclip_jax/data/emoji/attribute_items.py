@@ -2,11 +2,11 @@
 
 An item is some scenes that differ in one property, each with a caption that is true of it alone:
 
-    colour      one thing, in all colours             "a red dog" / "a blue dog" / ...
-    size        one thing, in all sizes               "a small dog" / "a large dog"
-    position    two things, either on each side       "a dog left of a cat" / "... above a cat" / ...
-    negation    one of two things                     "a dog and no cat" / "a cat and no dog"
-    absence     a thing, or another one               "there is a dog" / "there is no dog"
+    colour      one thing, in all colours         "a red dog" / "a blue dog" / ...
+    size        one thing, in all sizes           "a small dog" / "a large dog"
+    position    two things, in all directions     "a dog left of a cat" / "a dog above a cat" / ...
+    negation    one of two things                 "a dog and no cat" / "a cat and no dog"
+    absence     a thing, or another one           "there is a dog" / "there is no dog"
 
 All captions of an item are tried on all of its scenes, so a scorer that sees the captions alone is
 right about exactly one scene an item. Captions of an item have the same words but for the property;
