@@ -5,16 +5,17 @@ An item is some scenes that differ in one property, each with a caption that is 
     colour      one thing, in all colours         "a red dog" / "a blue dog" / ...
     size        one thing, in all sizes           "a small dog" / "a large dog"
     position    two things, in all directions     "a dog left of a cat" / "a dog above a cat" / ...
-    negation    one of two things                 "a dog and no cat" / "a cat and no dog"
-    absence     a thing, or another one           "there is a dog" / "there is no dog"
+    negation    one of two things                 "a dog and not a cat" / "a cat and not a dog"
+    absence     a thing, or another one           "there is a dog" / "there is not a dog"
 
 All captions of an item are tried on all of its scenes, so a scorer that sees the captions alone is
-right about exactly one scene an item. Captions of an item have the same words but for the property;
-"negation" says in half of the items first what is not there, so a scorer that passes over "no" is
-right half of the time, in whatever order it reads.
+right about exactly one scene an item. Captions of an item have the same words but for the property.
+In half of the items of "negation" what is absent is said first, so a scorer that passes over "not"
+is right half of the time in whatever order it reads.
 
-The first three families are told as training tells them. No caption of training says "no" or
-"without": what a model makes of the last two it has from elsewhere, or guesses.
+The first three families are told as training tells them. No caption of training says "not" or
+"without": what a model makes of these it has from elsewhere, or guesses. Nor does it take negation
+to be right more often than by chance: any strange word may blur the name that it stands beside.
 
 Where training shows a concept, but never with some value ("a red dog", "a dog left of ..."), that
 value is not asked for, lest it be told by being unfamiliar.
@@ -47,15 +48,15 @@ from kgclip_jax.random import FastRandom
 
 _ATTEMPTS = 2_000
 
-# Slots: {there} and {absent} with their articles, {no} what is absent without one.
+# Slots: {there} and {absent}, both with their articles.
 _EXCLUSIONS = (
-    "{there} and no {no}",
-    "no {no} but {there}",
-    "there is {there} and no {no}",
-    "there is no {no} but {there}",
+    "{there} and not {absent}",
+    "not {absent} but {there}",
+    "there is {there} and not {absent}",
+    "there is not {absent} but {there}",
 )
 _PRESENCE_AND_ABSENCE = (
-    ("there is {there}", "there is no {no}"),
+    ("there is {there}", "there is not {absent}"),
     ("a picture of {there}", "a picture without {absent}"),
 )
 
@@ -152,8 +153,6 @@ def _absence(parts: Splits, random: FastRandom, concepts: Sequence[int]) -> Item
 def _say(parts: Splits, template: str, there: int | None, absent: int | None) -> Caption:
     """Fill a template in. Its graph holds what is there: scene graphs know no absence."""
     names = ["" if concept is None else parts.concepts[concept].name for concept in (there, absent)]
-    present, no = names
-    text = template.format(
-        there=f"{article(present)} {present}", absent=f"{article(no)} {no}", no=no
-    )
-    return Caption(text, SceneGraph(() if there is None else (SceneObject(present),)))
+    present, missing = (f"{article(name)} {name}" for name in names)
+    text = template.format(there=present, absent=missing)
+    return Caption(text, SceneGraph((SceneObject(names[0]),) if names[0] else ()))

@@ -20,10 +20,12 @@ from kgclip_jax.data.emoji.held_out_scenes import (
     single_things,
 )
 from kgclip_jax.data.emoji.render import Painter
+from kgclip_jax.data.emoji.scenes import Scene
 from kgclip_jax.data.emoji.world import EmojiWorld, Splits, splits
-from kgclip_jax.data.evaluation_sets import ChoiceSet, LinearProbeSet, ZeroShotSet
+from kgclip_jax.data.evaluation_sets import ChoiceSet, LinearProbeSet, Question, ZeroShotSet
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.questions import ask_which
+from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.ranges import INT32_MAX, PositiveInt, Range
 from kgclip_jax.schema import check
 
@@ -77,7 +79,9 @@ class EmojiAttributes(EmojiSet):
             DataError: a package with the pictures or the names is missing.
         """
         parts = splits(self.world)
-        scenes, captions, questions = [], [], []
+        scenes: list[Scene] = []
+        captions: list[Caption] = []
+        questions: list[Question] = []
         for topic, family in families(parts).items():
             numbers = []
             for index in range(self.items):
