@@ -124,7 +124,7 @@ class LabelledStream:
     def notes(self) -> Sequence[str]:
         """How many items there are, and whether all can be told."""
         unknown = int(np.count_nonzero((self.items.labels < 0).all(axis=1)))
-        more = f", of which {unknown:,} have none of the classes" if unknown else ""
+        more = f"; {unknown:,} items have none of them right" if unknown else ""
         about = f" about {len(self.items.pictures):,} pictures" if self.folder else ""
         items, classes = len(self.items.owners), len(self.items.classes)
         return [f"labelled: {items:,} items{about}, {classes:,} classes{more}"]
