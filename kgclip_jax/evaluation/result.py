@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Int64
+from jaxtyping import Bool, Float32, Int, Int64
 
 from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation.bootstrap import bootstrap_mean
@@ -16,7 +16,7 @@ class Outcomes(NamedTuple):
     """The decisions that a number averages, in the order of the set.
 
     Attributes:
-        values: 1 where a decision is right, 0 where it is wrong; between them where it is partly so.
+        values: 1 where a decision is right, 0 where it is wrong.
         clusters: decisions of one cluster depend on each other.
         groups: the number is the mean of the means of these groups; None for the plain mean.
     """
@@ -31,7 +31,7 @@ class Result:
     """One row of the evaluation table. Rates are fractions in [0, 1].
 
     Attributes:
-        task: "retrieval", "zero-shot", "linear probe", "composition" or "fine-tuned".
+        task: "retrieval", "zero-shot", "linear probe" or "composition".
         set_name: the evaluation set.
         metric: what was measured, for instance "text-to-image R@1".
         value: the measured rate.
@@ -68,7 +68,7 @@ def measured(
     task: str,
     set_name: str,
     metric: str,
-    correct: Bool[np.ndarray, " decisions"] | Float[np.ndarray, " decisions"],
+    correct: Bool[np.ndarray, " decisions"],
     clusters: Int[np.ndarray, " decisions"],
     *,
     chance: float,
