@@ -1,8 +1,9 @@
 """A trained dual encoder as users hold it: pictures and texts in, NumPy embeddings out."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -10,7 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 from PIL import Image
 
-from kgclip_jax.batch import Images, Texts, Triples
+from kgclip_jax.batch import Images, Texts
+from kgclip_jax.data.entity_views import cut_to
 from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.preprocessing import Preprocessing
@@ -23,6 +25,7 @@ from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.models.encode import encode
+from kgclip_jax.models.heads import Head, RowFunction, bind_head, heads_from
 
 Picture = str | Path | Image.Image | UInt8[np.ndarray, "_ _ 3"]
 Pictures = UInt8[np.ndarray, "b height width 3"] | Sequence[Picture]
@@ -31,15 +34,20 @@ _PICTURE = "a picture is a path, a PIL image or a uint8 array (height, width, 3)
 
 # Compiled once for each architecture, however many encoders come and go during a run.
 @functools.partial(jax.jit, static_argnums=0)
-def _encode_image(model: Model, params: Params, images: Array) -> Array:
-    return encode(model.bind(params), Images(images)).pooled
+def _embed(model: Model, params: Params, inputs: Images | Texts) -> Array:
+    return encode(model.bind(params), inputs).pooled
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _encode_text(
-    model: Model, params: Params, tokens: Array, triples: Triples | None = None
-) -> Array:
-    return encode(model.bind(params), Texts((tokens,), triples)).pooled
+Heads = tuple[tuple[str, Head], ...]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def read_rows(
+    model: Model, heads: Heads, function: RowFunction, params: Params, rows: Any, constants: Any
+) -> Any:
+    """The pure function of `ClipEncoder.read`, whose params are {"model", "heads"}."""
+    bound = {name: bind_head(head, model.shape, params["heads"][name]) for name, head in heads}
+    return function(bound, encode(model.bind(params["model"]), rows), constants)
 
 
 class ClipEncoder:
@@ -52,6 +60,8 @@ class ClipEncoder:
         step: training steps behind the parameters.
         batch_size: inputs that go through a tower at once.
         sharding: of inputs over devices, for parameters that are sharded.
+        heads: modules that were trained beside the model, by name.
+        head_params: the parameters of each.
     """
 
     def __init__(
@@ -63,10 +73,14 @@ class ClipEncoder:
         step: int,
         batch_size: int = 128,
         sharding: jax.sharding.NamedSharding | None = None,
+        heads: Mapping[str, Head] = MappingProxyType({}),
+        head_params: Params | None = None,
     ) -> None:
         self.model = model
         self.params = params
         self.step = step
+        self.heads = heads
+        self._head_params = head_params
         self._reading = reading
         self._batch_size = batch_size
         self._sharding = sharding
@@ -90,10 +104,10 @@ class ClipEncoder:
         vision = self.model.shape.vision
         side = (vision.image_size, vision.image_size, 3)
         if isinstance(images, np.ndarray) and (images.dtype, images.shape[1:]) == (np.uint8, side):
-            return self._in_batches(_encode_image, images)
+            return self._embed_all(Images(images))
         transform = EvaluationTransform(vision.image_size, vision.resize, vision.interpolation)
         pictures = [_prepared(image, place, transform) for place, image in enumerate(images)]
-        return self._in_batches(_encode_image, np.array(pictures, np.uint8).reshape(-1, *side))
+        return self._embed_all(Images(np.array(pictures, np.uint8).reshape(-1, *side)))
 
     def encode_text(self, texts: Sequence[Text]) -> Float[np.ndarray, "b d"]:
         """Return float32 embeddings.
@@ -105,6 +119,14 @@ class ClipEncoder:
             TypeError: for one text alone.
             CheckpointError: the model came without a tokenizer.
         """
+        return self._embed_all(self.texts(texts))
+
+    def texts(self, texts: Sequence[Text], length: int | None = None) -> Texts:
+        """Return texts as the text tower takes them; raises as `encode_text` does.
+
+        They are cut and filled up to so many tokens if a length is given, where the tower allows
+        that; by default they are as long as the longest needs.
+        """
         if isinstance(texts, str | Caption):
             raise TypeError("encode_text takes a list of texts, not one text")
         if self._reading is None:
@@ -113,12 +135,35 @@ class ClipEncoder:
                 "vocab.json and merges.txt, into the folder of its weights"
             )
         tokenizer, triples = self._reading.tokenizer, self._reading.triples
-        tokens = tokenizer([words_of(text) for text in texts])
-        length = bucket(int(tokenizer.lengths(tokens).max(initial=0)), self._buckets)
-        inputs: list[np.ndarray | Triples] = [tokens[:, :length]]
-        if triples is not None:
-            inputs.append(triples(texts))
-        return self._in_batches(_encode_text, *inputs)
+        words = [words_of(text) for text in texts]
+        if length is None:
+            tokens = tokenizer(words)
+            length = bucket(int(tokenizer.lengths(tokens).max(initial=0)), self._buckets)
+            tokens = tokens[:, :length]
+        else:
+            tokens, _ = cut_to(tokenizer, words, self._reading.text_length(length))
+        return Texts((tokens,), None if triples is None else triples(texts))
+
+    def read(self, rows: Any, function: RowFunction, constants: Any = None) -> Any:
+        """Apply a function of heads to rows, as the first phase of an objective does.
+
+        Args:
+            rows: a tree of inputs (`Images`, `Texts`) and arrays, all with as many rows in front.
+            function: of the heads by name, the rows with `Features` in the place of inputs, and the
+                constants; row by row; compiled once for each function and shape.
+            constants: arrays that have no rows.
+
+        Returns:
+            What the function returns of all rows, as NumPy arrays.
+
+        Raises:
+            CheckpointError: it returns a number that is infinite or NaN.
+        """
+        params = {"model": self.params, "heads": self._head_params}
+        heads = tuple(self.heads.items())
+        return self._in_batches(
+            lambda part: read_rows(self.model, heads, function, params, part, constants), rows
+        )
 
     def similarity(
         self, images: Pictures, texts: Sequence[Text]
@@ -129,30 +174,33 @@ class ClipEncoder:
         """
         return self.encode_image(images) @ self.encode_text(texts).T
 
-    def _in_batches(
-        self, tower: Callable[..., Array], *inputs: np.ndarray | Triples
-    ) -> Float[np.ndarray, "b d"]:
-        """Encode batch by batch; the last one is padded.
+    def _embed_all(self, inputs: Images | Texts) -> Float[np.ndarray, "b d"]:
+        if not len(jax.tree.leaves(inputs)[0]):
+            return np.zeros((0, self.model.shape.embedding), np.float32)
+        return self._in_batches(lambda part: _embed(self.model, self.params, part), inputs)
 
-        Raises CheckpointError where a number of an embedding is infinite or NaN.
+    def _in_batches(self, function: Callable[[Any], Any], rows: Any) -> Any:
+        """Compute batch by batch; the last one is padded.
+
+        Raises CheckpointError where a number that comes out is infinite or NaN.
         """
-        outputs = [np.zeros((0, self.model.shape.embedding), np.float32)]
-        count = len(jax.tree.leaves(inputs)[0])
+        outputs = []
+        count = len(jax.tree.leaves(rows)[0])
         for start in range(0, count, self._batch_size):
-            rows = min(self._batch_size, count - start)
+            size = min(self._batch_size, count - start)
             # Rows beyond the last are the last one again.
-            chosen = np.minimum(start + np.arange(self._padded(rows)), count - 1)
-            padded = jax.tree.map(lambda array, chosen=chosen: array[chosen], inputs)
-            placed = jax.device_put(padded, self._sharding)
-            outputs.append(jax.device_get(tower(self.model, self.params, *placed))[:rows])
-        embeddings = np.concatenate(outputs)
-        if not np.isfinite(embeddings).all():
+            chosen = np.minimum(start + np.arange(self._padded(size)), count - 1)
+            padded = jax.tree.map(lambda array, chosen=chosen: array[chosen], rows)
+            found = jax.device_get(function(jax.device_put(padded, self._sharding)))
+            outputs.append(jax.tree.map(lambda array, size=size: array[:size], found))
+        joined = jax.tree.map(lambda *parts: np.concatenate(parts), *outputs)
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(joined)):
             dtype = self.model.execution.dtype
             raise CheckpointError(
                 f"this model's embeddings are infinite or NaN, computed in {dtype}; if its "
                 "parameters are finite, compute them in float32"
             )
-        return embeddings
+        return joined
 
     def _padded(self, rows: int) -> int:
         """Rows to compute for `rows`: a power of two, so that few sizes are ever compiled."""
@@ -185,6 +233,7 @@ def load(
     step: int | None = None,
     averaged: bool = False,
     shape: spec.DualEncoder | None = None,
+    heads: bool = False,
 ) -> ClipEncoder:
     """Load a trained model.
 
@@ -195,9 +244,10 @@ def load(
         averaged: take the moving average of a run's parameters.
         shape: the architecture, for a file of weights that has no config beside it; for instance
             `kgclip_jax.models.presets.preset("ViT-B-32")`. Other sources may only confirm it.
+        heads: load what a run trained beside the model too.
 
     Raises:
-        ConfigError: the config of a run is damaged.
+        ConfigError: the config of a run is damaged, or it has a head of a kind that is not known.
         CheckpointError: a run has no such checkpoint, or one that does not fit its tokenizers.
         ConversionError: there is nothing at `source`, its weights do not fit their config or are of
             a kind that is not known, or it is of another architecture than `shape`.
@@ -207,5 +257,13 @@ def load(
     if trained.tokenizers is not None:
         reading = preprocessing_for(trained.shape, trained.tokenizers)
     model = Model(trained.shape, trained.execution.on(jax.default_backend()))
-    params = jax.device_put(trained.read(), jax.devices()[0])
-    return ClipEncoder(model, params, reading, step=trained.step)
+    device = jax.devices()[0]
+    params = jax.device_put(trained.read(), device)
+    return ClipEncoder(
+        model,
+        params,
+        reading,
+        step=trained.step,
+        heads=heads_from(trained.heads) if heads else {},
+        head_params=jax.device_put(trained.read_heads(), device) if heads else None,
+    )

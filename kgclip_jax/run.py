@@ -24,13 +24,9 @@ from kgclip_jax.loading import Start, find_start
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Params
 from kgclip_jax.models.flops import step_work
+from kgclip_jax.rehearsal import rehearse
 from kgclip_jax.reporting.tables import results_table, to_terminal
-from kgclip_jax.run_evaluation import (
-    next_steps,
-    record_evaluation,
-    rehearse,
-    write_run_report,
-)
+from kgclip_jax.run_evaluation import next_steps, record_evaluation, write_run_report
 from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
 from kgclip_jax.store.description import check_same, describe
 from kgclip_jax.store.workdir import Workdir
@@ -116,6 +112,7 @@ class Run:
             experiment.model,
             self.tokenizers,
             adapters=experiment.tuning.adapters,
+            heads=experiment.heads,
             parser=experiment.data.parser,
             execution=experiment.execution,
         )
@@ -344,4 +341,6 @@ class Run:
             step=step,
             batch_size=parts * max(1, ENCODED_AT_ONCE // parts),
             sharding=sharding.batch_sharding(self.setup.mesh),
+            heads=self.experiment.heads,
+            head_params=params["heads"],
         )

@@ -1,18 +1,16 @@
-"""Evaluation of runs: tried before training, written to evaluation.json and report.html."""
+"""Evaluation of runs, written to evaluation.json and report.html."""
 
 import json
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
-from jaxtyping import Float
 
 from kgclip_jax import config
 from kgclip_jax.cache import Cache
 from kgclip_jax.convert.hub import with_commit
-from kgclip_jax.data.evaluation_sets import EvaluationSet, RetrievalSet, fingerprint
+from kgclip_jax.data.evaluation_sets import EvaluationSet, RetrievalSet
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.evaluation.examples import retrieval_examples
@@ -76,57 +74,13 @@ def evaluate_workdir(
     config.check_resumable(saved, experiment)
     _check_graphs(graphs, experiment, f"the model of {workdir.root}")
     sets = held_out_sets(experiment, graphs, Cache(workdir.cache))
-    encoder = load(workdir.root, step=step)
+    encoder = load(workdir.root, step=step, heads=True)
     results = evaluate(encoder, sets, weights="raw")
     if experiment.optimizer.ema_decay is not None:
-        averaged = load(workdir.root, step=encoder.step, averaged=True)
+        averaged = load(workdir.root, step=encoder.step, averaged=True, heads=True)
         results += evaluate(averaged, sets, weights="average")
     record_evaluation(workdir, encoder.step, results, graphs=graphs)
     return results
-
-
-class _Anybody:
-    """An encoder that knows nothing, and costs nothing."""
-
-    def __init__(self) -> None:
-        self._rng = np.random.default_rng(0)
-
-    def _embeddings(self, inputs: Sized) -> Float[np.ndarray, "b 2"]:
-        angles = self._rng.uniform(0, 2 * np.pi, len(inputs))
-        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-
-    encode_image = encode_text = _embeddings
-
-
-def rehearse(experiment: config.Experiment, sets: Sequence[EvaluationSet], cache: Cache) -> None:
-    """Go through an evaluation without a model: read all pictures, ask all that is asked.
-
-    A run does this before its first step, lest it train until it finds what is wrong with them; and
-    again where settings, texts or names of pictures have changed since. (A picture that has broken
-    since is found at the next evaluation.)
-
-    Args:
-        experiment: whose sets they are.
-        sets: what to evaluate on.
-        cache: remembers what went well.
-
-    Raises:
-        DataError: see `evaluate`.
-    """
-
-    def try_it() -> None:
-        evaluate(_Anybody(), sets)
-
-    if not sets:
-        return
-    data, pictures = experiment.data, sum(len(each.pictures) for each in sets)
-    settings = experiment.sources, experiment.evaluation, data.path, data.bad_share
-    cache(
-        "rehearsal",
-        f"{settings} {fingerprint(sets)}",
-        try_it,
-        f"evaluation is tried before training: {pictures:,} pictures, {len(sets)} sets",
-    )
 
 
 def evaluate_pretrained(

@@ -7,7 +7,14 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int, Int32, UInt8, UInt64
 
-from kgclip_jax.data.images import Box, random_resized_crop
+from kgclip_jax.data.images import (
+    Box,
+    crop,
+    decode,
+    evaluation_transform,
+    random_resized_crop,
+)
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.skips import MISSING_IMAGE
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizer
 from kgclip_jax.errors import BadRecord
@@ -49,6 +56,24 @@ class EntityViews:
             )
         ]
 
+    def labels(self, entities: Int[np.ndarray, " n"]) -> list[str]:
+        """Return the name of each, or the first gloss of one that has none: "" without either."""
+        table = self.graph.entities.select(["name", "glosses"]).take(pa.array(entities))
+        return [
+            name or next(iter(glosses), "")
+            for name, glosses in zip(
+                table["name"].to_pylist(), table["glosses"].to_pylist(), strict=True
+            )
+        ]
+
+    def first_image(
+        self, entity: int, transform: EvaluationTransform
+    ) -> UInt8[np.ndarray, "size size 3"]:
+        """Read the first image of an entity for evaluation. Raises BadRecord as `image` does."""
+        images, box = self._images(entity)
+        pixels = decode(read_image(self.pictures / images[0]), background=BACKGROUND)
+        return evaluation_transform(pixels if box is None else crop(pixels, box), *transform)
+
     def image(
         self, entity: int, size: int, scale: tuple[float, float], rng: np.random.Generator
     ) -> UInt8[np.ndarray, "{size} {size} 3"]:
@@ -57,16 +82,24 @@ class EntityViews:
         Raises:
             BadRecord: the file is gone, or cannot be decoded.
         """
+        images, box = self._images(entity)
+        encoded = read_image(self.pictures / images[int(rng.integers(len(images)))])
+        return random_resized_crop(encoded, size, rng, scale=scale, box=box, background=BACKGROUND)
+
+    def _images(self, entity: int) -> tuple[list[str], Box | None]:
+        """Return the files of an entity's images, and the part of them that shows it."""
         row = self.graph.entities.slice(entity, 1).select(["images", "box"])
         images, box = row["images"][0].as_py(), row["box"][0].as_py()
-        path = self.pictures / images[int(rng.integers(len(images)))]
-        try:
-            encoded = path.read_bytes()
-        except OSError as error:
-            raise BadRecord(MISSING_IMAGE, f"{path}: {error.strerror}") from error
         left, top, width, height = box or (0, 0, 0, 0)
-        part = None if box is None else Box(top, left, height, width)
-        return random_resized_crop(encoded, size, rng, scale=scale, box=part, background=BACKGROUND)
+        return images, None if box is None else Box(top, left, height, width)
+
+
+def read_image(path: Path) -> bytes:
+    """Read the file of an image. Raises BadRecord where it is missing."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadRecord(MISSING_IMAGE, f"{path}: {error.strerror}") from error
 
 
 def cut_to(

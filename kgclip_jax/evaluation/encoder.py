@@ -1,14 +1,16 @@
 """What is evaluated: anything that embeds pictures and texts into one space."""
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from kgclip_jax.batch import Texts
 from kgclip_jax.data.evaluation_sets import EvaluationSet
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.caption import Text
+from kgclip_jax.models.heads import Head, RowFunction
 
 
 @runtime_checkable
@@ -21,6 +23,24 @@ class Encoder(Protocol):
 
     def encode_text(self, texts: Sequence[Text]) -> Float[np.ndarray, "b d"]:
         """Embed texts, with their scene graphs where the encoder reads them."""
+        ...
+
+
+@runtime_checkable
+class HeadReader(Encoder, Protocol):
+    """An encoder with what was trained beside it."""
+
+    @property
+    def heads(self) -> Mapping[str, Head]:
+        """The settings of each head, by name."""
+        ...
+
+    def texts(self, texts: Sequence[Text], length: int | None = None) -> Texts:
+        """Return texts as the text tower takes them, of a length if one is given."""
+        ...
+
+    def read(self, rows: Any, function: RowFunction, constants: Any = None) -> Any:
+        """Apply a function of heads to rows; see `kgclip_jax.inference.ClipEncoder.read`."""
         ...
 
 

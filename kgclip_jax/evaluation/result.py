@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int, Int64
+from jaxtyping import Bool, Float, Float32, Int, Int64
 
 from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation.bootstrap import bootstrap_mean
@@ -16,7 +16,7 @@ class Outcomes(NamedTuple):
     """The decisions that a number averages, in the order of the set.
 
     Attributes:
-        values: 1 where a decision is right, 0 where it is wrong.
+        values: 1 where a decision is right, 0 where it is wrong, or how right it is between.
         clusters: decisions of one cluster depend on each other.
         groups: the number is the mean of the means of these groups; None for the plain mean.
     """
@@ -31,7 +31,7 @@ class Result:
     """One row of the evaluation table. Rates are fractions in [0, 1].
 
     Attributes:
-        task: "retrieval", "zero-shot", "linear probe" or "composition".
+        task: "retrieval", "zero-shot", "linear probe", "composition", "link prediction" ...
         set_name: the evaluation set.
         metric: what was measured, for instance "text-to-image R@1".
         value: the measured rate.
@@ -68,7 +68,7 @@ def measured(
     task: str,
     set_name: str,
     metric: str,
-    correct: Bool[np.ndarray, " decisions"],
+    values: Bool[np.ndarray, " decisions"] | Float[np.ndarray, " decisions"],
     clusters: Int[np.ndarray, " decisions"],
     *,
     chance: float,
@@ -80,13 +80,13 @@ def measured(
     The interval resamples clusters. The row is blind where a control says how.
     """
     outcomes = Outcomes(
-        correct.astype(np.float32),
+        values.astype(np.float32),
         clusters.astype(np.int64),
         None if groups is None else groups.astype(np.int64),
     )
     return Result(
-        *(task, set_name, metric, *bootstrap_mean(correct, clusters, groups)),
-        n=len(correct),
+        *(task, set_name, metric, *bootstrap_mean(values, clusters, groups)),
+        n=len(values),
         chance=chance,
         blind=control != "",
         control=control,

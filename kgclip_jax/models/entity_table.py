@@ -18,6 +18,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int32
 
 from kgclip_jax.models import spec
+from kgclip_jax.models.link_model import LinkRows
 from kgclip_jax.models.rows import constrain_table
 from kgclip_jax.ranges import PositiveFloat, PositiveInt
 from kgclip_jax.schema import check
@@ -90,19 +91,28 @@ class EntityTable(nnx.Module):
             case "rotate":
                 return -jnp.sum(_modulus(query - candidates), axis=-1)
 
-    def scores_of_all(self, query: Float[Array, "b d"]) -> Float[Array, "b entities"]:
-        """Return how well every entity answers each query.
+    def scores_of_all(
+        self, query: Float[Array, "b d"], candidates: Float[Array, "entities d"]
+    ) -> Float[Array, "b entities"]:
+        """Return how well every candidate answers each query.
 
-        Distances are summed over entities one query at a time.
+        Distances are summed over candidates one query at a time.
         """
-        table = self.entities[...]
         if self.settings.scorer in ("distmult", "complex"):
-            return query @ table.T
+            return query @ candidates.T
 
         def of_one(one: Float[Array, " d"]) -> Float[Array, " entities"]:
-            return self.scores(one[None], table[None])[0]
+            return self.scores(one[None], candidates[None])[0]
 
         return jax.lax.map(jax.checkpoint(of_one), query)
+
+    def entity_vectors(self, rows: LinkRows) -> Float[Array, "b d"]:
+        """Return the rows of entities; see `LinkModel`."""
+        return self.entities[...][rows.entity]
+
+    def query_vectors(self, rows: LinkRows) -> Float[Array, "b d"]:
+        """Return what the missing ends should be like; see `LinkModel`."""
+        return self.query(rows.entity, rows.relation, rows.asks_head)
 
 
 def _times(

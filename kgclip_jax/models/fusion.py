@@ -15,10 +15,12 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, UInt32
 
 from kgclip_jax.batch import Features
+from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import normalise
 from kgclip_jax.models.initial_values import gaussian, gpt2_block
 from kgclip_jax.models.layers import LayerNorm, Linear, Projection, gelu_erf
+from kgclip_jax.models.link_model import LinkRows
 from kgclip_jax.models.rows import concat_rows, split_rows
 from kgclip_jax.models.transformer import (
     UNROLLED,
@@ -122,6 +124,45 @@ class Fusion(nnx.Module):
         tokens = element.tokens + self.slots[...][TAIL].astype(element.tokens.dtype)
         y = self._transform(tokens, element.visible, seeds)
         return self._pool(y, element.visible)
+
+    def query_vectors(self, rows: LinkRows) -> Float[Array, "b d"]:
+        """Return P(h, r, -), or P(-, r, t) where the head is asked for; see `LinkModel`."""
+        return self._read_links(rows, relation=True)
+
+    def entity_vectors(self, rows: LinkRows) -> Float[Array, "b d"]:
+        """Return P(-, -, t), or P(h, -, -) where the head is asked for; see `LinkModel`."""
+        answers = rows._replace(asks_head=~rows.asks_head)
+        return self._read_links(answers, relation=False)
+
+    def scores_of_all(
+        self, query: Float[Array, "b d"], candidates: Float[Array, "entities d"]
+    ) -> Float[Array, "b entities"]:
+        """Return cosines."""
+        return query @ candidates.T
+
+    def relation_logits(self, head: Features, tail: Features) -> Float[Array, "b relations"]:
+        """Return the logits at the relation's place of P(h, -, t)."""
+        present = jnp.broadcast_to(jnp.array([True, False, True]), (len(head.tokens), 3))
+        (fused,) = self(head, self._no_relation(head), tail, [present])
+        return fused.relation
+
+    def _read_links(self, rows: LinkRows, *, relation: bool) -> Float[Array, "b d"]:
+        """Read one end of each triple: the tail where the head is asked for.
+
+        What stands at the other end is absent, and as long as the end that is there.
+        """
+        if rows.view is None:
+            raise ConfigError("a fusion reads entities as texts or images, not by their number")
+        asks_head = rows.asks_head
+        related = jnp.full(asks_head.shape, relation)
+        present = jnp.stack([~asks_head, related, asks_head], axis=1)
+        phrase = rows.phrase if relation else self._no_relation(rows.view)
+        (fused,) = self(rows.view, phrase, rows.view, [present])
+        return fused.pooled
+
+    def _no_relation(self, entity: Features) -> Features:
+        nothing = jnp.zeros((len(entity.pooled), entity.pooled.shape[-1]), jnp.float32)
+        return Features(nothing, None, None, nothing)
 
     def _tokens(self, entity: Features) -> "_Element":
         """Map the tokens of a tower to the width of this one."""

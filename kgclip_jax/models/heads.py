@@ -5,7 +5,8 @@ the run's seed and of its name alone, so that adding one changes no other.
 """
 
 import zlib
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 from flax import nnx
@@ -14,7 +15,7 @@ from jaxtyping import Array
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Params
-from kgclip_jax.schema import Registry
+from kgclip_jax.schema import Registry, parse
 
 HEADS = Registry(
     "head",
@@ -25,6 +26,10 @@ HEADS = Registry(
         "rgcn": "kgclip_jax.models.rgcn:RgcnHead",
     },
 )
+
+
+RowFunction = Callable[[Mapping[str, Any], Any, Any], Any]
+"""From heads by name, rows with `Features` and constants to a tree of arrays, row by row."""
 
 
 @runtime_checkable
@@ -62,6 +67,19 @@ def bind_head(head: Head, model: spec.DualEncoder, params: Params) -> nnx.Module
     """Return the module over these parameters, for use within a trace."""
     abstract = nnx.eval_shape(lambda: _build(head, model, jax.random.key(0)))
     return nnx.merge(nnx.graphdef(abstract), params)
+
+
+def heads_from(settings: Mapping[str, Any]) -> dict[str, Head]:
+    """Return heads from their plain values, by name.
+
+    Raises:
+        ConfigError: one is of a kind, or has a setting, that is not known.
+    """
+    places = {name: f"heads.{name}" for name in settings}
+    return {
+        name: parse(HEADS.find(settings[name].get("kind"), place), settings[name], place)
+        for name, place in places.items()
+    }
 
 
 def _build(head: Head, model: spec.DualEncoder, key: Array) -> nnx.Module:

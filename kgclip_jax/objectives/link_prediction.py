@@ -101,7 +101,7 @@ class LinkPrediction:
         losses, found = [], []
         for given, wanted, of_head in ((head, tail, False), (tail, head, True)):
             query = table.query(given, relation, jnp.full(head.shape, of_head))
-            scores = table.scores_of_all(query)
+            scores = table.scores_of_all(query, table.entities[...])
             own = jnp.take_along_axis(scores, wanted[:, None], axis=1)[:, 0]
             losses.append(jax.nn.logsumexp(scores, axis=1) - own)
             found.append(own >= jnp.max(jax.lax.stop_gradient(scores), axis=1))

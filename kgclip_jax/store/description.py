@@ -10,6 +10,7 @@ from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers, make_token
 from kgclip_jax.errors import CheckpointError, ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.adapters import Lora
+from kgclip_jax.models.heads import Head
 from kgclip_jax.models.transformer import Execution
 
 ITEMS = "items"
@@ -25,6 +26,7 @@ class Description:
         tokenizers: with the files that they were opened from.
         fingerprints: of its tokenizers, see `fingerprints`.
         adapters: by tower; the model's own parameters do not contain them.
+        heads: the settings of each, as plain values: a model is read whoever knows its heads.
         parser: the spaCy pipeline for the texts that its knowledge encoder reads, if it has one.
         execution: how it was computed.
     """
@@ -33,6 +35,7 @@ class Description:
     tokenizers: Tokenizers
     fingerprints: dict[str, str]
     adapters: dict[str, Lora] = field(default_factory=dict)
+    heads: dict[str, Any] = field(default_factory=dict)
     parser: str | None = None
     execution: Execution = field(default_factory=Execution)
 
@@ -43,6 +46,7 @@ def describe(
     *,
     parser: str | None = None,
     adapters: Mapping[str, Lora] | None = None,
+    heads: Mapping[str, Head] | None = None,
     execution: Execution | None = None,
 ) -> dict[str, Any]:
     """Return a `Description` as nested dicts. Raises UserError for a tokenizer without its file.
@@ -56,6 +60,7 @@ def describe(
         tokenizers=tokenizers,
         fingerprints=fingerprints(model, tokenizers),
         adapters=dict(adapters or {}),
+        heads={name: schema.to_dict(head) for name, head in (heads or {}).items()},
         parser=parser,
         execution=execution or Execution(),
     )

@@ -1,8 +1,9 @@
 """A trained model from a run: the description in a checkpoint says all there is to know of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 
@@ -11,6 +12,7 @@ from kgclip_jax.errors import CheckpointError
 from kgclip_jax.models import spec
 from kgclip_jax.models.adapters import abstract_adapters, merge_adapters
 from kgclip_jax.models.dual_encoder import Model, Params
+from kgclip_jax.models.heads import heads_from, init_head
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
 from kgclip_jax.store.description import ITEMS, Description, fingerprints, read_description
@@ -35,6 +37,8 @@ class Trained:
         parser: the spaCy pipeline for the texts that its knowledge encoder reads, or None where it
             has none or names no pipeline.
         described: whether the source says itself what it is; not so a file of weights alone.
+        heads: the settings of what was trained beside it, by name, as plain values.
+        read_heads: returns the parameters of these, like `read`.
     """
 
     origin: str
@@ -45,6 +49,8 @@ class Trained:
     execution: Execution = AUTOMATIC
     parser: str | None = None
     described: bool = True
+    heads: Mapping[str, Any] = field(default_factory=dict)
+    read_heads: Callable[[], Params] = dict
 
 
 def open_run(workdir: Workdir, step: int | None = None, averaged: bool = False) -> Trained:
@@ -80,6 +86,10 @@ def open_run(workdir: Workdir, step: int | None = None, averaged: bool = False) 
         with closing(Checkpoints(workdir.checkpoints)) as checkpoints:
             return _read_params(checkpoints, chosen, described, averaged)
 
+    def read_heads() -> Params:
+        with closing(Checkpoints(workdir.checkpoints)) as checkpoints:
+            return _read_heads(checkpoints, chosen, described, averaged)
+
     return Trained(
         origin=str(workdir.root),
         shape=described.model,
@@ -88,6 +98,8 @@ def open_run(workdir: Workdir, step: int | None = None, averaged: bool = False) 
         step=chosen,
         execution=described.execution,
         parser=described.parser,
+        heads=described.heads,
+        read_heads=read_heads,
     )
 
 
@@ -101,9 +113,24 @@ def _read_params(
         "adapters": abstract_adapters(model, described.adapters),
     }
     params, factors = (
-        checkpoints.restore_on_host(step, AVERAGE, tree, subtree=part)
-        if averaged
-        else checkpoints.restore_on_host(step, part, tree)
-        for part, tree in abstract.items()
+        _read_part(checkpoints, step, part, tree, averaged) for part, tree in abstract.items()
     )
     return jax.device_get(merge_adapters(params, factors, described.adapters))
+
+
+def _read_heads(
+    checkpoints: Checkpoints, step: int, described: Description, averaged: bool
+) -> Params:
+    heads = heads_from(described.heads)
+    abstract = jax.eval_shape(
+        lambda: {name: init_head(head, name, described.model, 0) for name, head in heads.items()}
+    )
+    return _read_part(checkpoints, step, "heads", abstract, averaged)
+
+
+def _read_part(
+    checkpoints: Checkpoints, step: int, part: str, abstract: Params, averaged: bool
+) -> Params:
+    if averaged:
+        return checkpoints.restore_on_host(step, AVERAGE, abstract, subtree=part)
+    return checkpoints.restore_on_host(step, part, abstract)

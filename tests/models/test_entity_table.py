@@ -48,7 +48,7 @@ def test_both_ends_have_the_score_of_the_triple(scorer):
         query = module.query(given, relation, jnp.full(12, of_head))
         found = module.scores(query, module.entities[...][missing][:, None])[:, 0]
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-        everything = module.scores_of_all(query)
+        everything = module.scores_of_all(query, module.entities[...])
         assert everything.shape == (12, ENTITIES)
         np.testing.assert_allclose(
             everything[np.arange(12), missing], expected, rtol=1e-5, atol=1e-5

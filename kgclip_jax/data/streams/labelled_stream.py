@@ -11,22 +11,19 @@ from jaxtyping import Int, Int64, UInt8
 
 from kgclip_jax.batch import Images, LabelledBlock, Texts
 from kgclip_jax.data.blocks import abstract_array
-from kgclip_jax.data.entity_views import cut_to
+from kgclip_jax.data.entity_views import cut_to, read_image
 from kgclip_jax.data.evaluation_sets import fingerprint
 from kgclip_jax.data.images import random_resized_crop
 from kgclip_jax.data.labelled import LABELLED, Items, LabelledData
 from kgclip_jax.data.order import Mixture
-from kgclip_jax.data.skips import MISSING_IMAGE
 from kgclip_jax.data.stored_pictures import CropShare
-from kgclip_jax.data.streams.stream import BAD_RECORD, Counts, Rows, StreamOpening
-from kgclip_jax.data.streams.triplets_config import text_length, units_of
+from kgclip_jax.data.streams.replacement import read_or_replace
+from kgclip_jax.data.streams.stream import Counts, Rows, StreamOpening
+from kgclip_jax.data.streams.triplets_config import units_of
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizer
-from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.random import generator
 from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import check
-
-REPLACEMENT_TRIES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +65,7 @@ class LabelledConfig:
             mixture=Mixture([len(items.owners)], [1.0], ["items"], self.rows, opening.seed, name),
             units=units_of([self.rows], opening.hosts),
             tokenizer=opening.preprocessing.tokenizer,
-            length=text_length(self.length, opening.preprocessing),
+            length=opening.preprocessing.text_length(self.length),
             image_size=opening.preprocessing.image_size,
             crop_scale=self.crop_scale,
             seed=opening.seed,
@@ -133,7 +130,7 @@ class LabelledStream:
         """Make some units of rows of a step; an item whose picture is bad is replaced.
 
         Raises:
-            DataError: REPLACEMENT_TRIES pictures in a row were bad.
+            DataError: too many pictures in a row were bad.
         """
         counts: Counts = Counter()
         rows = (np.array(units)[:, None] * self.unit + np.arange(self.unit)).ravel()
@@ -160,28 +157,21 @@ class LabelledStream:
         found = []
         for row, position in enumerate(positions.tolist()):
             rng = generator(self.seed, f"{self.name}/image", position)
-            for _ in range(REPLACEMENT_TRIES):
-                file = self.items.pictures[int(self.items.owners[chosen[row]])]
-                try:
-                    found.append(self._picture(folder / file, rng))
-                    break
-                except BadRecord as error:
-                    last = error
-                    counts[BAD_RECORD, f"{self.name}: {error.reason}", error.detail] += 1
-                    chosen[row] = rng.integers(len(self.items.owners))
-            else:
-                raise DataError(
-                    f"{REPLACEMENT_TRIES} pictures of {folder} in a row were bad, last: {last}"
-                )
+            picture, chosen[row] = read_or_replace(
+                int(chosen[row]),
+                lambda item, rng=rng: self._picture(folder, item, rng),
+                lambda rng=rng: int(rng.integers(len(self.items.owners))),
+                counts,
+                name=self.name,
+                records=f"pictures of {folder}",
+            )
+            found.append(picture)
         return np.stack(found)
 
     def _picture(
-        self, path: Path, rng: np.random.Generator
+        self, folder: Path, item: int, rng: np.random.Generator
     ) -> UInt8[np.ndarray, "{self.image_size} {self.image_size} 3"]:
-        try:
-            encoded = path.read_bytes()
-        except OSError as error:
-            raise BadRecord(MISSING_IMAGE, f"{path}: {error.strerror}") from error
+        encoded = read_image(folder / self.items.pictures[self.items.owners[item]])
         return random_resized_crop(encoded, self.image_size, rng, scale=self.crop_scale)
 
     def _texts(

@@ -8,7 +8,6 @@ from typing import Literal
 
 from kgclip_jax.data.entity_views import EntityViews
 from kgclip_jax.data.order import Mixture
-from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.stored_pictures import CropShare
 from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.streams.triplet_stream import TripletStream
@@ -97,18 +96,12 @@ class TripletsConfig:
             mixtures=mixtures,
             units=units_of([*wanted.values()], opening.hosts),
             tokenizer=opening.preprocessing.tokenizer,
-            entity_length=text_length(self.entity_length, opening.preprocessing),
-            relation_length=text_length(self.relation_length, opening.preprocessing),
+            entity_length=opening.preprocessing.text_length(self.entity_length),
+            relation_length=opening.preprocessing.text_length(self.relation_length),
             image_size=opening.preprocessing.image_size,
             crop_scale=self.crop_scale,
             seed=opening.seed,
         )
-
-
-def text_length(wanted: int, preprocessing: Preprocessing) -> int:
-    """Return how many tokens texts are cut to; a model whose texts may not be cut takes all."""
-    whole = preprocessing.tokenizer.context_length
-    return min(whole, wanted) if preprocessing.causal else whole
 
 
 def units_of(rows: Sequence[int], hosts: int) -> int:

@@ -137,6 +137,9 @@ class KnowledgeGraph:
     def __reduce__(self) -> tuple[Any, ...]:
         return KnowledgeGraph, (self.folder,)
 
+    def __repr__(self) -> str:
+        return f"KnowledgeGraph({str(self.folder)!r}, {self.contents.fingerprint})"
+
     def __len__(self) -> int:
         return self.contents.entities
 

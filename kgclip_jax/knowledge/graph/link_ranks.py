@@ -1,16 +1,15 @@
-"""Filtered ranks of link prediction (Bordes et al., NeurIPS 2013), and what is told of them."""
+"""Filtered ranks of link prediction (Bordes et al., NeurIPS 2013)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Int32, Int64
+from jaxtyping import Bool, Float, Float64, Int, Int32, Int64
 
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph, TripleIds
 
 Scorer = Callable[[TripleIds, bool], Float[np.ndarray, "n entities"]]
 
-HITS = (1, 3, 10)
 _ROWS = 256
 
 
@@ -18,31 +17,18 @@ class Ranks(NamedTuple):
     """Where the true entities of some triples stand among all that are not true as well.
 
     Attributes:
-        head: ranks from 1, of heads given relation and tail.
-        tail: likewise.
-        unseen: number of triples with an entity that no training triple has.
+        ranks: from 1.
+        candidates: how many entities each was ranked among, itself included.
     """
 
-    head: Float64[np.ndarray, " n"]
-    tail: Float64[np.ndarray, " n"]
-    unseen: int
-
-    def metrics(self) -> dict[str, float]:
-        """Return mean rank, mean reciprocal rank and shares of ranks up to 1, 3 and 10.
-
-        Both ends count alike, and those of unseen entities too.
-        """
-        ranks = np.concatenate([self.head, self.tail])
-        shares = {f"hits@{most}": float(np.mean(ranks <= most)) for most in HITS}
-        return {
-            "mean_rank": float(ranks.mean()),
-            "mean_reciprocal_rank": float(np.mean(1 / ranks)),
-            **shares,
-        }
+    ranks: Float64[np.ndarray, " n"]
+    candidates: Int64[np.ndarray, " n"]
 
 
-def filtered_ranks(graph: KnowledgeGraph, triples: TripleIds, score: Scorer) -> Ranks:
-    """Rank the true head and tail of triples among all entities.
+def filtered_ranks(
+    graph: KnowledgeGraph, triples: TripleIds, score: Scorer, *, of_head: bool
+) -> Ranks:
+    """Rank the true heads, or tails, of triples among all entities.
 
     Other entities that make a triple of any split are left out. Equal scores have their mean rank,
     so that a scorer which knows nothing gains nothing by it.
@@ -51,20 +37,24 @@ def filtered_ranks(graph: KnowledgeGraph, triples: TripleIds, score: Scorer) -> 
         graph: knows what is true.
         triples: to be found again.
         score: returns a score of each entity as the tail of (head, relation), or with True as the
-            head of (relation, tail); more is better, NaN is last.
+            head of (relation, tail); more is better, NaN is last, -inf is no candidate.
+        of_head: rank heads.
     """
-    heads, tails = [], []
+    found = []
     for start in range(0, len(triples.head), _ROWS):
         part = TripleIds(*(ids[start : start + _ROWS] for ids in triples))
-        heads.append(_ranks(graph, part, score(part, True), of_head=True))
-        tails.append(_ranks(graph, part, score(part, False), of_head=False))
+        found.append(_ranks(graph, part, score(part, of_head), of_head=of_head))
+    return Ranks(*map(np.concatenate, zip(*found, strict=True)))
+
+
+def unseen(graph: KnowledgeGraph, triples: TripleIds) -> Bool[np.ndarray, " n"]:
+    """Tell which triples have an entity that no training triple has."""
     train = graph.splits["train"]
-    seen = [
+    head, tail = (
         train.outgoing.degrees(ids) + train.incoming.degrees(ids) > 0
         for ids in (triples.head, triples.tail)
-    ]
-    unseen = int(np.count_nonzero(~(seen[0] & seen[1])))
-    return Ranks(np.concatenate(heads), np.concatenate(tails), unseen)
+    )
+    return ~(head & tail)
 
 
 def _ranks(
@@ -73,19 +63,33 @@ def _ranks(
     scores: Float[np.ndarray, "n entities"],
     *,
     of_head: bool,
-) -> Float64[np.ndarray, " n"]:
+) -> Ranks:
     given, wanted = (triples.tail, triples.head) if of_head else (triples.head, triples.tail)
-    scores = np.where(np.isnan(scores), -np.inf, scores)
-    own = scores[np.arange(len(wanted)), wanted]
+    true = np.zeros(scores.shape, bool)
+    true[_true(graph, given, triples.relation, of_head=of_head)] = True
+    return ranks_among(scores, wanted, true)
+
+
+def ranks_among(
+    scores: Float[np.ndarray, "n candidates"],
+    wanted: Int[np.ndarray, " n"],
+    true: Bool[np.ndarray, "n candidates"],
+) -> Ranks:
+    """Rank one of the candidates of each row among those that are not true as well.
+
+    Args:
+        scores: more is better, NaN is last, -inf is no candidate.
+        wanted: what is ranked.
+        true: which candidates are left out, but for the wanted one.
+    """
+    own_place = np.arange(len(wanted)), wanted
+    scores = np.where(np.isnan(scores), np.finfo(scores.dtype).min, scores)
+    own = scores[own_place]
+    scores[true] = -np.inf
+    scores[own_place] = own
     above = np.count_nonzero(scores > own[:, None], axis=1)
     equal = np.count_nonzero(scores == own[:, None], axis=1)
-    owner, others = _true(graph, given, triples.relation, of_head=of_head)
-    another = others != wanted[owner]
-    owner, others = owner[another], others[another]
-    theirs = scores[owner, others]
-    above -= np.bincount(owner[theirs > own[owner]], minlength=len(wanted))
-    equal -= np.bincount(owner[theirs == own[owner]], minlength=len(wanted))
-    return above + (equal + 1) / 2
+    return Ranks(above + (equal + 1) / 2, np.count_nonzero(scores > -np.inf, axis=1))
 
 
 def _true(

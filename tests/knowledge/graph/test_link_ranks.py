@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kgclip_jax.knowledge.graph.knowledge_graph import TripleIds
-from kgclip_jax.knowledge.graph.link_ranks import filtered_ranks
+from kgclip_jax.knowledge.graph.link_ranks import filtered_ranks, unseen
 from tests.knowledge.graph.made_up_graphs import ANIMALS, edges_of, make_graph, triples_of
 
 
@@ -60,54 +60,74 @@ def loop(graph, triples, score):
     return ranks
 
 
-def test_ranks_are_those_of_a_plain_loop(graph):
+ENDS = pytest.mark.parametrize("of_head", [True, False])
+
+
+@ENDS
+def test_ranks_are_those_of_a_plain_loop(graph, of_head):
     triples, score = asked(graph), scorer(graph)
-    found, expected = filtered_ranks(graph, triples, score), loop(graph, triples, score)
-    assert found.head.tolist() == expected[True]
-    assert found.tail.tolist() == expected[False]
+    found = filtered_ranks(graph, triples, score, of_head=of_head)
+    assert found.ranks.tolist() == loop(graph, triples, score)[of_head]
 
 
-def test_a_constant_scorer_ranks_in_the_middle_of_the_candidates(graph):
+@ENDS
+def test_a_constant_scorer_ranks_in_the_middle_of_the_candidates(graph, of_head):
+    def score(some, _):
+        return np.zeros((len(some.head), 15))
+
     triples = asked(graph)
-    found = filtered_ranks(graph, triples, lambda some, _: np.zeros((len(some.head), 15)))
-    assert (
-        found.head.tolist()
-        == loop(graph, triples, lambda some, _: np.zeros((len(some.head), 15)))[True]
-    )
-    unfiltered = make_graph(
-        graph.folder.parent / "lonely", {"train": [("a", "r", "b"), ("c", "r", "d")]}
-    )
+    found = filtered_ranks(graph, triples, score, of_head=of_head)
+    assert found.ranks.tolist() == loop(graph, triples, score)[of_head]
+    assert found.ranks.tolist() == ((found.candidates + 1) / 2).tolist()
+
+
+@ENDS
+def test_without_other_true_entities_all_are_candidates(tmp_path, of_head):
+    graph = make_graph(tmp_path, {"train": [("a", "r", "b"), ("c", "r", "d")]})
     one = TripleIds(*(np.array([x], np.int32) for x in (0, 0, 1)))
-    ranks = filtered_ranks(unfiltered, one, lambda some, _: np.zeros((1, 4)))
-    assert ranks.tail.tolist() == ranks.head.tolist() == [(4 + 1) / 2]
+    found = filtered_ranks(graph, one, lambda some, _: np.zeros((1, 4)), of_head=of_head)
+    assert (found.ranks.tolist(), found.candidates.tolist()) == ([(4 + 1) / 2], [4])
 
 
-def test_a_perfect_scorer_is_first_and_nan_is_last(graph):
+@ENDS
+def test_a_perfect_scorer_is_first_and_what_has_no_score_is_no_candidate(graph, of_head):
     triples = asked(graph)
 
     def perfect(some, of_head):
-        scores = np.full((len(some.head), 15), np.nan)
+        scores = np.full((len(some.head), 15), -np.inf)
         scores[np.arange(len(some.head)), some.head if of_head else some.tail] = 1
         return scores
 
-    assert filtered_ranks(graph, triples, perfect).metrics() == {
-        "mean_rank": 1,
-        "mean_reciprocal_rank": 1,
-        "hits@1": 1,
-        "hits@3": 1,
-        "hits@10": 1,
-    }
-    nothing = filtered_ranks(graph, triples, lambda some, _: np.full((len(some.head), 15), np.nan))
-    assert nothing.metrics()["hits@1"] < 0.1
+    found = filtered_ranks(graph, triples, perfect, of_head=of_head)
+    assert {*found.ranks.tolist()} == {*found.candidates.tolist()} == {1}
 
 
-def test_triples_of_entities_that_training_never_saw_are_ranked_and_counted(tmp_path):
+@ENDS
+def test_the_true_entity_without_a_score_is_last(graph, of_head):
+    triples = asked(graph)
+
+    def broken(some, of_head):
+        scores = np.ones((len(some.head), 15))
+        scores[np.arange(len(some.head)), some.head if of_head else some.tail] = np.nan
+        return scores
+
+    found = filtered_ranks(graph, triples, broken, of_head=of_head)
+    assert found.ranks.tolist() == found.candidates.tolist()
+
+
+@ENDS
+def test_a_scorer_that_broke_down_ranks_in_the_middle(graph, of_head):
+    def broken(some, _):
+        return np.full((len(some.head), 15), np.nan)
+
+    found = filtered_ranks(graph, asked(graph), broken, of_head=of_head)
+    assert found.ranks.tolist() == ((found.candidates + 1) / 2).tolist()
+
+
+def test_triples_of_entities_that_training_never_saw_are_told(tmp_path):
     graph = make_graph(
         tmp_path, ANIMALS | {"test": [("dog", "eats", "food"), ("cat", "eats", "bone")]}
     )
-    found = filtered_ranks(graph, asked(graph), scorer_of_ones)
-    assert (len(found.head), found.unseen) == (2, 1)
-
-
-def scorer_of_ones(some, of_head):
-    return np.ones((len(some.head), 7))
+    triples = asked(graph)
+    bones = [graph.names(ids)[0] == "bone" for ids in triples.tail[:, None]]
+    assert unseen(graph, triples).tolist() == bones
