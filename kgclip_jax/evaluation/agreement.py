@@ -58,13 +58,17 @@ def spearman(predicted: Values, true: Values) -> Statistic:
     places = [np.unique(values, return_inverse=True)[1] for values in (predicted, true)]
 
     def of(weights: Weights) -> float:
-        ranks = []
-        for place in places:
-            ties = np.bincount(place, weights)
-            ranks.append((np.cumsum(ties) - ties / 2)[place])  # but for one half in all
-        return _correlation(*ranks, weights)
+        first, second = (_ranks(place, weights) for place in places)
+        return _correlation(first, second, weights)
 
     return of
+
+
+def _ranks(place: Values, weights: Weights) -> Values:
+    """Return the mean rank of each item less one half, given its place among distinct values."""
+    ties = np.bincount(place, weights)
+    ranks: Values = (np.cumsum(ties) - ties / 2)[place]
+    return ranks
 
 
 def _correlation(first: Values, second: Values, weights: Weights) -> float:

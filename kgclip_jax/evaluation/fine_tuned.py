@@ -33,8 +33,8 @@ TASK = "fine-tuned"
 class _Told(NamedTuple):
     """What a head says of each item: the most likely class, and the first logit, a number."""
 
-    label: Int[np.ndarray, " items"]
-    number: Float[np.ndarray, " items"]
+    label: Int[Any, " items"]
+    number: Float[Any, " items"]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -148,7 +149,7 @@ class CaptionStream:
         picture, record = read_or_replace(
             draw.record,
             read,
-            lambda: int(choice.integers(len(source))),
+            partial(choice.integers, len(source)),
             counts,
             name=source.name,
             records=f"records of {source.name}",

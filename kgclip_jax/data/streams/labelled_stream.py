@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from jaxtyping import Int, Int64, UInt8
+from jaxtyping import Int64, UInt8
 
 from kgclip_jax.batch import Images, LabelledBlock, Texts
 from kgclip_jax.data.blocks import abstract_array
@@ -137,7 +138,12 @@ class LabelledStream:
         chosen = self.mixture.draws(step, rows).record
         image = None
         if self.folder is not None:
-            image = Images(self._pictures(self.folder, chosen, step * self.rows + rows, counts))
+            found = [
+                self._picture(self.folder, item, step * self.rows + row, counts)
+                for item, row in zip(chosen.tolist(), rows.tolist(), strict=True)
+            ]
+            chosen = np.array([item for _, item in found])
+            image = Images(np.stack([picture for picture, _ in found]))
         block = LabelledBlock(
             image=image,
             texts=tuple(self._texts(texts, chosen, counts) for texts in self.items.texts),
@@ -146,33 +152,24 @@ class LabelledStream:
         )
         return Rows(block, +counts)
 
-    def _pictures(
-        self,
-        folder: Path,
-        chosen: Int64[np.ndarray, " rows"],
-        positions: Int[np.ndarray, " rows"],
-        counts: Counts,
-    ) -> UInt8[np.ndarray, "rows size size 3"]:
-        """Read the pictures of items; other items take the places of those with a bad one."""
-        found = []
-        for row, position in enumerate(positions.tolist()):
-            rng = generator(self.seed, f"{self.name}/image", position)
-            picture, chosen[row] = read_or_replace(
-                int(chosen[row]),
-                lambda item, rng=rng: self._picture(folder, item, rng),
-                lambda rng=rng: int(rng.integers(len(self.items.owners))),
-                counts,
-                name=self.name,
-                records=f"pictures of {folder}",
-            )
-            found.append(picture)
-        return np.stack(found)
-
     def _picture(
-        self, folder: Path, item: int, rng: np.random.Generator
-    ) -> UInt8[np.ndarray, "{self.image_size} {self.image_size} 3"]:
-        encoded = read_image(folder / self.items.pictures[self.items.owners[item]])
-        return random_resized_crop(encoded, self.image_size, rng, scale=self.crop_scale)
+        self, folder: Path, item: int, position: int, counts: Counts
+    ) -> tuple[UInt8[np.ndarray, "size size 3"], int]:
+        """Read the picture of an item; return the item, too: another one if the picture is bad."""
+        items, rng = self.items, generator(self.seed, f"{self.name}/image", position)
+
+        def read(item: int) -> UInt8[np.ndarray, "size size 3"]:
+            encoded = read_image(folder / items.pictures[items.owners[item]])
+            return random_resized_crop(encoded, self.image_size, rng, scale=self.crop_scale)
+
+        return read_or_replace(
+            item,
+            read,
+            partial(rng.integers, len(items.owners)),
+            counts,
+            name=self.name,
+            records=f"pictures of {folder}",
+        )
 
     def _texts(
         self, texts: Sequence[str], chosen: Int64[np.ndarray, " rows"], counts: Counts

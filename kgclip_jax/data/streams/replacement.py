@@ -1,7 +1,7 @@
 """Records that cannot be used are counted, and others take their places."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import SupportsInt, TypeVar
 
 from kgclip_jax.data.streams.stream import BAD_RECORD, Counts
 from kgclip_jax.errors import BadRecord, DataError
@@ -14,7 +14,7 @@ Made = TypeVar("Made")
 def read_or_replace(
     record: int,
     read: Callable[[int], Made],
-    another: Callable[[], int],
+    another: Callable[[], SupportsInt],
     counts: Counts,
     *,
     name: str,
@@ -39,5 +39,5 @@ def read_or_replace(
         except BadRecord as error:
             last = error
             counts[BAD_RECORD, f"{name}: {error.reason}", error.detail] += 1
-            record = another()
+            record = int(another())
     raise DataError(f"{TRIES} {records} in a row were bad, last: {last}")

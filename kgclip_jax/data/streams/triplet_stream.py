@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -137,7 +138,7 @@ class TripletStream:
             found, triples[row] = read_or_replace(
                 int(triples[row]),
                 read,
-                lambda rng=rng: int(rng.choice(train.rows_of[pair])),
+                partial(rng.choice, train.rows_of[pair]),
                 counts,
                 name=self.name,
                 records=f"images of {self.graph.folder}",
