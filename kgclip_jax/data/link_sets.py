@@ -18,22 +18,28 @@ from kgclip_jax.random import bits_of
 from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import LocalPath
 
-View = Literal["text", "image", "mixed", "number"]
+View = Literal["text", "image", "mixed", "number", "image_text", "text_image"]
+
+
+End = Literal[0, 1]
+HEAD: End = 0
+TAIL: End = 1
 
 
 class LinkSet(NamedTuple):
-    """Triples, and the entities that are candidates for their ends.
+    """Triples, and how the entities that are candidates for their ends are seen.
 
     Attributes:
         name: what tables call it.
         head: the name of the head that is asked.
         graph: knows what is true.
         triples: both ends of which are candidates.
-        pictured: candidates that are seen as images, in ascending order.
+        views: of heads and of tails: "text", "image", "mixed" (an image where there is one) or
+            "number".
+        pictured: entities that are seen as images at either end, in ascending order.
         pictures: of these.
-        named: candidates that are seen as texts, in ascending order.
+        named: entities that are seen as texts at either end, in ascending order.
         labels: of these.
-        numbered: whether all entities are candidates, and known by their number alone.
         entity_length: tokens of labels.
         relation_length: tokens of relations.
     """
@@ -42,13 +48,30 @@ class LinkSet(NamedTuple):
     head: str
     graph: KnowledgeGraph
     triples: TripleIds
+    views: tuple[str, str]
     pictured: Int[np.ndarray, " pictures"]
     pictures: Pictures
     named: Int[np.ndarray, " labels"]
     labels: list[str]
-    numbered: bool
     entity_length: int
     relation_length: int
+
+    def candidates(self, end: End) -> Int[np.ndarray, " entities"]:
+        """Return the entities that may stand at an end, in ascending order."""
+        match self.views[end]:
+            case "number":
+                return np.arange(len(self.graph))
+            case "text":
+                return self.named
+            case "image":
+                return self.pictured
+            case _:
+                return np.union1d(self.pictured, self.named)
+
+    def by_image(self, end: End, entities: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        """Tell which entities are seen as images where they stand at an end."""
+        view = self.views[end]
+        return np.isin(entities, self.pictured) & (view in ("image", "mixed"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +83,9 @@ class LinksConfig:
         graph: folder that `launch/prepare.py graph` writes, absolute or in `data.path`.
         head: name of the head that is asked: a fusion, or an entity table.
         view: entities are seen as texts (their names), as images (the first of each), "mixed": as
-            an image where there is one, or known by their number, as an entity table has them.
-            Triples with an end that cannot be seen so are left out.
+            an image where there is one, or known by their number, as an entity table has them;
+            "image_text": heads as images and tails as texts, and so on. Triples with an end that
+            cannot be seen so are left out.
         split: of the graph.
         triples: ask about so many, chosen by hash; None: all.
         pictures: folder that the graph's images lie in, absolute or in `data.path`; None: where
@@ -88,54 +112,43 @@ class LinksConfig:
         """
         graph = KnowledgeGraph(root / self.graph)
         pictures = root / (graph.contents.pictures if self.pictures is None else self.pictures)
-        views = EntityViews(graph, pictures, gloss_share=0.0)
-        pictured, named = self._seen(graph)
-        triples = self._asked(graph, pictured | named)
-        if not len(triples.head):
-            raise DataError(
-                f"evaluation set {name!r}: {graph.folder} has no triple of the split "
-                f"{self.split!r} whose ends can be seen so: {self.view}"
-            )
-        images = np.flatnonzero(pictured)
-        return LinkSet(
+        entities = EntityViews(graph, pictures, gloss_share=0.0)
+        head, _, tail = self.view.partition("_")
+        views = head, tail or head
+        seen = entity_views(graph.entities)
+        pictured = np.flatnonzero(seen["image"] & any(v in ("image", "mixed") for v in views))
+        named = np.flatnonzero(seen["text"] & any(v in ("text", "mixed") for v in views))
+        found = LinkSet(
             name=name,
             head=self.head,
             graph=graph,
-            triples=triples,
-            pictured=images,
+            triples=TripleIds(*(np.zeros(0, np.int32) for _ in TripleIds._fields)),
+            views=views,
+            pictured=pictured,
             pictures=LazyPictures(
-                images.tolist(),
-                partial(views.first_image, transform=transform),
+                pictured.tolist(),
+                partial(entities.first_image, transform=transform),
                 size=transform.size,
                 name=f"evaluation set {name!r}",
             ),
-            named=np.flatnonzero(named),
-            labels=[] if self.view == "number" else views.labels(np.flatnonzero(named)),
-            numbered=self.view == "number",
+            named=named,
+            labels=entities.labels(named),
             entity_length=self.entity_length,
             relation_length=self.relation_length,
         )
+        return found._replace(triples=self._asked(found))
 
-    def _seen(
-        self, graph: KnowledgeGraph
-    ) -> tuple[Bool[np.ndarray, " entities"], Bool[np.ndarray, " entities"]]:
-        """Tell which entities are seen as images, and which as texts, or by number."""
-        none = np.zeros(len(graph), bool)
-        if self.view == "number":
-            return none, ~none
-        views = entity_views(graph.entities)
-        match self.view:
-            case "text":
-                return none, views["text"]
-            case "image":
-                return views["image"], none
-            case "mixed":
-                return views["image"], views["text"] & ~views["image"]
-
-    def _asked(self, graph: KnowledgeGraph, candidates: Bool[np.ndarray, " entities"]) -> TripleIds:
-        split = graph.splits[self.split]
+    def _asked(self, found: LinkSet) -> TripleIds:
+        """Return the triples whose ends can be seen."""
+        split = found.graph.splits[self.split]
         triples = split.triples(np.arange(len(split)))
-        rows = np.flatnonzero(candidates[triples.head] & candidates[triples.tail])
+        here = np.isin(triples.head, found.candidates(HEAD))
+        rows = np.flatnonzero(here & np.isin(triples.tail, found.candidates(TAIL)))
+        if not len(rows):
+            raise DataError(
+                f"evaluation set {found.name!r}: {found.graph.folder} has no triple of the split "
+                f"{self.split!r} whose ends can be seen so: {self.view}"
+            )
         if self.triples is not None:
             order = np.argsort(bits_of(rows, 1, "links", self.split)[:, 0])
             rows = np.sort(rows[order[: self.triples]])

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from kgclip_jax.batch import Images
-from kgclip_jax.data.link_sets import LinkSet
+from kgclip_jax.data.link_sets import HEAD, TAIL, End, LinkSet
 from kgclip_jax.errors import BadRecord, ConfigError, DataError
 from kgclip_jax.evaluation.encoder import HeadReader
 from kgclip_jax.evaluation.result import Result, measured
@@ -39,7 +39,7 @@ def evaluate_links(encoder: HeadReader, data: LinkSet) -> list[Result]:
     if data.head not in encoder.heads:
         known = suggestion(data.head, encoder.heads) if encoder.heads else ""
         raise ConfigError(f"evaluation set {data.name!r}: heads.{data.head} is not there{known}")
-    heads, tails = (_ends(encoder, data, of_head=of_head) for of_head in (True, False))
+    heads, tails = (_ends(encoder, data, end) for end in (HEAD, TAIL))
     triples = np.arange(len(data.triples.head))
     both = Ranks(*map(np.concatenate, zip(heads, tails, strict=True)))
     owners = np.concatenate([triples, triples])
@@ -55,22 +55,22 @@ def evaluate_links(encoder: HeadReader, data: LinkSet) -> list[Result]:
     return [*rows, *_relation_rows(encoder, data)]
 
 
-def _ends(encoder: HeadReader, data: LinkSet, *, of_head: bool) -> Ranks:
+def _ends(encoder: HeadReader, data: LinkSet, end: End) -> Ranks:
     """Rank the heads, or the tails, of all triples."""
-    entities = np.union1d(data.pictured, data.named)
-    nothing = np.zeros(len(entities), np.int32)
-    answer = _Vectors(data.head, answers=True)
-    answers = _vectors(encoder, data, answer, entities, nothing, asks_head=of_head)
-    phrases = _Vectors(data.head, answers=False)
+    candidates = data.candidates(end)
+    nothing = np.zeros(len(candidates), np.int32)
+    asked = end == HEAD
+    given: End = TAIL if asked else HEAD
+    answers = _vectors(encoder, data, end, candidates, nothing, asks_head=asked, answers=True)
 
     def score(triples: TripleIds, of_head: bool) -> Float[np.ndarray, "n entities"]:
-        given = triples.tail if of_head else triples.head
-        queries = _vectors(encoder, data, phrases, given, triples.relation, asks_head=of_head)
-        scores = np.full((len(given), len(data.graph)), -np.inf, np.float32)
-        scores[:, entities] = encoder.read(queries, _Scores(data.head), answers)
+        known = triples.tail if of_head else triples.head
+        queries = _vectors(encoder, data, given, known, triples.relation, asks_head=of_head)
+        scores = np.full((len(known), len(data.graph)), -np.inf, np.float32)
+        scores[:, candidates] = encoder.read(queries, _Scores(data.head), answers)
         return scores
 
-    return filtered_ranks(data.graph, data.triples, score, of_head=of_head)
+    return filtered_ranks(data.graph, data.triples, score, of_head=asked)
 
 
 @dataclass(frozen=True)
@@ -101,18 +101,20 @@ class _Scores:
 def _vectors(
     encoder: HeadReader,
     data: LinkSet,
-    function: _Vectors,
+    end: End,
     entities: Int[np.ndarray, " n"],
     relations: Int[np.ndarray, " n"],
     *,
     asks_head: bool,
+    answers: bool = False,
 ) -> Float[np.ndarray, "n d"]:
-    """Read some entities, with the relations that are asked about, a bounded number at a time."""
+    """Read entities at an end of triples, a bounded number at a time: as answers, or as queries."""
     phrases = np.array(data.graph.contents.phrases, object)
+    function = _Vectors(data.head, answers)
     found, places = [], []
-    for some, view in _views(encoder, data, entities):
+    for some, view in _views(encoder, data, end, entities):
         phrase = None
-        if not (data.numbered or function.answers):
+        if view is not None and not answers:
             phrase = encoder.texts(phrases[relations[some]].tolist(), data.relation_length)
         asks = np.full(len(some), asks_head)
         rows = LinkRows(entities[some], view, relations[some], phrase, asks)
@@ -124,25 +126,25 @@ def _vectors(
 
 
 def _views(
-    encoder: HeadReader, data: LinkSet, entities: Int[np.ndarray, " n"]
+    encoder: HeadReader, data: LinkSet, end: End, entities: Int[np.ndarray, " n"]
 ) -> Iterator[tuple[Int[np.ndarray, " some"], Any]]:
     """Yield the places of some entities that are seen alike, and the inputs of their towers."""
-    pictured = np.isin(entities, data.pictured)
-    for is_picture in (True, False):
-        places = np.flatnonzero(pictured == is_picture)
+    by_image = data.by_image(end, entities)
+    for as_image in (True, False):
+        places = np.flatnonzero(by_image == as_image)
         for start in range(0, len(places), _ROWS):
             some = places[start : start + _ROWS]
-            yield some, _view(encoder, data, entities[some], is_picture)
+            if data.views[end] == "number":
+                yield some, None
+            elif as_image:
+                yield some, _images(data, entities[some])
+            else:
+                rows = np.searchsorted(data.named, entities[some]).tolist()
+                labels = [data.labels[row] for row in rows]
+                yield some, encoder.texts(labels, data.entity_length)
 
 
-def _view(
-    encoder: HeadReader, data: LinkSet, entities: Int[np.ndarray, " n"], is_picture: bool
-) -> Any:
-    if data.numbered:
-        return None
-    if not is_picture:
-        rows = np.searchsorted(data.named, entities).tolist()
-        return encoder.texts([data.labels[row] for row in rows], data.entity_length)
+def _images(data: LinkSet, entities: Int[np.ndarray, " n"]) -> Images:
     rows = np.searchsorted(data.pictured, entities).tolist()
     try:
         return Images(np.stack([data.pictures[row] for row in rows]))
@@ -191,14 +193,14 @@ class _Relations:
 
 def _relation_rows(encoder: HeadReader, data: LinkSet) -> Iterator[Result]:
     """Rank the relation of each triple; also with the mean over relations, as they are uneven."""
-    if data.numbered:
+    if "number" in data.views:
         return
     head, relation, tail = data.triples
     function = _Relations(data.head)
     count = len(data.graph.contents.relations)
     scores = np.empty((len(head), count), np.float32)
-    for some, view in _views(encoder, data, head):
-        for others, other in _views(encoder, data, tail[some]):
+    for some, view in _views(encoder, data, HEAD, head):
+        for others, other in _views(encoder, data, TAIL, tail[some]):
             part = jax.tree.map(lambda array, others=others: array[others], view)
             found = encoder.read(_Pairs(part, other), function)
             if found is None:

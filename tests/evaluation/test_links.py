@@ -8,7 +8,7 @@ from PIL import Image
 
 from kgclip_jax.batch import Images
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
-from kgclip_jax.data.link_sets import LinksConfig
+from kgclip_jax.data.link_sets import HEAD, TAIL, LinksConfig
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.evaluation.tasks import evaluate
@@ -24,6 +24,7 @@ from kgclip_jax.models.rgcn import RgcnHead
 from tests.knowledge.graph.made_up_graphs import make_graph
 
 TINY = preset("tiny")
+ASKED = {"text": 27, "image": 2, "mixed": 27, "image_text": 9}  # triples, by view
 NAMES = [f"thing {number:02}" for number in range(12)]
 SHAPE = spec.Transformer(width=16, depth=1, heads=2, mlp_width=32)
 HEADS = {
@@ -77,7 +78,7 @@ def reciprocal_ranks(data, scores, *, of_head):
         for split in data.graph.splits.values()
         for triple in zip(*(x.tolist() for x in split.triples(np.arange(len(split)))), strict=True)
     }
-    candidates = {*data.pictured.tolist(), *data.named.tolist()}
+    candidates = data.candidates(HEAD if of_head else TAIL).tolist()
     found = []
     for h, r, t in zip(*(x.tolist() for x in data.triples), strict=True):
         others = [(e, r, t) if of_head else (h, r, e) for e in candidates]
@@ -108,14 +109,14 @@ def test_a_table_ranks_by_number(encoder, folder):
     check(encoder, data, {True: found, False: found})
 
 
-@pytest.mark.parametrize("view", ["text", "image", "mixed"])
+@pytest.mark.parametrize("view", ["text", "image", "mixed", "image_text"])
 def test_a_fusion_ranks_what_it_reads(encoder, folder, view):
     """P(h, r, -) and P(-, -, t), each element of each triple in a call of its own."""
     data = opened(folder, view=view)
-    assert len(data.triples.head) == {"text": 27, "image": 2, "mixed": 27}[view]
+    assert len(data.triples.head) == ASKED[view]
 
-    def see(entity):
-        if entity in data.pictured:
+    def see(entity, end):
+        if data.by_image(end, np.array([entity]))[0]:
             return Images(data.pictures[list(data.pictured).index(entity)][None])
         return encoder.texts([NAMES[entity]], data.entity_length)
 
@@ -135,17 +136,18 @@ def test_a_fusion_ranks_what_it_reads(encoder, folder, view):
         return both
 
     scores = {}
-    candidates = sorted({*data.pictured.tolist(), *data.named.tolist()})
     for asks_head in (True, False):
         function = read(asks_head)
         queries, answers = np.zeros((12, 2, TINY.embedding)), np.zeros((12, TINY.embedding))
-        for entity in candidates:
-            for relation in range(2):
-                phrase = encoder.texts([f"relation {relation}"], data.relation_length)
-                rows = {"view": see(entity), "relation": phrase}
-                queries[entity, relation], answers[entity] = (
-                    part[0] for part in encoder.read(rows, function)
-                )
+        given, wanted = (TAIL, HEAD) if asks_head else (HEAD, TAIL)
+        for relation in range(2):
+            phrase = encoder.texts([f"relation {relation}"], data.relation_length)
+            for entity in data.candidates(given):
+                rows = {"view": see(entity, given), "relation": phrase}
+                queries[entity, relation] = encoder.read(rows, function)[0][0]
+            for entity in data.candidates(wanted):
+                rows = {"view": see(entity, wanted), "relation": phrase}
+                answers[entity] = encoder.read(rows, function)[1][0]
         found = queries @ answers.T  # given, relation, answer
         scores[asks_head] = np.moveaxis(found, 0, 2).swapaxes(0, 1) if asks_head else found
     check(encoder, data, scores)

