@@ -125,7 +125,7 @@ class LabelledStream:
         more = f"; {unknown:,} items have none of them right" if unknown else ""
         about = f" about {len(self.items.pictures):,} pictures" if self.folder else ""
         items, classes = len(self.items.owners), len(self.items.classes)
-        return [f"labelled: {items:,} items{about}, {classes:,} classes{more}"]
+        return [f"{items:,} items{about}, {classes:,} classes{more}"]
 
     def load(self, step: int, units: Sequence[int]) -> Rows:
         """Make some units of rows of a step; an item whose picture is bad is replaced.

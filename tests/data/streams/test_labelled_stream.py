@@ -71,7 +71,7 @@ def test_rows_are_those_of_the_files(tmp_path):
     """Every question once, with its picture, its words and its answer."""
     stream = open_stream(tmp_path, small_vqa(tmp_path))
     (note,) = stream.notes
-    assert note == "labelled: 8 items about 4 pictures, 4 classes; 2 items have none of them right"
+    assert note == "8 items about 4 pictures, 4 classes; 2 items have none of them right"
     block, counts = stream.load(0, [0])
     assert counts == {("text", "fitting"): 8}
     seen = set()
