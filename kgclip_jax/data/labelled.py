@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int32, Shaped
 
 from kgclip_jax.errors import DataError
 from kgclip_jax.schema import Registry
@@ -47,7 +47,7 @@ class Items(NamedTuple):
             of one owner depend on each other.
         labels: classes that are right, -1 where there are no more.
         scores: how right each is; 0 where there is none.
-        parts: of each item, or nothing where there are none.
+        parts: of each item; "" where there are none.
         classes: their names; a number that is to be told is a single class.
     """
 
@@ -56,7 +56,7 @@ class Items(NamedTuple):
     owners: Int32[np.ndarray, " items"]
     labels: Int32[np.ndarray, "items k"]
     scores: Float32[np.ndarray, "items k"]
-    parts: Sequence[str]
+    parts: Shaped[np.ndarray, " items"]
     classes: Sequence[str]
 
 
@@ -107,6 +107,6 @@ def gather(items: Iterable[Item], classes: Sequence[str], where: Path) -> Items:
         owners=np.array(places, np.int32),
         labels=labels,
         scores=scores,
-        parts=[item.part for item in found] if found[0].part else [],
+        parts=np.array([item.part for item in found]),
         classes=classes,
     )

@@ -1,7 +1,7 @@
 """How far predictions agree with what is true, in numbers that are no mean over items.
 
     F1          2 TP / (2 TP + FP + FN) of the class 1
-    Matthews    (TP TN - FP FN) / sqrt((TP + FP) (TP + FN) (TN + FP) (TN + FN))
+    Matthews    correlation of the classes 0 and 1
     Pearson     correlation of numbers
     Spearman    that of their ranks; ties have their mean rank
 
@@ -13,79 +13,44 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-Weights = Float[np.ndarray, " items"] | Int[np.ndarray, " items"]
 Values = Shaped[np.ndarray, " items"]
-Statistic = Callable[[Weights], float]
+Weights = Float[np.ndarray, " items"] | Int[np.ndarray, " items"]
 
 
-def f1(predicted: Values, true: Values) -> Statistic:
+def f1(predicted: Values, true: Values, weights: Weights) -> float:
     """Of items of the classes 0 and 1."""
-    counts = _confusion(predicted, true)
-
-    def of(weights: Weights) -> float:
-        _, false_positive, false_negative, positive = counts(weights)
-        return _ratio(2 * positive, 2 * positive + false_positive + false_negative)
-
-    return of
+    hits = np.dot(weights, predicted * true)
+    return _ratio(2.0 * hits, float(np.dot(weights, predicted + true)))
 
 
-def matthews(predicted: Values, true: Values) -> Statistic:
-    """Of items of the classes 0 and 1."""
-    counts = _confusion(predicted, true)
-
-    def of(weights: Weights) -> float:
-        negative, false_positive, false_negative, positive = counts(weights)
-        said_yes, said_no = positive + false_positive, negative + false_negative
-        is_yes, is_no = positive + false_negative, negative + false_positive
-        agreement = positive * negative - false_positive * false_negative
-        return _ratio(agreement, (said_yes * said_no * is_yes * is_no) ** 0.5)
-
-    return of
-
-
-def _confusion(predicted: Values, true: Values) -> Callable[[Weights], list[float]]:
-    cells = 2 * true.astype(np.int64) + predicted
-    return lambda weights: np.bincount(cells, weights, minlength=4).tolist()
-
-
-def pearson(predicted: Values, true: Values) -> Statistic:
-    """Of numbers."""
-    return lambda weights: _correlation(predicted, true, weights)
-
-
-def spearman(predicted: Values, true: Values) -> Statistic:
-    """Of numbers."""
-    places = [np.unique(values, return_inverse=True)[1] for values in (predicted, true)]
-
-    def of(weights: Weights) -> float:
-        first, second = (_ranks(place, weights) for place in places)
-        return _correlation(first, second, weights)
-
-    return of
-
-
-def _ranks(place: Values, weights: Weights) -> Values:
-    """Return the mean rank of each item less one half, given its place among distinct values."""
-    ties = np.bincount(place, weights)
-    ranks: Values = (np.cumsum(ties) - ties / 2)[place]
-    return ranks
-
-
-def _correlation(first: Values, second: Values, weights: Weights) -> float:
+def correlation(predicted: Values, true: Values, weights: Weights) -> float:
+    """Of numbers, or of the classes 0 and 1."""
     # Constants become exact zeros, which a rounded mean would not leave.
-    x, y = (values.astype(np.float64) - values[0] for values in (first, second))
+    x, y = (values.astype(np.float64) - values[0] for values in (predicted, true))
     x, y = (values - np.average(values, weights=weights) for values in (x, y))
     variances = np.sum(weights * x * x) * np.sum(weights * y * y)
-    return _ratio(float(np.sum(weights * x * y)), float(variances) ** 0.5)
+    return _ratio(np.sum(weights * x * y), variances**0.5)
+
+
+def rank_correlation(predicted: Values, true: Values, weights: Weights) -> float:
+    """Of numbers."""
+    return correlation(_ranks(predicted, weights), _ranks(true, weights), weights)
+
+
+def _ranks(values: Values, weights: Weights) -> Float[np.ndarray, " items"]:
+    """Return the mean rank of each item, less one half."""
+    place = np.unique(values, return_inverse=True)[1]
+    ties = np.bincount(place, weights)
+    return np.asarray(np.cumsum(ties) - ties / 2)[place]
 
 
 def _ratio(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator > 0 else 0.0
+    return float(numerator / denominator) if denominator > 0 else 0.0
 
 
-STATISTICS: dict[str, Callable[[Values, Values], Statistic]] = {
+STATISTICS: dict[str, Callable[[Values, Values, Weights], float]] = {
     "F1": f1,
-    "Matthews": matthews,
-    "Pearson": pearson,
-    "Spearman": spearman,
+    "Matthews": correlation,
+    "Pearson": correlation,
+    "Spearman": rank_correlation,
 }

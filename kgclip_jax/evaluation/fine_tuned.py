@@ -11,6 +11,7 @@ about another picture, see `kgclip_jax.evaluation.choice`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -88,13 +89,8 @@ def _check_head(encoder: HeadReader, data: LabelledSet) -> None:
 
 def _only(items: Items, kept: Int[np.ndarray, " kept"]) -> Items:
     """Return some items, without their texts."""
-    return items._replace(
-        texts=(),
-        owners=items.owners[kept],
-        labels=items.labels[kept],
-        scores=items.scores[kept],
-        parts=[items.parts[item] for item in kept] if items.parts else [],
-    )
+    columns = ("owners", "labels", "scores", "parts")
+    return items._replace(texts=(), **{name: getattr(items, name)[kept] for name in columns})
 
 
 def _rows(data: LabelledSet, items: Items, told: _Told, control: str = "") -> Iterator[Result]:
@@ -108,14 +104,12 @@ def _rows(data: LabelledSet, items: Items, told: _Told, control: str = "") -> It
 def _accuracies(name: str, items: Items, told: _Told, control: str) -> Iterator[Result]:
     """Return accuracy over all items, then over each part of them."""
     right = np.sum(items.scores, axis=1, where=items.labels == told.label[:, None])
-    parts = np.array(items.parts)
-    chosen = {"accuracy": np.arange(len(right))}
-    chosen |= {f"accuracy, {part}": np.flatnonzero(parts == part) for part in np.unique(parts)}
-    for metric, some in chosen.items():
-        labels, scores = items.labels[some], items.scores[some]
+    for part in ("", *np.unique(items.parts[items.parts != ""]).tolist()):
+        some = np.flatnonzero((items.parts == part) | (part == ""))
+        labels, scores, owners = items.labels[some], items.scores[some], items.owners[some]
         of_class = np.bincount(labels[labels >= 0], scores[labels >= 0], minlength=1)
         chance = float(of_class.max()) / len(some)
-        owners = items.owners[some]
+        metric = f"accuracy, {part}" if part else "accuracy"
         yield measured(TASK, name, metric, right[some], owners, chance=chance, control=control)
 
 
@@ -123,13 +117,12 @@ def _agreement(name: str, metric: str, items: Items, told: _Told, control: str) 
     predicted, true = told.label, items.labels[:, 0]
     if len(items.classes) == 1:
         predicted, true = told.number, items.scores[:, 0]
-    statistic = STATISTICS[metric]
-    interval = bootstrap_statistic(statistic(predicted, true), items.owners)
-    all_yes = statistic(np.ones_like(predicted), true)(np.ones(len(true)))
+    statistic, said_yes = STATISTICS[metric], np.ones_like(predicted)
     return Result(
-        *(TASK, name, metric, *interval),
+        *(TASK, name, metric),
+        *bootstrap_statistic(partial(statistic, predicted, true), items.owners),
         n=len(true),
-        chance=all_yes,
+        chance=statistic(said_yes, true, np.ones(len(true))),
         blind=control != "",
         control=control,
     )

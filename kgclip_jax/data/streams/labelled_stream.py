@@ -61,7 +61,6 @@ class LabelledConfig:
         return LabelledStream(
             name=name,
             items=items,
-            content=fingerprint([items]),
             folder=None if self.data.images is None else root / self.data.images,
             mixture=Mixture([len(items.owners)], [1.0], ["items"], self.rows, opening.seed, name),
             units=units_of([self.rows], opening.hosts),
@@ -80,7 +79,6 @@ class LabelledStream:
     Attributes:
         name: of the entry in the config.
         items: of the data set.
-        content: hash of the items.
         folder: that the pictures lie in; None for texts alone.
         mixture: their order.
         units: equal parts that the rows of a step are made in.
@@ -93,7 +91,6 @@ class LabelledStream:
 
     name: str
     items: Items
-    content: str
     folder: Path | None
     mixture: Mixture
     units: int
@@ -199,8 +196,8 @@ class LabelledStream:
         )
 
     def fingerprint(self) -> str:
-        """Return that of the items."""
-        return self.content
+        """Hash the items."""
+        return fingerprint([self.items])
 
     def resolved(self) -> dict[str, Any]:
         """Return nothing: settings say it all."""

@@ -74,7 +74,7 @@ def test_questions_become_items(tmp_path):
     assert items.texts[0][:2] == ["What colour is it?", "Is it red?"]
     assert items.pictures[0] == "COCO_train2014_000000000001.jpg"
     np.testing.assert_array_equal(items.owners, [0, 0, 1, 1, 2, 2, 3, 3])
-    assert items.parts == ["other", "yes/no"] * 4
+    assert items.parts.tolist() == ["other", "yes/no"] * 4
     assert items.labels[:4, 0].tolist() == [-1, -1, 2, 0]
     np.testing.assert_allclose(items.scores[:4, 0], [0, 0, 1, 1])
 
