@@ -122,7 +122,8 @@ class ZeroShotSet(NamedTuple):
     """Pictures of known classes; their texts are templates ("a photo of {}") filled with names.
 
     These have no scene graphs: they are embedded as plain CLIP does.
-    Sets that are `averaged_as` one thing have a row of that name for their mean.
+    Sets that are `averaged_as` one thing have a row of that name for their mean. A row for each of
+    the `cutoffs` says how often the right class is among so many nearest.
     """
 
     name: str
@@ -131,6 +132,7 @@ class ZeroShotSet(NamedTuple):
     class_names: Sequence[str]
     templates: Sequence[str]
     averaged_as: str | None = None
+    cutoffs: Sequence[int] = (1, 5)
 
 
 class LinearProbeSet(NamedTuple):

@@ -133,6 +133,34 @@ def ask_to_match(items: Iterable[tuple[Pair, Pair]], *, both_at_once: bool) -> l
     ]
 
 
+def ask_which(items: Iterable[Sequence[Pair]], name: str) -> list[Question]:
+    """Ask which caption fits which picture, for items of two or more pairs that fit.
+
+        NAME, text     a picture prefers its own caption to all others of the item
+        NAME, image    a caption prefers its own picture to all others of the item
+
+    A scorer that never sees the picture prefers one caption of an item for all its pictures, so it
+    gets exactly one decision of an item right (none, if it is undecided). That is what chance is,
+    too: the number of items divided by that of decisions.
+    """
+    text, image = [], []
+    count = 0
+    for item, pairs in enumerate(items):
+        count += 1
+        for own in pairs:
+            others = [pair for pair in pairs if pair != own]
+            right = [own] * len(others)
+            other_captions = [(own[0], caption) for _, caption in others]
+            other_pictures = [(picture, own[1]) for picture, _ in others]
+            text.append(Decision(right, other_captions, item))
+            image.append(Decision(right, other_pictures, item))
+    chance = count / len(text)
+    return [
+        ask(f"{name}, text", text, chance=chance),
+        ask(f"{name}, image", image, chance=chance),
+    ]
+
+
 def in_groups_of(decisions: Sequence[Decision], least: int) -> list[Decision]:
     """Keep the decisions of groups that have at least so many."""
     sizes = Counter(decision.group for decision in decisions)

@@ -19,9 +19,10 @@ def accuracies(
     classes: int,
     *,
     labels: Int[np.ndarray, " set"] | None = None,
+    cutoffs: Sequence[int] = CUTOFFS,
     note: str = "",
 ) -> Iterator[Result]:
-    """Return top-1 and, with more than five classes, top-5 accuracy.
+    """Return top-1 and, with more than five classes, top-5 accuracy, or those of other `cutoffs`.
 
     Where classes have unequal numbers of pictures (by more than one), the mean of the classes'
     top-1 accuracies follows ("mean per-class recall").
@@ -30,7 +31,7 @@ def accuracies(
     the set, and `labels` the classes of all of the set, or None for no mean of the classes. `note`
     stands behind the names of the metrics.
     """
-    for cutoff in CUTOFFS:
+    for cutoff in cutoffs:
         if cutoff < classes:
             metric, chance = f"top-{cutoff}{note}", cutoff / classes
             yield measured(task, name, metric, ranks <= cutoff, pictures, chance=chance)

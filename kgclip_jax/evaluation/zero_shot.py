@@ -14,7 +14,9 @@ TASK = "zero-shot"
 
 
 def evaluate_zero_shot(encoder: Encoder, data: ZeroShotSet) -> list[Result]:
-    """Measure top-1 and (with more than five classes) top-5 accuracy over all readable pictures.
+    """Measure top-1 and top-5 accuracy, or the set's other cutoffs, over all readable pictures.
+
+    A cutoff that takes in all classes says nothing and is left out.
 
     A class is the normalised mean of its normalised template embeddings (CLIP, Radford et al. 2021,
     section 3.1.4). A wrong class that ties with the right one counts as nearer. Templates have no
@@ -34,11 +36,12 @@ def evaluate_zero_shot(encoder: Encoder, data: ZeroShotSet) -> list[Result]:
     images, labels = images[readable], data.labels[readable]
     ranks = best_ranks(images, classes, name[labels], name) + _earlier_twins(name)[labels]
     numbers = np.flatnonzero(readable)
-    rows = [*accuracies(TASK, data.name, ranks, numbers, len(name), labels=data.labels)]
+    found, cutoffs = (TASK, data.name, ranks, numbers, len(name)), data.cutoffs
+    rows = [*accuracies(*found, labels=data.labels, cutoffs=cutoffs)]
     if len(names) < len(name):
         ranks = best_ranks(images, classes[first], name[labels], np.arange(len(names)))
-        note = ", equal names as one class"
-        rows += accuracies(TASK, data.name, ranks, numbers, len(names), note=note)
+        found, note = (TASK, data.name, ranks, numbers, len(names)), ", equal names as one class"
+        rows += accuracies(*found, cutoffs=cutoffs, note=note)
     return rows
 
 

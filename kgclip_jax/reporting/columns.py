@@ -23,6 +23,7 @@ SAME_QUESTIONS = (
     "streams.*.sources.*.shards",
     "streams.*.sources.*.world.scenes",
     "evaluation.*.bad_share",
+    "evaluation.*.world.scenes",
 )
 """Settings of sources and held-out sets that do not decide what is asked; all others do."""
 

@@ -1,4 +1,4 @@
-"""Items of two pictures and two captions; what suites make of decisions, their tests show."""
+"""Items of pictures and captions that fit; what suites make of decisions, their tests show."""
 
 from itertools import permutations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kgclip_jax.data.evaluation_sets import ChoiceSet
-from kgclip_jax.data.questions import ask_to_match
+from kgclip_jax.data.questions import ask_to_match, ask_which
 from kgclip_jax.evaluation.choice import decide, evaluate_choices
 from tests.array_pictures import ArrayPictures
 
@@ -126,3 +126,41 @@ def test_first_pictures_and_first_captions_that_have_something_in_common_are_fou
     leaking = rows(pictures, captions)
     for metric in ("text", "image", "group"):
         assert leaking[metric, True].value == 1
+
+
+def which(scores):
+    """Share of right decisions about one item of scores[picture][caption]."""
+    count = len(scores)
+    questions = ask_which([[(n, n) for n in range(count)]], "colour")
+    assert [question.metric for question in questions] == ["colour, text", "colour, image"]
+    scores = np.array(scores, dtype=np.float64)
+    return [decide(question, scores, np.eye(count)).tolist() for question in questions]
+
+
+@pytest.mark.parametrize(
+    ("scores", "text", "image"),
+    [
+        ([[9, 1, 2], [3, 8, 4], [5, 6, 7]], [1, 1, 1], [1, 1, 1]),
+        ([[9, 1, 2], [8, 1, 2], [7, 1, 2]], [1, 0, 0], [1, 0, 0]),  # blind: caption 0 always
+        ([[5, 1, 6], [1, 5, 1], [1, 1, 6]], [0, 1, 1], [1, 1, 0]),  # a tie is wrong
+        ([[1, 1, 1]] * 3, [0, 0, 0], [0, 0, 0]),
+    ],
+)
+def test_an_own_caption_or_picture_has_to_beat_all_others_of_the_item(scores, text, image):
+    assert which(scores) == [text, image]
+
+
+def test_chance_of_items_of_unequal_size_is_that_of_random_scores():
+    sizes = [2, 3, 6, 6] * 300
+    ends = np.cumsum(sizes)
+    items = [
+        [(n, n) for n in range(end - size, end)] for size, end in zip(sizes, ends, strict=True)
+    ]
+    pictures, captions = drawn(7, ends[-1], 16), drawn(8, ends[-1], 16)
+    for question in ask_which(items, "x"):
+        assert question.chance == 4 / 17
+        assert question.clusters.tolist() == np.repeat(np.arange(1200), sizes).tolist()
+        outcome = decide(question, pictures, captions)
+        assert outcome.mean() == pytest.approx(question.chance, abs=0.03)
+    blind = decide(ask_which(items, "x")[0], np.ones((ends[-1], 1)), captions[:, :1])
+    assert blind.mean() == 4 / 17

@@ -1,6 +1,7 @@
 import jax
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from kgclip_jax.data.evaluation_sets import LinearProbeSet
@@ -45,6 +46,28 @@ def test_a_fit_has_no_gradient_in_double_precision(random_units, penalty):
     shrinking[:, -1] = 0  # offsets are free
     gradient = errors.T @ inputs + shrinking
     assert np.abs(gradient).max() / len(labels) < 2e-5  # L-BFGS stops below 1e-5
+
+
+def test_features_that_hardly_differ_are_fitted_to_the_end(random_units):
+    """In their own coordinates a thousand iterations end at 0.1625."""
+    features, labels = drawn(random_units, 1, 200, 0.8)
+    features = features * np.float32(0.02) ** np.linspace(0.5, 2, 8, dtype=np.float32)
+    features[:, 0] += 1
+    inputs, penalty = np.concatenate([features, np.ones((200, 1))], axis=1), 1e-6
+
+    def objective(flat):
+        weights = flat.reshape(CLASSES, 9)
+        logs, shrinking = log_softmax(inputs @ weights.T, axis=1), penalty * weights
+        shrinking[:, -1] = 0
+        value = -logs[np.arange(200), labels].sum() + np.sum(shrinking * weights) / 2
+        gradient = (np.exp(logs) - np.eye(CLASSES)[labels]).T @ inputs + shrinking
+        return value / 200, gradient.ravel() / 200
+
+    found = fit(features, labels, CLASSES, penalty).astype(np.float64).ravel()
+    until = {"maxiter": 10**5, "maxfun": 10**6, "ftol": 1e-15, "gtol": 1e-12}
+    best = minimize(objective, found, jac=True, method="L-BFGS-B", options=until)
+    assert best.fun == pytest.approx(0.135901, abs=1e-5)
+    assert objective(found)[0] < best.fun + 1e-6
 
 
 def test_the_penalty_is_chosen_on_what_was_held_out(hasty, random_units):

@@ -69,6 +69,17 @@ def test_top_5_needs_more_than_five_classes(
     assert [row.value for row in rows] == [1.0] * len(metrics)
 
 
+def test_a_set_has_its_own_cutoffs(table_encoder, pictures, random_units):
+    names = [f"class{i}" for i in range(11)]
+    vectors = random_units(0, 11, 2)
+    encoder = table_encoder(random_units(1, 50, 2), dict(zip(names, vectors, strict=True)))
+    data = make_set(pictures(50), np.arange(50) % 11, names, ["{}"])
+    rows = evaluate_zero_shot(encoder, data._replace(cutoffs=(2, 10, 11)))
+    assert [(row.metric, row.chance) for row in rows] == [("top-2", 2 / 11), ("top-10", 10 / 11)]
+    order = np.argsort(-random_units(1, 50, 2) @ vectors.T, axis=1)
+    assert rows[1].value == np.mean(order[:, 10] != np.arange(50) % 11)
+
+
 def test_unreadable_pictures_are_left_out(table_encoder, pictures):
     encoder = table_encoder([[1, 0], [1, 0], [0, 1]], {"cat": [1, 0], "dog": [0, 1]})
     data = make_set(pictures(3, unreadable=[1]), [0, 1, 1], ["cat", "dog"], ["{}"])

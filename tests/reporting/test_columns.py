@@ -145,7 +145,9 @@ def test_another_place_and_more_sources_to_train_on_ask_the_same():
 
 def test_training_settings_of_a_held_out_set_ask_the_same_and_its_split_does_not():
     order = {"kind": "order", "source": {"weight": 1.0, "graphs": None, "split": "test"}}
+    order["world"] = {"scenes": 100}
     same = order | {"bad_share": 0.1, "source": order["source"] | {"weight": 2.0, "graphs": "g"}}
+    same["world"] = {"scenes": 9}
     other = order | {"source": order["source"] | {"split": "dev"}}
     runs = [make_run("a", settings={"evaluation": {"x": x}}) for x in (order, same, other)]
     check_same_sets(runs[:2])

@@ -5,21 +5,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from kgclip_jax.data.emoji.captions import Habits, describe
+from kgclip_jax.data.emoji.held_out_scenes import (
+    TEMPLATES,
+    class_names,
+    dice_of,
+    painted,
+    single_things,
+)
 from kgclip_jax.data.emoji.render import Painter
 from kgclip_jax.data.emoji.scene_swaps import SwapRule, draw_swap, swap_rules
-from kgclip_jax.data.emoji.scenes import Scene, draw_scene, scene_graph
+from kgclip_jax.data.emoji.scenes import draw_scene, scene_graph
 from kgclip_jax.data.emoji.world import EmojiWorld, Splits, splits
 from kgclip_jax.data.evaluation_sets import ChoiceSet, EvaluationSet, RetrievalSet, ZeroShotSet
-from kgclip_jax.data.lazy_pictures import LazyPictures
 from kgclip_jax.data.questions import ask_to_match
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.caption import Caption
-from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.scene_graph import SceneGraph, entails
-from kgclip_jax.random import FastRandom, generator
 
 _EVERYTHING = Habits(leave_out=0.0, attribute=1.0, relation=1.0)
-_TEMPLATES = ("{}", "there is {}", "a picture of {}")
 _ATTEMPTS = 100
 
 
@@ -48,14 +51,6 @@ def evaluation_sets(world: EmojiWorld, size: int, items: int) -> list[Evaluation
     return sets
 
 
-def _painted(painter: Painter, scenes: Sequence[Scene], name: str) -> LazyPictures[Scene]:
-    return LazyPictures(scenes, painter.paint, size=painter.size, name=name)
-
-
-def _dice(parts: Splits, name: str, index: int) -> FastRandom:
-    return FastRandom(generator(parts.world.seed, f"emoji evaluation {name}", index))
-
-
 def _retrieval(parts: Splits, painter: Painter, items: int) -> RetrievalSet:
     """Draw scenes of several things, told in full, so that each caption fits one picture alone."""
     name = "unseen scenes"
@@ -63,7 +58,7 @@ def _retrieval(parts: Splits, painter: Painter, items: int) -> RetrievalSet:
     crowd = _Crowd()
     scenes, captions = [], []
     for index in range(items):
-        dice = _dice(parts, name, index)
+        dice = dice_of(parts, name, index)
         for _ in range(_ATTEMPTS):
             scene = draw_scene(parts, dice, count=min(most, 2 + dice.below(most - 1)))
             caption = describe(parts, scene, _EVERYTHING, dice)
@@ -76,7 +71,7 @@ def _retrieval(parts: Splits, painter: Painter, items: int) -> RetrievalSet:
             )
         scenes.append(scene)
         captions.append(caption)
-    return RetrievalSet(name, _painted(painter, scenes, name), captions, np.arange(items))
+    return RetrievalSet(name, painted(painter, scenes, name), captions, np.arange(items))
 
 
 class _Crowd:
@@ -105,24 +100,18 @@ class _Crowd:
 def _zero_shot(
     parts: Splits, painter: Painter, items: int, name: str, concepts: Sequence[int]
 ) -> ZeroShotSet:
-    """Draw single things, all classes equally often. Class names carry their article ("an owl")."""
-    labels = np.arange(items) % len(concepts)
-    scenes = [
-        draw_scene(parts, _dice(parts, name, index), 1, concepts[label : label + 1])
-        for index, label in enumerate(labels.tolist())
-    ]
-    names = [parts.concepts[concept].name for concept in concepts]
-    class_names = [f"{article(name)} {name}" for name in names]
-    return ZeroShotSet(name, _painted(painter, scenes, name), labels, class_names, _TEMPLATES)
+    scenes, labels = single_things(parts, items, name, concepts)
+    names = class_names([parts.concepts[concept] for concept in concepts])
+    return ZeroShotSet(name, painted(painter, scenes, name), labels, names, TEMPLATES)
 
 
 def _composition(
     parts: Splits, painter: Painter, items: int, name: str, rule: SwapRule
 ) -> ChoiceSet:
     """Draw pairs of scenes; pictures 2i and 2i + 1 and the texts of these numbers are an item."""
-    swaps = [draw_swap(rule, parts, _dice(parts, name, index)) for index in range(items)]
+    swaps = [draw_swap(rule, parts, dice_of(parts, name, index)) for index in range(items)]
     scenes = [scene for swap in swaps for scene in swap.scenes]
     captions = [caption for swap in swaps for caption in swap.captions]
     fitting = [((2 * i, 2 * i), (2 * i + 1, 2 * i + 1)) for i in range(items)]
     questions = ask_to_match(fitting, both_at_once=False)
-    return ChoiceSet(name, _painted(painter, scenes, name), captions, questions)
+    return ChoiceSet(name, painted(painter, scenes, name), captions, questions)

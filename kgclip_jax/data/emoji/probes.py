@@ -1,0 +1,170 @@
+"""Held-out sets of an emoji world that a config asks for: attributes, names, linear probes.
+
+    config.evaluation = dict(names=dict(kind="emoji_names", world=world, concepts="unseen"))
+
+`world` is that of the source that is trained on. With another seed, or another number of concepts
+that only evaluation shows, its "unseen" things are not those that training has left out.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from kgclip_jax.data.emoji.attribute_items import draw_item, families
+from kgclip_jax.data.emoji.concepts import catalogue, choose_concepts
+from kgclip_jax.data.emoji.held_out_scenes import (
+    TEMPLATES,
+    class_names,
+    dice_of,
+    painted,
+    single_things,
+)
+from kgclip_jax.data.emoji.render import Painter
+from kgclip_jax.data.emoji.scenes import Scene
+from kgclip_jax.data.emoji.world import EmojiWorld, Splits, splits
+from kgclip_jax.data.evaluation_sets import ChoiceSet, LinearProbeSet, Question, ZeroShotSet
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
+from kgclip_jax.data.questions import ask_which
+from kgclip_jax.knowledge.caption import Caption
+from kgclip_jax.ranges import INT32_MAX, PositiveInt, Range
+from kgclip_jax.schema import check
+
+_LEAST_CONCEPTS = 2  # that can be taken for each other
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmojiSet:
+    """What all kinds have in common.
+
+    Attributes:
+        world: what the scenes are made of.
+        concepts: whose pictures are asked about: "seen" in training, or "unseen".
+    """
+
+    world: EmojiWorld
+    concepts: Literal["seen", "unseen"] = "seen"
+
+    def __post_init__(self) -> None:
+        count = self.world.unseen_concepts
+        check(
+            self.concepts == "seen" or count >= _LEAST_CONCEPTS,
+            f"world.unseen_concepts: unseen concepts to ask about are at least {_LEAST_CONCEPTS}, "
+            f"not {count}",
+        )
+
+    def _numbers(self, parts: Splits) -> range:
+        return parts.seen if self.concepts == "seen" else parts.unseen
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmojiAttributes(EmojiSet):
+    """What colour, size and place things have, and which are not there; see `attribute_items`.
+
+    There is a row for each family of questions and direction ("colour, text", "colour, image"): see
+    `ask_which`, which also says why a blind scorer is at chance.
+
+    Attributes:
+        kind: tells this set apart from the others.
+        items: of each family.
+    """
+
+    kind: Literal["emoji_attributes"]
+    items: PositiveInt = 200
+
+    def open(self, name: str, root: Path, transform: EvaluationTransform) -> ChoiceSet:
+        """Draw the items. Nothing is read from `root`.
+
+        Raises:
+            ConfigError: the world leaves nothing to ask about.
+            DataError: a package with the pictures or the names is missing.
+        """
+        parts = splits(self.world)
+        scenes: list[Scene] = []
+        captions: list[Caption] = []
+        questions: list[Question] = []
+        for topic, family in families(parts).items():
+            numbers = []
+            for index in range(self.items):
+                dice = dice_of(parts, f"{topic}, {self.concepts} concepts", index)
+                item = draw_item(topic, family, parts, dice, self._numbers(parts))
+                numbers.append([(n, n) for n in range(len(scenes), len(scenes) + len(item))])
+                scenes += [scene for scene, _ in item]
+                captions += [caption for _, caption in item]
+            questions += ask_which(numbers, topic)
+        pictures = painted(Painter(parts, transform.size), scenes, name)
+        return ChoiceSet(name, pictures, captions, questions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmojiNames(EmojiSet):
+    """Which name, of those of all things that there are drawings of, belongs to a picture?
+
+    The pictures are of one thing each, by either artist, with any attributes: the first ones are
+    those of zero-shot classification in the source's own sets, which asks for names of the same
+    concepts alone. Training shows no picture of most of the names, and says them in no caption.
+    Intervals are over pictures of these concepts: other concepts may be harder.
+
+    Attributes:
+        kind: tells this set apart from the others.
+        items: pictures; all concepts have equally many.
+    """
+
+    kind: Literal["emoji_names"]
+    concepts: Literal["seen", "unseen"] = "unseen"
+    items: PositiveInt = 500
+
+    def open(self, name: str, root: Path, transform: EvaluationTransform) -> ZeroShotSet:
+        """Draw the pictures. Nothing is read from `root`. Raises DataError, see `catalogue`."""
+        parts = splits(self.world)
+        numbers = self._numbers(parts)
+        scenes, labels = single_things(parts, self.items, f"{self.concepts} concepts", numbers)
+        everything = choose_concepts(len(catalogue()), self.world.seed)  # the world's come first
+        return ZeroShotSet(
+            name,
+            painted(Painter(parts, transform.size), scenes, name),
+            labels + numbers.start,
+            class_names(everything),
+            TEMPLATES,
+            cutoffs=(1, 5, 10),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmojiLinearProbe(EmojiSet):
+    """A linear classifier of frozen picture embeddings, see `kgclip_jax.evaluation.linear_probe`.
+
+    It tells which concept a picture of one thing shows.
+
+    Attributes:
+        kind: tells this set apart from the others.
+        items: pictures that it is measured on; all concepts have equally many.
+        training_items: others that it is fitted to.
+    """
+
+    kind: Literal["emoji_linear_probe"]
+    items: PositiveInt = 500
+    training_items: Annotated[int, Range(10, INT32_MAX)] = 1000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        world = self.world
+        count = world.concepts if self.concepts == "seen" else world.unseen_concepts
+        check(
+            self.training_items >= count,
+            f"training_items: {self.training_items} pictures are too few for {count} concepts",
+        )
+
+    def open(self, name: str, root: Path, transform: EvaluationTransform) -> LinearProbeSet:
+        """Draw the pictures. Nothing is read from `root`. Raises DataError, see `catalogue`."""
+        parts = splits(self.world)
+        painter, numbers = Painter(parts, transform.size), self._numbers(parts)
+        measured, labels = single_things(parts, self.items, f"{self.concepts} concepts", numbers)
+        purpose = f"linear probe, {self.concepts} concepts"
+        training, training_labels = single_things(parts, self.training_items, purpose, numbers)
+        return LinearProbeSet(
+            name,
+            painted(painter, measured, name),
+            labels,
+            painted(painter, training, name),
+            training_labels,
+        )

@@ -1,0 +1,172 @@
+"""Held-out sets that a config asks of an emoji world."""
+
+import re
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kgclip_jax.data.emoji import EmojiWorld, evaluation_sets
+from kgclip_jax.data.emoji.caption_words import FAMILIES
+from kgclip_jax.data.emoji.concepts import catalogue
+from kgclip_jax.data.emoji.probes import EmojiAttributes, EmojiLinearProbe, EmojiNames
+from kgclip_jax.data.emoji.world import splits
+from kgclip_jax.data.evaluation_config import EVALUATIONS
+from kgclip_jax.data.evaluation_sets import fingerprint
+from kgclip_jax.data.lazy_pictures import EvaluationTransform
+from kgclip_jax.errors import ConfigError
+from kgclip_jax.evaluation.choice import blinded, decide
+from kgclip_jax.evaluation.tasks import evaluate
+from kgclip_jax.knowledge.caption import words_of
+from kgclip_jax.schema import parse
+from tests.array_pictures import all_images
+
+WORLD = EmojiWorld(concepts=20, unseen_concepts=6)
+PARTS = splits(WORLD)
+ATTRIBUTES = EmojiAttributes(kind="emoji_attributes", world=WORLD, items=20)
+NAMES = EmojiNames(kind="emoji_names", world=WORLD, items=48)
+PROBE = EmojiLinearProbe(kind="emoji_linear_probe", world=WORLD, items=30, training_items=60)
+KINDS = [ATTRIBUTES, NAMES, PROBE]
+
+
+def opened(settings, **changes):
+    values = {**vars(settings), "world": vars(settings.world), **changes}
+    found = parse(EVALUATIONS.find(settings.kind, "x"), values)
+    return found.open("mine", Path("nowhere"), EvaluationTransform(32))
+
+
+def concepts_of(pictures):
+    """The numbers of the things in each picture, by what pictures call themselves."""
+    return [[int(n) for n in re.findall(r"concept=(\d+)", name)] for name in pictures.names()]
+
+
+class Reader:
+    """Embeds texts by their words, and sees nothing of pictures."""
+
+    def encode_image(self, images):
+        return np.ones((len(images), 8), np.float32)
+
+    def encode_text(self, texts):
+        seeds = [zlib.crc32(words_of(text).encode()) for text in texts]
+        return np.stack([np.random.default_rng(seed).normal(size=8) for seed in seeds])
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=lambda settings: settings.kind)
+def test_sets_are_repeatable_of_the_right_concepts_and_no_more_than_asked_for(settings):
+    for concepts, numbers in (("seen", PARTS.seen), ("unseen", PARTS.unseen)):
+        data, again = (opened(settings, concepts=concepts) for _ in range(2))
+        assert fingerprint([data]) == fingerprint([again])
+        shown = concepts_of(data.pictures)
+        assert {n for things in shown for n in things} <= {*numbers}
+        images = all_images(data.pictures)
+        assert images.shape == (len(shown), 32, 32, 3)
+        assert np.array_equal(images, all_images(again.pictures))
+        assert data.name == "mine"
+
+
+def test_families_and_directions_have_rows_and_blind_ones():
+    data = opened(ATTRIBUTES)
+    rows = evaluate(Reader(), [data])
+    families = ["colour", "size", "position", "negation", "absence"]
+    metrics = [f"{name}, {side}" for name in families for side in ("text", "image")]
+    assert [(row.metric, row.blind) for row in rows] == [
+        (m, b) for m in metrics for b in (False, True)
+    ]
+    for row in rows:
+        assert row.n >= 2 * 20
+        # One right picture an item; where texts have to choose, all pictures tie.
+        assert row.value == (pytest.approx(row.chance) if "text" in row.metric else 0)
+    sizes = {row.metric: row.n for row in rows}
+    assert sizes["size, text"] == sizes["negation, image"] == sizes["absence, text"] == 40
+    assert (
+        sum(len(q.right) for q in data.questions) == 2 * len(data.pictures) == 2 * len(data.texts)
+    )
+
+
+def test_who_sees_colours_is_right_and_blind_at_chance():
+    data = opened(ATTRIBUTES, concepts="unseen", items=200)
+    known = np.eye(len(FAMILIES["colour"]) + 1)
+    values = [*FAMILIES["colour"], "natural"]
+    painted = [values.index(re.search(r"colour='(\w+)'", n)[1]) for n in data.pictures.names()]
+    words = [words_of(text).split() for text in data.texts]
+    told = [next((n for n, value in enumerate(values) if value in w), 6) for w in words]
+    for question in data.questions[:2]:
+        assert question.metric.startswith("colour")
+        assert decide(question, known[painted], known[told]).all()
+        blind = decide(blinded(question), known[painted], known[told]).mean()
+        assert blind == pytest.approx(question.chance, abs=0.05)
+
+
+def test_an_item_does_not_depend_on_their_number():
+    few, many = opened(ATTRIBUTES, items=3), opened(ATTRIBUTES)
+    for short, long in zip(few.questions, many.questions, strict=True):
+        asked = [
+            [words_of(data.texts[text]) for text in question.right[:6, 0, 1]]
+            for data, question in ((few, short), (many, long))
+        ]
+        assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize("concepts", ["seen", "unseen"])
+def test_names_are_all_that_there_are_and_labels_those_of_what_is_shown(concepts):
+    data = opened(NAMES, concepts=concepts)
+    articles, names = zip(*[text.split(" ", 1) for text in data.class_names], strict=True)
+    assert {*articles} == {"a", "an"}
+    assert len(names) == len({*names}) == len(catalogue())
+    for (number,), label in zip(concepts_of(data.pictures), data.labels.tolist(), strict=True):
+        assert names[label] == PARTS.concepts[number].name
+    counts = Counter(data.labels.tolist())
+    assert len(counts) == {"seen": 20, "unseen": 6}[concepts]
+    assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_pictures_of_unseen_things_are_by_all_artists_and_those_of_zero_shot():
+    data = opened(NAMES)
+    drawn = {
+        (concept, artist, colour)
+        for name in data.pictures.names()
+        for concept, artist, colour in re.findall(
+            r"concept=(\d+), artist=(\d).*?colour='(\w+)'", name
+        )
+    }
+    assert len({pair[:2] for pair in drawn}) == 2 * 6
+    assert len({colour for *_, colour in drawn}) == 7
+    sets = {part.name: part for part in evaluation_sets(WORLD, 32, 48)}
+    beside = sets["unseen concepts"]
+    assert [*beside.pictures.names()] == [*data.pictures.names()]
+    assert np.array_equal(beside.labels, data.labels)
+
+
+def test_rows_of_names_are_of_three_cutoffs():
+    rows = evaluate(Reader(), [opened(NAMES)])
+    count = len(catalogue())
+    assert [(row.metric, row.n, row.chance) for row in rows] == [
+        (f"top-{cutoff}", 48, cutoff / count) for cutoff in (1, 5, 10)
+    ]
+
+
+@pytest.mark.parametrize("concepts", ["seen", "unseen"])
+def test_a_probe_is_fitted_to_other_pictures_of_the_same_classes(concepts):
+    data = opened(PROBE, concepts=concepts)
+    assert not {*data.pictures.names()} & {*data.training.names()}
+    assert (len(data.pictures), len(data.training)) == (30, 60)
+    first = {"seen": PARTS.seen, "unseen": PARTS.unseen}[concepts].start
+    for pictures, labels in ((data.pictures, data.labels), (data.training, data.training_labels)):
+        assert [n - first for (n,) in concepts_of(pictures)] == labels.tolist()
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=lambda settings: settings.kind)
+def test_a_world_without_unseen_concepts_cannot_be_asked_about_them(settings):
+    world = {**vars(WORLD), "unseen_concepts": 1}
+    with pytest.raises(ConfigError, match=r"unseen_concepts.* at least 2, not 1"):
+        opened(settings, concepts="unseen", world=world)
+    assert len(opened(settings, concepts="seen", world=world).pictures) >= 30
+
+
+def test_a_probe_with_fewer_pictures_than_classes_is_refused():
+    with pytest.raises(
+        ConfigError, match="training_items: 12 pictures are too few for 20 concepts"
+    ):
+        opened(PROBE, training_items=12)
