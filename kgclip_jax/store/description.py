@@ -35,7 +35,7 @@ class Description:
     tokenizers: Tokenizers
     fingerprints: dict[str, str]
     adapters: dict[str, Lora] = field(default_factory=dict)
-    heads: dict[str, Any] = field(default_factory=dict)
+    heads: dict = field(default_factory=dict)
     parser: str | None = None
     execution: Execution = field(default_factory=Execution)
 
