@@ -117,8 +117,6 @@ def suggestion(key: str, known: Iterable[str]) -> str:
 def _convert(annotation: Any, value: Any, path: str) -> Any:
     if dataclasses.is_dataclass(value):  # built by a config file, and not checked there
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if annotation is Any:
-        return value
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(arguments, value, path)
