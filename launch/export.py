@@ -141,6 +141,9 @@ def export_run() -> None:
     )
     print(f"wrote {output}: {exported.family}, step {trained.step:,}")
     _tell_what_lies_beside(exported, shape, output)
+    if trained.heads:
+        names = ", ".join(trained.heads)
+        print(f"heads are no part of the model, and stay in {workdir.root}: {names}")
 
 
 def _tell_what_lies_beside(exported: "Exported", shape: "DualEncoder", output: Path) -> None:

@@ -15,6 +15,7 @@ projection into the space that is shared with texts; here, as in CLIP_benchmark,
 """
 
 import logging
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -102,18 +103,18 @@ def fit(
     centred = features - mean
     variances, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64) / count)
     scales = 1 / np.sqrt(curvature * np.maximum(variances, 0) + penalty / count)
-    inputs = jax.device_put(
-        (
-            _with_one(centred @ (axes * scales).astype(np.float32)),
-            labels,
-            (scales**2 * penalty / count).astype(np.float32),
-        )
-    )
+    penalties = (scales**2 * penalty / count).astype(np.float32)
+    rotated = _with_one(centred @ (axes * scales).astype(np.float32))
+    inputs = jax.device_put((rotated, labels, penalties))
     shape = classes, features.shape[1] + 1
 
     def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        weights = jax.device_put(flat.reshape(shape).astype(np.float32))
-        value, gradient = jax.device_get(_value_and_gradient(weights, *inputs))
+        weights = flat.reshape(shape).astype(np.float32)
+        found = jax.device_get(_value_and_gradient(jax.device_put(weights), *inputs))
+        (_, losses), gradient = found
+        # Summed in double precision: the search ends where it sees no more descent.
+        squares = np.sum(penalties * weights[:, :-1] ** 2, dtype=np.float64)
+        value = np.mean(losses, dtype=np.float64) + squares / 2
         return float(value), gradient.astype(np.float64).ravel()
 
     found = minimize(
@@ -129,17 +130,18 @@ def fit(
 
 
 @jax.jit
-@jax.value_and_grad
+@partial(jax.value_and_grad, has_aux=True)
 def _value_and_gradient(
     weights: Float[Array, "classes columns"],
     features: Float[Array, "n columns"],
     labels: Int[Array, " n"],
     penalties: Float[Array, " columns-1"],
-) -> Float[Array, ""]:
-    """The objective divided by n, so that its precision does not depend on n."""
+) -> tuple[Float[Array, ""], Float[Array, " n"]]:
+    """The objective divided by n, so that its precision does not depend on n; losses of rows."""
     logits = jnp.matmul(features, weights.T, precision=jax.lax.Precision.HIGHEST)
-    chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)
-    return -chosen.mean() + jnp.sum(penalties * weights[:, :-1] ** 2) / 2
+    losses = -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)[:, 0]
+    squares = jnp.sum(penalties * weights[:, :-1] ** 2)
+    return losses.mean() + squares / 2, losses
 
 
 def _with_one(features: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d+1"]:

@@ -1,7 +1,7 @@
 """Which runs are one method, and whether runs answered the same questions."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import isclose
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.evaluation.result import metric_label, set_label
-from kgclip_jax.reporting.runs import Run
+from kgclip_jax.evaluation.result import Result, grouped, metric_label, set_label
+from kgclip_jax.reporting.runs import Run, measure_of
 from kgclip_jax.schema import differences
 from kgclip_jax.store.workdir import Workdir
 
@@ -124,10 +124,18 @@ def _shared_name(group: Sequence[Run]) -> str:
 
 
 def check_same_sets(runs: Sequence[Run]) -> None:
-    """Raise DataError, naming what differs, unless all runs answered the same questions."""
+    """Raise DataError, naming what differs, unless the runs answered the same questions.
+
+    A run may have been asked about sets beside all of another's, as one is that goes on from it.
+    """
     first = runs[0]
     for run in runs[1:]:
-        lines = [*_other_settings(first.config, run.config), *_other_rows(first, run)]
+        ours, theirs = _held_out(first.config), _held_out(run.config)
+        ours_alone, theirs_alone = ours.keys() - theirs.keys(), theirs.keys() - ours.keys()
+        if not (ours_alone and theirs_alone):
+            ours, theirs = ({k: o[k] for k in ours.keys() & theirs.keys()} for o in (ours, theirs))
+        lines = [*_other_settings(ours, theirs)]
+        lines += _other_rows(first, run, ours_alone, theirs_alone)
         if lines:
             more = [f"  and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
             raise DataError(
@@ -136,31 +144,62 @@ def check_same_sets(runs: Sequence[Run]) -> None:
             )
 
 
+def shared_measures(runs: Sequence[Run]) -> list[Result]:
+    """Return the first run's rows that all runs have, in the order of tables.
+
+    Raises:
+        DataError: there are none.
+    """
+    rows = [row for group in grouped(runs[0].results) for row in group]
+    shared = [row for row in rows if all(measure_of(row) in run.rows for run in runs)]
+    if not shared:
+        raise DataError(f"{', '.join(run.root for run in runs)} share no held-out set")
+    return shared
+
+
+def unshared_sets(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Return the sets that some runs alone have measures of, and these runs."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        lacking = [r for r in run.results if any(measure_of(r) not in o.rows for o in runs)]
+        for label in dict.fromkeys(map(set_label, lacking)):
+            found.setdefault(label, []).append(run.root)
+    return found
+
+
 def _other_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    for key, before, now in differences(_held_out(old), _held_out(new)):
+    for key, before, now in differences(old, new):
         if not any(fnmatchcase(key, pattern) for pattern in SAME_QUESTIONS):
             yield f"  config.{key}: {before!r} -> {now!r}"
 
 
 def _held_out(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of held-out sets, and of the sources that have some."""
+    """The settings of held-out sets, and of the sources that have some, by their keys."""
     sources = {
-        f"{stream}.sources.{name}": source
+        f"streams.{stream}.sources.{name}": source
         for stream, settings in config["streams"].items()
         for name, source in settings.get("sources", {}).items()
         if any(value for key, value in source.items() if key.startswith("evaluation_"))
     }
-    return {"streams": sources, "evaluation": config.get("evaluation", {})}
+    sets = config.get("evaluation", {})
+    return sources | {f"evaluation.{name}": settings for name, settings in sets.items()}
 
 
-def _other_rows(old: Run, new: Run) -> Iterator[str]:
+def _other_rows(old: Run, new: Run, old_alone: Set[str], new_alone: Set[str]) -> Iterator[str]:
+    """Name rows that one run lacks, if not for lack of a set, and those of other questions.
+
+    The last two are the keys of sets and sources that one of the configs alone has.
+    """
     ours, theirs = old.rows, new.rows
     for key in dict.fromkeys([*ours, *theirs]):
         row = ours.get(key) or theirs[key]
         place = f"  {set_label(row)}, {metric_label(row)}"
         if key not in ours or key not in theirs:
-            yield f"{place}: only in the {'second' if key in theirs else 'first'}"
+            if not (old_alone if key in ours else new_alone):
+                yield f"{place}: only in the {'second' if key in theirs else 'first'}"
             continue
+        if f"evaluation.{row.set_name}" in old_alone | new_alone:
+            yield f"{place}: only one config.json has its settings"
         if ours[key].n != theirs[key].n:
             yield f"{place}: n {ours[key].n} -> {theirs[key].n}"
         if ours[key].control != theirs[key].control:

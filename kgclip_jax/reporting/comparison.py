@@ -1,14 +1,20 @@
 """Runs side by side: each one's rates, and how far the later ones are from the first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from kgclip_jax.evaluation.bootstrap import Interval
-from kgclip_jax.evaluation.result import Result, grouped
-from kgclip_jax.reporting.columns import Column, check_same_sets, columns_of
+from kgclip_jax.evaluation.result import Result
+from kgclip_jax.reporting.columns import (
+    Column,
+    check_same_sets,
+    columns_of,
+    shared_measures,
+    unshared_sets,
+)
 from kgclip_jax.reporting.differences import (
     Difference,
     asked_alike,
@@ -37,6 +43,7 @@ _KINDS = {
     "are rather too wide.",
 }
 _STAR = "* marks an interval without 0; among many measures, 1 in 20 has that by chance."
+_LEFT_OUT = "Left out, for not all runs were asked about them: {}."
 _TIME = (
     "Training time adds up, line by line of metrics.jsonl, pairs over pairs per second: from the "
     "end of the first step, which compiles, to the last line. Evaluation on the way counts."
@@ -50,10 +57,12 @@ class Comparison:
     Attributes:
         columns: what is compared.
         rows: in the order of tables, blind ones beneath their seeing ones.
+        left_out: sets that not all runs were asked about, and the runs that were.
     """
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    left_out: Mapping[str, Sequence[str]]
 
     @property
     def runs(self) -> list[tuple[Column, Run]]:
@@ -66,15 +75,15 @@ def compare(runs: Sequence[Run]) -> Comparison:
 
     Raises:
         ConfigError: see `columns_of`.
-        DataError: the runs answered different questions.
+        DataError: the runs answered different questions, or none that all of them were asked.
     """
     columns = columns_of(runs)
     check_same_sets(runs)
-    measures = [measure for rows in grouped(runs[0].results) for measure in rows]
+    measures = shared_measures(runs)
     make_row = _over_seeds if len(columns[0].runs) > 1 else _over_questions
     # The columns, not the measures, are of raw or averaged weights, and of models that read graphs.
     rows = [make_row(replace(measure, weights="raw", graphs=""), columns) for measure in measures]
-    return Comparison(tuple(columns), tuple(rows))
+    return Comparison(tuple(columns), tuple(rows), unshared_sets(runs))
 
 
 def _over_seeds(measure: Result, columns: Sequence[Column]) -> Row:
@@ -108,7 +117,15 @@ def notes(comparison: Comparison) -> list[str]:
     if len(seeds) > 1:
         values = _OF_SEEDS.format(count=len(seeds), seeds=", ".join(map(str, seeds)))
     star = [_STAR] if kinds else []
-    return [values, *[text for kind, text in _KINDS.items() if kind in kinds], *star, _TIME]
+    told = "; ".join(f"{name} ({', '.join(of)})" for name, of in comparison.left_out.items())
+    left_out = [_LEFT_OUT.format(told)] if told else []
+    return [
+        *left_out,
+        values,
+        *[text for kind, text in _KINDS.items() if kind in kinds],
+        *star,
+        _TIME,
+    ]
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:

@@ -213,7 +213,9 @@ def graph(tmp_path_factory):
     )
 
 
-def test_knowledge_clip_trains_on_all_of_its_losses(train, made_by_torch, graph):
+def test_knowledge_clip_trains_on_all_of_its_losses(
+    train, commands, result, made_by_torch, graph, tmp_path
+):
     sizes = {"width": 16, "depth": 1, "heads": 2, "mlp_width": 32}
     changes = {f"heads.fusion.transformer.{key}": size for key, size in sizes.items()}
     pairs = ("image_image", "image_text", "text_image", "text_text")
@@ -231,6 +233,14 @@ def test_knowledge_clip_trains_on_all_of_its_losses(train, made_by_torch, graph)
     assert "link prediction" in output
     recorded = json.loads(workdir.evaluation.read_text())["results"]
     assert to_json(evaluate_workdir(workdir)) == recorded  # with the heads of the checkpoint
+    options = [f"--workdir={workdir.root}", "--format=huggingface", f"--output={tmp_path / 'out'}"]
+    process = result(commands.start("launch/export.py", *options))
+    assert f"heads are no part of the model, and stay in {workdir.root}: fusion, gnn" in (
+        process.stdout
+    )
+    exported = kgclip_jax.load(tmp_path / "out")
+    trained = kgclip_jax.load(workdir.root)
+    np.testing.assert_array_equal(exported.encode_text(CAPTIONS), trained.encode_text(CAPTIONS))
 
 
 def test_knowledge_clip_has_the_settings_of_the_paper(made_by_torch, graph):

@@ -6,7 +6,12 @@ from dataclasses import replace
 import pytest
 
 from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.reporting.columns import check_same_sets, columns_of
+from kgclip_jax.reporting.columns import (
+    check_same_sets,
+    columns_of,
+    shared_measures,
+    unshared_sets,
+)
 from tests.reporting.small_runs import BLIND, RECALL, SEEING, SOURCE, make_run, with_source
 
 
@@ -113,8 +118,12 @@ def test_runs_that_make_no_columns_are_refused(runs, message):
         ),
         (with_source(folder="other"), r"\n  config\.streams\.captions\.sources\.emoji\.folder: "),
         (
-            make_run("b", settings={"evaluation": {"order": {"source": {"split": "test"}}}}),
-            r"\n  config\.evaluation\.order: '\(absent\)' -> ",
+            make_run("b", settings={"streams": {}, "evaluation": {"swaps": {"kind": "swaps"}}}),
+            r"\n  config\.evaluation\.swaps: '\(absent\)' -> ",
+        ),
+        (
+            make_run("b", settings={"evaluation": {"swaps": {"kind": "swaps"}}}),
+            r"\n  composition: swaps, text: only one config\.json has its settings\n",
         ),
     ],
 )
@@ -153,6 +162,32 @@ def test_training_settings_of_a_held_out_set_ask_the_same_and_its_split_does_not
     check_same_sets(runs[:2])
     with pytest.raises(DataError, match=r"config\.evaluation\.x\.source\.split: 'test' -> 'dev'"):
         check_same_sets(runs[::2])
+
+
+NAMES = replace(RECALL, task="zero-shot", set_name="names", metric="top-1")
+ASKED = {"evaluation": {"names": {"kind": "emoji_names"}}}
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_run_may_have_been_asked_about_more_than_another(turn):
+    more = make_run("b", rows=[NAMES, BLIND, RECALL, SEEING], settings=ASKED)
+    runs = [make_run("a"), more][::turn]
+    check_same_sets(runs)
+    measures = [(row.set_name, row.blind) for row in shared_measures(runs)]
+    assert measures == [("swaps", False), ("swaps", True), ("scenes", False)]
+    assert unshared_sets(runs) == {"zero-shot: names": ["b"]}
+
+
+def test_a_run_that_was_asked_about_less_may_not_lack_other_rows():
+    less = make_run("b", rows=[NAMES, SEEING, BLIND], settings=ASKED)
+    with pytest.raises(DataError, match=r"\n  retrieval: scenes, R@1: only in the first$"):
+        check_same_sets([make_run("a"), less])
+
+
+def test_runs_that_share_no_row_cannot_be_compared():
+    runs = [make_run("a", rows=[SEEING]), make_run("b", rows=[NAMES])]
+    with pytest.raises(DataError, match="a, b share no held-out set"):
+        shared_measures(runs)
 
 
 def test_digits_in_the_name_of_a_starting_model_are_not_a_seed():

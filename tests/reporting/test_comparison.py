@@ -69,6 +69,23 @@ def test_runs_that_kept_their_decisions_are_compared_question_by_question():
     assert cells[2].endswith(") unpaired")
 
 
+def test_what_one_run_alone_was_asked_is_left_out_and_told():
+    """As of a run that goes on from another one, and was asked about more."""
+    names = replace(RECALL, set_name="names")
+    asked = {"evaluation": {"names": {}}, "init_from": "runs/a"}
+    after = make_run("runs/b", rows=[SEEING, names, RECALL], settings=asked)
+    before = make_run("runs/a", rows=[SEEING, RECALL])
+    for runs in ([before, after], [after, before]):
+        found = compare(runs)
+        assert [row.measure for row in found.rows] == [SEEING, RECALL]
+        assert all(len(row.values) == 2 for row in found.rows)
+        (said,) = [note for note in notes(found) if "not all runs" in note]
+        assert said.endswith(": retrieval: names (runs/b).")
+    assert not [
+        note for note in notes(compare([before, replace(before, root="c")])) if "not all" in note
+    ]
+
+
 @pytest.mark.parametrize(
     "outcomes",
     [
