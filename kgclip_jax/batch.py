@@ -116,3 +116,12 @@ class EdgeBlock(NamedTuple):
     negatives: Int32[Any, "b k"]  # entities
     of_head: Bool[Any, "b k"]  # each takes the head's place, or else the tail's
     negative_mask: Bool[Any, "b k"]  # False: there is none, and the entity means nothing
+
+
+class LabelledBlock(NamedTuple):
+    """Items with labels: the stream of kind `labelled`."""
+
+    image: Images | Features | None  # None: texts alone
+    texts: tuple[Texts | Features, ...]  # one, or two
+    labels: Int32[Any, "b k"]  # classes that are right; -1: no more
+    scores: Float32[Any, "b k"]  # how right; of a number that is to be told, that number

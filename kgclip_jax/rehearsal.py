@@ -32,17 +32,17 @@ class _Anybody(ClipEncoder):
         )
         self._rng = np.random.default_rng(0)
 
-    def encode_image(self, images: Pictures) -> Float[np.ndarray, "b 2"]:
+    def encode_image(self, images: Pictures) -> Float[np.ndarray, "b d"]:
         """Return random embeddings."""
         return self._embeddings(len(images))
 
-    def encode_text(self, texts: Sequence[Text]) -> Float[np.ndarray, "b 2"]:
+    def encode_text(self, texts: Sequence[Text]) -> Float[np.ndarray, "b d"]:
         """Return random embeddings."""
         return self._embeddings(len(texts))
 
-    def _embeddings(self, count: int) -> Float[np.ndarray, "b 2"]:
-        angles = self._rng.uniform(0, 2 * np.pi, count)
-        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    def _embeddings(self, count: int) -> Float[np.ndarray, "b d"]:
+        vectors = self._rng.normal(size=(count, self.model.shape.embedding)).astype(np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def read(self, rows: Any, function: RowFunction, constants: Any = None) -> Any:
         """Return zeros of the right shapes; what does not fit together is found by that."""

@@ -71,7 +71,7 @@ class EntityViews:
     ) -> UInt8[np.ndarray, "size size 3"]:
         """Read the first image of an entity for evaluation. Raises BadRecord as `image` does."""
         images, box = self._images(entity)
-        pixels = decode(_read(self.pictures / images[0]), background=BACKGROUND)
+        pixels = decode(read_image(self.pictures / images[0]), background=BACKGROUND)
         return evaluation_transform(pixels if box is None else crop(pixels, box), *transform)
 
     def image(
@@ -83,7 +83,7 @@ class EntityViews:
             BadRecord: the file is gone, or cannot be decoded.
         """
         images, box = self._images(entity)
-        encoded = _read(self.pictures / images[int(rng.integers(len(images)))])
+        encoded = read_image(self.pictures / images[int(rng.integers(len(images)))])
         return random_resized_crop(encoded, size, rng, scale=scale, box=box, background=BACKGROUND)
 
     def _images(self, entity: int) -> tuple[list[str], Box | None]:
@@ -94,7 +94,8 @@ class EntityViews:
         return images, None if box is None else Box(top, left, height, width)
 
 
-def _read(path: Path) -> bytes:
+def read_image(path: Path) -> bytes:
+    """Read the file of an image. Raises BadRecord where it is missing."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -17,6 +17,7 @@ EVALUATIONS = Registry(
         "retrieval": "kgclip_jax.data.captioned_retrieval:CaptionedRetrieval",
         "classification": "kgclip_jax.data.classification:ClassificationFolder",
         "linear_probe": "kgclip_jax.data.linear_probe_folders:LinearProbeFolders",
+        "labelled": "kgclip_jax.data.labelled_set:LabelledEvaluation",
         "links": "kgclip_jax.data.link_sets:LinksConfig",
         "order": "kgclip_jax.data.suites.of_captions:OrderSuite",
         "swaps": "kgclip_jax.data.suites.of_captions:SwapSuite",

@@ -1,10 +1,11 @@
-"""Percentile bootstrap intervals of means, with whole clusters resampled.
+"""Percentile bootstrap intervals of means and other numbers, with whole clusters resampled.
 
 Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; clusters: Davison &
 Hinkley, Bootstrap Methods and their Application (1997), section 3.8 (strategy 1).
 """
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,9 +70,35 @@ def bootstrap_mean(
     for start in range(0, resamples, rows):
         size = min(rows, resamples - start)
         drawn.append(_means(kinds, rng.multinomial(total, kinds.multiplicity / total, size=size)))
+    return _interval(float(_means(kinds, kinds.multiplicity[None])[0]), np.concatenate(drawn))
+
+
+def bootstrap_statistic(
+    statistic: Callable[[Int[np.ndarray, " n"]], float],
+    clusters: Int[np.ndarray, " n"],
+    *,
+    seed: int = 0,
+) -> Interval:
+    """Return a number that is no mean, and its 95 % interval.
+
+    Args:
+        statistic: the number, given how often each item counts.
+        clusters: of the items; see `bootstrap_mean`.
+        seed: fixes the resamples, a fifth of RESAMPLES.
+    """
+    names, cluster = np.unique(clusters, return_inverse=True)
+    rng = generator(seed, "bootstrap")
+    drawn = []
+    for _ in range(RESAMPLES // 5):
+        chosen = rng.integers(len(names), size=len(names))
+        drawn.append(statistic(np.bincount(chosen, minlength=len(names))[cluster]))
+    return _interval(statistic(np.ones(len(clusters), np.int64)), drawn)
+
+
+def _interval(value: float, drawn: Sequence[float] | Float[np.ndarray, " resamples"]) -> Interval:
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(np.concatenate(drawn), [tail, 1 - tail])
-    return Interval(float(_means(kinds, kinds.multiplicity[None])[0]), float(low), float(high))
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return Interval(value, float(low), float(high))
 
 
 class _Kinds(NamedTuple):

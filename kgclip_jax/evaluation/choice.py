@@ -90,9 +90,7 @@ def blinded(question: Question) -> Question | None:
     if question.anchors == "texts" or len(starts) < 2:
         return None
     item = np.repeat(np.arange(len(starts)), sizes)
-    cycle = generator(0, "blind").permutation(len(starts))
-    other = np.empty_like(cycle)
-    other[cycle] = np.roll(cycle, 1)
+    other = another_of(len(starts))
     place = (np.arange(len(order)) - starts[item]) % sizes[other[item]]
     given = np.empty_like(order)
     given[order] = order[starts[other[item]] + place]
@@ -101,6 +99,14 @@ def blinded(question: Question) -> Question | None:
     right[..., side] = question.right[given][..., side]
     wrong[..., side] = question.wrong[given][..., side]
     return question._replace(right=right, wrong=wrong)
+
+
+def another_of(count: int) -> Int[np.ndarray, " count"]:
+    """Return another item for each of `count`, two or more: the one before it in a random cycle."""
+    cycle = generator(0, "blind").permutation(count)
+    other = np.empty_like(cycle)
+    other[cycle] = np.roll(cycle, 1)
+    return other
 
 
 def _row(

@@ -17,9 +17,10 @@ from kgclip_jax.data.evaluation_sets import (
     TextSet,
     ZeroShotSet,
 )
+from kgclip_jax.data.labelled_set import LabelledSet
 from kgclip_jax.data.link_sets import LinkSet
 from kgclip_jax.errors import DataError
-from kgclip_jax.evaluation import choice, linear_probe, links, retrieval, zero_shot
+from kgclip_jax.evaluation import choice, fine_tuned, linear_probe, links, retrieval, zero_shot
 from kgclip_jax.evaluation.accuracy import mean_of_sets
 from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.evaluation.result import Result
@@ -37,6 +38,7 @@ TASKS: dict[type, Task] = {
     ZeroShotSet: Task(zero_shot.TASK, zero_shot.evaluate_zero_shot),
     LinearProbeSet: Task(linear_probe.TASK, linear_probe.evaluate_linear_probe),
     ChoiceSet: Task(choice.TASK, choice.evaluate_choices),
+    LabelledSet: Task(fine_tuned.TASK, fine_tuned.evaluate_fine_tuned),
     LinkSet: Task(links.TASK, links.evaluate_links),
 }
 

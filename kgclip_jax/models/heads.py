@@ -20,6 +20,7 @@ from kgclip_jax.schema import Registry, parse
 HEADS = Registry(
     "head",
     {
+        "classifier": "kgclip_jax.models.classifier:ClassifierHead",
         "entity_table": "kgclip_jax.models.entity_table:EntityTableHead",
         "fusion": "kgclip_jax.models.fusion:FusionHead",
         "rgcn": "kgclip_jax.models.rgcn:RgcnHead",

@@ -23,6 +23,7 @@ OBJECTIVES = Registry(
         "structure_clip": "kgclip_jax.objectives.structure_clip:StructureClip",
         "structure_clip_code": "kgclip_jax.objectives.structure_clip_code:StructureClipCode",
         "ce_clip": "kgclip_jax.objectives.ce_clip:CeClip",
+        "classification": "kgclip_jax.objectives.label_loss:Classification",
         "distillation": "kgclip_jax.objectives.distillation:Distillation",
         "graph": "kgclip_jax.objectives.graph:Graph",
         "link_prediction": "kgclip_jax.objectives.link_prediction:LinkPrediction",

@@ -36,9 +36,14 @@ def test_each_kind_stands_where_it_is_said_to(kind, place):
     assert isinstance(objective, Objective)
     assert fields(objective)[0].name == "kind"
     assert (objective.kind, objective.weight) == (kind, 1.0)
-    of_graphs = {"triplets": "graph", "graph": "neighbourhoods", "link_prediction": "edges"}
-    assert objective.stream == of_graphs.get(kind, "captions")
-    assert bool(objective.heads) == (kind in of_graphs)
+    with_heads = {
+        "triplets": "graph",
+        "graph": "neighbourhoods",
+        "link_prediction": "edges",
+        "classification": "labelled",
+    }
+    assert objective.stream == with_heads.get(kind, "captions")
+    assert bool(objective.heads) == (kind in with_heads)
 
 
 def test_embed_returns_what_the_loss_reads_and_no_more():

@@ -8,6 +8,8 @@ import pytest
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, Tokenizers, make_tokenizer
 from kgclip_jax.errors import CheckpointError
 from kgclip_jax.models.adapters import Lora
+from kgclip_jax.models.classifier import ClassifierHead
+from kgclip_jax.models.heads import heads_from
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.spec import KnowledgeEncoder, Transformer
 from kgclip_jax.models.transformer import Execution
@@ -35,16 +37,19 @@ def refused(saved, new):
 def test_all_that_loading_needs_is_read_back(tmp_path):
     pieces = piece_tokenizer(tmp_path)
     adapters, execution = {"text": Lora(2, targets=("mlp/up",))}, Execution("bfloat16")
+    head = ClassifierHead(classes=3)
     saved = describe(
         READER,
         Tokenizers(elements=pieces),
         parser="en_mine",
         adapters=adapters,
+        heads={"classifier": head},
         execution=execution,
     )
     read = read_description(through_json(saved | {"items": ["model"]}), "run/1")
     assert (read.model, read.tokenizers) == (READER, Tokenizers(elements=pieces))
     assert (read.parser, read.adapters, read.execution) == ("en_mine", adapters, execution)
+    assert heads_from(read.heads) == {"classifier": head}
     assert read.fingerprints == {
         "text": make_tokenizer(ClipBpe(), 32).fingerprint,
         "elements": make_tokenizer(pieces, 4).fingerprint,

@@ -50,6 +50,17 @@ def text_blocks(path: Path) -> Iterator[TextBlock]:
         yield TextBlock(path, line, rest)
 
 
+def lines_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Read a file line by line, with their numbers from 1, without the ends of lines.
+
+    Raises:
+        DataError: as `text_blocks`, or it is not UTF-8.
+    """
+    for block in text_blocks(path):
+        text = decode(block.content, path, line=block.line)
+        yield from enumerate(text.removesuffix("\n").split("\n"), block.line)
+
+
 def table_of(
     block: TextBlock, columns: Sequence[str], include: Sequence[str] | None = None
 ) -> pa.Table:

@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -24,13 +25,11 @@ from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.records import Source
 from kgclip_jax.data.streams.neighbours import Neighbours
+from kgclip_jax.data.streams.replacement import read_or_replace
 from kgclip_jax.data.streams.side_tables import Table
-from kgclip_jax.data.streams.stream import BAD_RECORD, Counts, Rows
+from kgclip_jax.data.streams.stream import Counts, Rows
 from kgclip_jax.data.streams.texts import Draw, TextMaker, TextRows, picture_ids, text_ids
 from kgclip_jax.data.text_slots import TextSlots
-from kgclip_jax.errors import BadRecord, DataError
-
-REPLACEMENT_TRIES = 100
 
 
 def draws_of(mixture: Mixture, step: int, rows: Int[np.ndarray, " rows"]) -> list[Draw]:
@@ -107,7 +106,7 @@ class CaptionStream:
         """Make some units of rows of a step.
 
         Raises:
-            DataError: REPLACEMENT_TRIES records in a row were bad.
+            DataError: too many records in a row were bad.
         """
         counts: Counts = Counter()
         blocks = [self._load_unit(step, unit, counts) for unit in units]
@@ -142,17 +141,20 @@ class CaptionStream:
         """Return a picture and its record: another one of the source where the record is bad."""
         source = self.texts.sources[draw.source]
         choice = self.texts.generator(draw, "replacement")
-        last = None
-        for _ in range(REPLACEMENT_TRIES):
-            try:
-                return source.image(draw.record, self.texts.generator(draw, "augment")), draw
-            except BadRecord as error:
-                last = error
-                counts[BAD_RECORD, f"{source.name}: {error.reason}", error.detail] += 1
-                draw = draw._replace(record=int(choice.integers(len(source))))
-        raise DataError(
-            f"{REPLACEMENT_TRIES} records of {source.name} in a row were bad, last: {last}"
+
+        def read(record: int) -> UInt8[np.ndarray, "h w 3"]:
+            rng = self.texts.generator(draw._replace(record=record), "augment")
+            return source.image(record, rng)
+
+        picture, record = read_or_replace(
+            draw.record,
+            read,
+            partial(choice.integers, len(source)),
+            counts,
+            name=source.name,
+            records=f"records of {source.name}",
         )
+        return picture, draw._replace(record=record)
 
     def _picture_ids(self, draws: list[Draw]) -> Int32[np.ndarray, " rows"]:
         ids = np.empty(len(draws), np.int32)

@@ -16,6 +16,7 @@ STREAMS = Registry(
     {
         "captions": f"{_ROOM}.captions_config:CaptionsConfig",
         "edges": f"{_ROOM}.edges:EdgesConfig",
+        "labelled": f"{_ROOM}.labelled_stream:LabelledConfig",
         "neighbourhoods": f"{_ROOM}.neighbourhoods_config:NeighbourhoodsConfig",
         "triplets": f"{_ROOM}.triplets_config:TripletsConfig",
     },

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,12 @@ from kgclip_jax.batch import Images, Texts, TripletBlock
 from kgclip_jax.data.blocks import abstract_array
 from kgclip_jax.data.entity_views import EntityViews, cut_to
 from kgclip_jax.data.order import Mixture
-from kgclip_jax.data.streams.stream import BAD_RECORD, Counts, Rows
+from kgclip_jax.data.streams.replacement import read_or_replace
+from kgclip_jax.data.streams.stream import Counts, Rows
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizer
-from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.random import bits_of, generator
 
-REPLACEMENT_TRIES = 100
 ENDS = ("head", "tail")
 
 
@@ -83,7 +83,7 @@ class TripletStream:
         """Make some units of rows of a step.
 
         Raises:
-            DataError: REPLACEMENT_TRIES images in a row were bad.
+            DataError: too many images in a row were bad.
         """
         counts: Counts = Counter()
         blocks = {pair: self._block(pair, step, units, counts) for pair in self.mixtures}
@@ -130,20 +130,19 @@ class TripletStream:
         images: dict[str, list[np.ndarray]] = {end: [] for end in ends}
         for row, position in enumerate(positions.tolist()):
             rng = generator(self.seed, f"{self.name}/{pair}/image", position)
-            for _ in range(REPLACEMENT_TRIES):
-                ids = train.triples(triples[row : row + 1])._asdict()
-                try:
-                    found = [self._image(int(ids[end][0]), rng) for end in ends]
-                    break
-                except BadRecord as error:
-                    last = error
-                    counts[BAD_RECORD, f"{self.name}: {error.reason}", error.detail] += 1
-                    triples[row] = rng.choice(train.rows_of[pair])
-            else:
-                raise DataError(
-                    f"{REPLACEMENT_TRIES} images of {self.graph.folder} in a row were bad, last: "
-                    f"{last}"
-                )
+
+            def read(triple: int, rng: np.random.Generator = rng) -> list[np.ndarray]:
+                ids = train.triples(np.array([triple]))._asdict()
+                return [self._image(int(ids[end][0]), rng) for end in ends]
+
+            found, triples[row] = read_or_replace(
+                int(triples[row]),
+                read,
+                partial(rng.choice, train.rows_of[pair]),
+                counts,
+                name=self.name,
+                records=f"images of {self.graph.folder}",
+            )
             for end, image in zip(ends, found, strict=True):
                 images[end].append(image)
         return images
