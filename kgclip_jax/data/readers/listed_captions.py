@@ -21,8 +21,8 @@ import numpy as np
 
 from kgclip_jax.data.readers.json_lists import check_object, stream_list
 from kgclip_jax.data.readers.structure_clip_captions import CAPTION_FIELDS, read_triples
-from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import DataError
+from kgclip_jax.knowledge.clean_captions import clean_caption
 from kgclip_jax.knowledge.negatives.listed import Listed
 from kgclip_jax.knowledge.triples import from_triples
 
