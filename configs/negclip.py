@@ -15,7 +15,8 @@ caption is drawn anew at every step; which ones, a further argument says:
                         graphs in coco/graphs: our own kind, without what is true all the same
 
 The list is made once, by the tags of spaCy's en_core_web_sm, which the authors use too; of their
-7,370 published negatives of validation captions 95.3 % are among those that it draws from:
+7,370 published negatives of validation captions 95.3 % are among those that it draws from
+(benchmarks/published_swaps.py):
 
     python launch/prepare.py negclip --source=karpathy:coco --set=file=coco/dataset_coco.json \
         --output=coco/negclip.tsv
