@@ -4,6 +4,7 @@ import json
 import re
 import runpy
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -48,12 +49,14 @@ def coco(commands, result, tmp_path_factory):
     rng = np.random.default_rng(0)
     images = []
     splits = {"train": "train2014", "restval": "val2014", "val": "val2014", "test": "val2014"}
-    for number in range(16):
-        split, place = [*splits.items()][number % 4]
+    for number in range(24):  # the last are of the test split, which is ranked in five folds
+        split, place = [*splits.items()][number % 4 if number < 16 else 3]
         (folder / place).mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(256, size=(20, 24, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / place / f"{number}.png")
-        sentences = [{"raw": f"{text} in picture {number}"} for text in CAPTIONS[number // 4 :][:2]]
+        sentences = [
+            {"raw": f"{text} in picture {number}"} for text in CAPTIONS[number // 4 % 4 :][:2]
+        ]
         images.append(
             {"filename": f"{number}.png", "filepath": place, "split": split, "sentences": sentences}
         )
@@ -128,6 +131,13 @@ def test_structure_clip_starts_from_bert(train, made_by_torch, bert):
     assert kgclip_jax.load(workdir.root).encode_text(CAPTIONS[:1]).shape == (1, 16)
 
 
+def test_plain_fine_tuning_needs_no_graphs(train, coco, made_by_torch, tmp_path):
+    bare = shutil.copytree(coco, tmp_path / "bare", ignore=shutil.ignore_patterns("graphs"))
+    workdir, output = train("structure_clip", ",plain", **{"data.path": bare})
+    assert_trained(workdir, output, made_by_torch, "contrastive")
+    assert "text-to-image R@1, mean of 5 folds" in output
+
+
 def test_negclip_trains_on_listed_captions_and_similar_pictures(
     commands, result, train, coco, made_by_torch
 ):
@@ -189,6 +199,42 @@ def resolved(recipe, source):
     experiment = config.experiment(get_config(recipe)(str(source)).to_dict())
     params = {"model": Model(experiment.model).abstract()}
     return experiment, param_groups(experiment.optimizer, experiment.tuning, params)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "variant"),
+    [
+        ("structure_clip", ",listed,"),
+        ("structure_clip", ","),
+        ("negclip", ","),
+        ("negclip", ",class,neighbours"),
+        ("ce_clip", ","),
+    ],
+)
+def test_plain_fine_tuning_differs_in_what_the_method_adds_alone(made_by_torch, recipe, variant):
+    method = resolved(recipe, f"{made_by_torch}{variant.rstrip(',')}")[0]
+    arguments = variant.replace("class", "plain") if "class" in variant else f"{variant}plain"
+    plain, groups = resolved(recipe, f"{made_by_torch}{arguments}")
+    assert plain.objectives == {"contrastive": Contrastive()}
+    assert (plain.model.knowledge, plain.streams["captions"].negatives) == (None, None)
+    assert (plain.total_steps, plain.evaluation) == (method.total_steps, method.evaluation)
+    ours, theirs = plain.streams["captions"], method.streams["captions"]
+    assert (ours.rows, ours.neighbours) == (theirs.rows, theirs.neighbours)
+    graphs = {} if "listed" in variant else {"graphs": None}
+    for name, source in theirs.sources.items():
+        assert ours.sources[name] == replace(source, **graphs)
+    decays = [
+        group.weight_decay for group in method.optimizer.groups if "scale" not in group.pattern
+    ]
+    assert [group.weight_decay for group in plain.optimizer.groups] == decays
+    assert replace(plain.optimizer, groups=()) == replace(method.optimizer, groups=())
+    assert all(group.learning_rate == 1 for group in groups.values())
+
+
+@pytest.mark.parametrize("recipe", ["structure_clip", "negclip", "ce_clip"])
+def test_coco_is_ranked_in_its_five_folds_too(made_by_torch, recipe):
+    test = resolved(recipe, made_by_torch)[0].evaluation["COCO test"]
+    assert (test.folds, test.source.split) == (5, "test")
 
 
 def test_structure_clip_has_the_settings_of_the_released_code(made_by_torch):
@@ -280,11 +326,17 @@ def test_siglip_has_the_published_settings():
 @pytest.mark.parametrize(
     ("recipe", "arguments", "message"),
     [
-        ("structure_clip", ",papers", "'papers' is no folder of BERT, and none of code, paper"),
-        ("structure_clip", ",code,paper", "give SOURCE, and at most one of code and paper"),
+        (
+            "structure_clip",
+            ",papers",
+            "'papers' is no folder of BERT, and none of code, paper, plain",
+        ),
+        ("structure_clip", ",code,paper", "give SOURCE, and at most one of code, paper, plain"),
+        ("structure_clip", ",plain,configs", "plain has no encoder that could start from BERT"),
+        ("ce_clip", ",plain,paper", "code and paper are of terms that plain has not"),
         ("siglip", ",ViT-B-32", "give the file of SigLIP's word pieces, and then a SigLIP preset"),
-        ("ce_clip", ",code,mine", "give SOURCE, and at most one of code and paper, and of listed"),
-        ("negclip", ",swaps", "no negatives 'swaps'; there are class, random, semantic"),
+        ("ce_clip", ",code,mine", "give SOURCE, at most one of code and paper, and of listed"),
+        ("negclip", ",swaps", "no negatives 'swaps'; there are class, random, semantic, plain"),
     ],
 )
 def test_mistaken_arguments_are_refused(made_by_torch, recipe, arguments, message):
