@@ -66,13 +66,10 @@ def get_config(arguments: str) -> ConfigDict:
     graph = KnowledgeGraph(Path(folder).absolute())
     config = ConfigDict(settings_of(source))
     config.data.path = "data/coco"
-    coco = dict(
-        kind="karpathy",
-        file="dataset_coco.json",
-        split="train",
-        evaluation_split="test",
-        crop_scale=(0.9, 1.0),
-    )
+    karpathy = dict(kind="karpathy", file="dataset_coco.json")
+    coco = dict(karpathy, split="train", crop_scale=(0.9, 1.0))
+    test = dict(karpathy, split="test")
+    config.evaluation = {"COCO test": dict(kind="retrieval", source=test, folds=5)}
     pairs = {pair: len(rows) for pair, rows in graph.splits["train"].rows_of.items()}
     triples = {pair: TRIPLES for pair, count in pairs.items() if count}
     around = dict(rows=ENTITIES, roots=ROOTS, fanout=8, hops=2)

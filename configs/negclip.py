@@ -13,9 +13,12 @@ caption is drawn anew at every step; which ones, a further argument says:
     :SOURCE,random      two words change places, whatever they are
     :SOURCE,semantic    objects, attributes or sides of a relation change places, by the scene
                         graphs in coco/graphs: our own kind, without what is true all the same
+    :SOURCE,plain       none: plain fine-tuning, to compare with, on the same pictures, captions and
+                        steps
 
 The list is made once, by the tags of spaCy's en_core_web_sm, which the authors use too; of their
-7,370 published negatives of validation captions 95.3 % are among those that it draws from:
+7,370 published negatives of validation captions 95.3 % are among those that it draws from
+(benchmarks/published_swaps.py):
 
     python launch/prepare.py negclip --source=karpathy:coco --set=file=coco/dataset_coco.json \
         --output=coco/negclip.tsv
@@ -64,7 +67,8 @@ checkpoints.every.
 
 What others report of NegCLIP, to aim at (no number of ours, and with neighbours): ARO relation
 80-82, attribution 70-72, SugarCrepe 82-84, COCO text-to-image R@1 about 45. Retrieval on the test
-split is measured here; the benchmarks of composition by
+split (5,000 pictures, and their five folds of 1,000) is measured here; the benchmarks of
+composition by
 
     python launch/evaluate.py --config=configs/composition.py:BEST,aro,sugarcrepe
 """
@@ -80,13 +84,14 @@ NEGATIVES = {
     "class": dict(kinds=dict(listed=1.0), file="negclip.tsv"),
     "random": dict(kinds=dict(swap_words=1.0)),
     "semantic": dict(kinds=dict(swap_objects=1.0, swap_attributes=1.0, swap_relation=1.0)),
+    "plain": None,
 }
 
 
 def get_config(arguments: str) -> ConfigDict:
     """Return the experiment.
 
-    `--config=configs/negclip.py:SOURCE[,class|random|semantic[,neighbours]]`.
+    `--config=configs/negclip.py:SOURCE[,class|random|semantic|plain[,neighbours]]`.
     """
     source, negatives, neighbours, *rest = [*arguments.split(","), "", ""]
     negatives = negatives or "class"
@@ -96,11 +101,10 @@ def get_config(arguments: str) -> ConfigDict:
         raise ConfigError("give SOURCE, at most one kind of negatives, and neighbours or nothing")
     config = ConfigDict(settings_of(source))
     config.data.path = "data/coco"
+    karpathy = dict(kind="karpathy", file="dataset_coco.json")
     coco = dict(
-        kind="karpathy",
-        file="dataset_coco.json",
+        karpathy,
         split="train",
-        evaluation_split="test",
         crop_scale=(0.9, 1.0),
         graphs="graphs" if negatives == "semantic" else None,
     )
@@ -112,11 +116,13 @@ def get_config(arguments: str) -> ConfigDict:
             negatives=NEGATIVES[negatives],
         )
     )
-    validation = dict(kind="karpathy", file="dataset_coco.json", split="val")
-    config.evaluation = {"COCO val": dict(kind="retrieval", source=validation)}
+    config.evaluation = {
+        "COCO val": dict(kind="retrieval", source=dict(karpathy, split="val")),
+        "COCO test": dict(kind="retrieval", source=dict(karpathy, split="test"), folds=5),
+    }
     config.evaluate_every = PAIRS // BATCH_SIZE
     config.checkpoints = dict(every=PAIRS // BATCH_SIZE, keep=EPOCHS + 1)
-    config.objectives = dict(contrastive=dict(form="softmax", negatives=True))
+    config.objectives = dict(contrastive=dict(form="softmax", negatives=negatives != "plain"))
     config.optimizer = dict(
         learning_rate=1e-6,
         schedule=dict(kind="cosine", warmup_steps=50),

@@ -1,11 +1,13 @@
 """What a run found out by going through all of its data, kept with it for its next start."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_json, write_json, writing
 
 
@@ -39,13 +41,24 @@ class Cache:
         digest = hashlib.sha256(origin.encode("utf-8", "surrogatepass")).hexdigest()
         path = self.folder / f"{name}-{digest}.json"
         if path.exists():
-            return read_json(path)
+            return _read(path)
         self.tell(doing)
         value = make()
         with writing(path):
             self.folder.mkdir(exist_ok=True)
-        write_json(path, value)
+        write_json(path, {"sha256": _hash(value), "value": value})
         return value
 
 
 NO_CACHE = Cache()
+
+
+def _read(path: Path) -> Any:
+    kept = read_json(path)
+    if not isinstance(kept, dict) or kept.get("sha256") != _hash(kept.get("value")):
+        raise DataError(f"{path} is not as it was written; delete it")
+    return kept["value"]
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

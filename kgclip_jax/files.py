@@ -41,6 +41,11 @@ def expanded(path: str) -> str:
         raise ConfigError(f"{path}: {error}") from error
 
 
+def is_plain_name(name: str) -> bool:
+    """Tell whether a name found in a file can only be that of a file beside it."""
+    return name.isprintable() and "/" not in name and name not in ("", ".", "..")
+
+
 def read_text(path: Path, error: type[Exception] = DataError) -> str:
     """Read a UTF-8 file, with or without a byte order mark.
 

@@ -103,8 +103,9 @@ class TowerTuning:
         blocks: last only: how many; 0 leaves what stands above the blocks.
         layer_decay: factor on the learning rate from each layer to the one below it. What stands
             above the blocks has 1, the last of n blocks layer_decay, the first one layer_decay^n,
-            embeddings and positions layer_decay^(n + 1) (Bao et al. 2022, BEiT); LoRA's factors
-            have their block's. What is frozen stays frozen.
+            embeddings and positions layer_decay^(n + 1) (Bao et al. 2022, BEiT; open_clip has the
+            norm behind the blocks with the last one). LoRA's factors have their block's. What is
+            frozen stays frozen.
         rank: lora only, like the next two: see `kgclip_jax.models.adapters.Lora`.
         alpha: factor on the product of the factors, times `rank`.
         targets: layers of every block that have factors.

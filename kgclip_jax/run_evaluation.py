@@ -21,6 +21,7 @@ from kgclip_jax.files import read_json_object, write_json
 from kgclip_jax.held_out import Graphs, held_out_sets
 from kgclip_jax.inference import ClipEncoder, load
 from kgclip_jax.loading import starting_point
+from kgclip_jax.locks import sole_use
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.reporting.report import NextStep, write_report
@@ -57,7 +58,8 @@ def evaluate_workdir(
 ) -> list[Result]:
     """Evaluate a checkpoint of a run, write down its rows (see `record_evaluation`), return them.
 
-    The moving average of the parameters is evaluated too where the run keeps one.
+    The moving average of the parameters is evaluated too where the run keeps one. Nobody else may
+    write to the workdir meanwhile.
 
     Args:
         workdir: of the run.
@@ -67,19 +69,21 @@ def evaluate_workdir(
         graphs: which scene graphs a knowledge encoder gets for the held-out texts.
 
     Raises:
-        UserError: when there is no such run or checkpoint, or nothing to evaluate on.
+        UserError: when there is no such run or checkpoint, it is still being trained, or there is
+            nothing to evaluate on.
     """
     saved = workdir.read_config()
     experiment = config.experiment(saved if settings is None else settings)
     config.check_resumable(saved, experiment)
     _check_graphs(graphs, experiment, f"the model of {workdir.root}")
-    sets = held_out_sets(experiment, graphs, Cache(workdir.cache))
-    encoder = load(workdir.root, step=step, heads=True)
-    results = evaluate(encoder, sets, weights="raw")
-    if experiment.optimizer.ema_decay is not None:
-        averaged = load(workdir.root, step=encoder.step, averaged=True, heads=True)
-        results += evaluate(averaged, sets, weights="average")
-    record_evaluation(workdir, encoder.step, results, graphs=graphs)
+    with sole_use(workdir.root):
+        sets = held_out_sets(experiment, graphs, Cache(workdir.cache))
+        encoder = load(workdir.root, step=step, heads=True)
+        results = evaluate(encoder, sets, weights="raw")
+        if experiment.optimizer.ema_decay is not None:
+            averaged = load(workdir.root, step=encoder.step, averaged=True, heads=True)
+            results += evaluate(averaged, sets, weights="average")
+        record_evaluation(workdir, encoder.step, results, graphs=graphs)
     return results
 
 

@@ -8,7 +8,8 @@
 The first evaluates a run, and the moving average of its parameters where it keeps one, and writes
 its evaluation.json; data and held-out sets may be others than in its config. The second evaluates
 the model that a config starts from, before any training, and writes FILE. Both print the table,
-with chance and blind rows. Exit codes: 0 done, 2 bad input.
+with chance and blind rows. A run that is being trained is refused: it evaluates itself. Exit codes:
+0 done, 2 bad input.
 """
 
 import sys

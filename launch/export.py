@@ -30,7 +30,7 @@ from kgclip_jax.errors import UserError
 
 if TYPE_CHECKING:  # jax is imported after the signals are handled
     from kgclip_jax.convert.export import Exported
-    from kgclip_jax.models.spec import DualEncoder
+    from kgclip_jax.store.trained import Trained
 
 _WORKDIR = define_path("workdir", "Folder of the run.", required=True)
 _FORMAT = flags.DEFINE_enum(
@@ -140,18 +140,15 @@ def export_run() -> None:
         force=_FORCE.value,
     )
     print(f"wrote {output}: {exported.family}, step {trained.step:,}")
-    _tell_what_lies_beside(exported, shape, output)
-    if trained.heads:
-        names = ", ".join(trained.heads)
-        print(f"heads are no part of the model, and stay in {workdir.root}: {names}")
+    _tell_what_lies_beside(exported, trained, output)
 
 
-def _tell_what_lies_beside(exported: "Exported", shape: "DualEncoder", output: Path) -> None:
-    """Say where the parts of a model are that the format cannot hold."""
+def _tell_what_lies_beside(exported: "Exported", trained: "Trained", output: Path) -> None:
+    """Say where the parts of a model are that the format cannot hold, and its heads."""
     from kgclip_jax.convert.export import EXTRA_FILE
     from kgclip_jax.convert.knowledge import MODULE
 
-    if shape.knowledge is not None:
+    if trained.shape.knowledge is not None:
         print(
             f"{exported.family} does not know the knowledge encoder, which is in {output / MODULE} "
             f"and {output / EXTRA_FILE}; the model card shows its use"
@@ -161,6 +158,9 @@ def _tell_what_lies_beside(exported: "Exported", shape: "DualEncoder", output: P
             f"{exported.family} cannot hold these parameters, which are in {output / EXTRA_FILE}: "
             + ", ".join(exported.left_out)
         )
+    if trained.heads:
+        names = ", ".join(trained.heads)
+        print(f"heads are no part of the model, and stay in {trained.origin}: {names}")
 
 
 if __name__ == "__main__":

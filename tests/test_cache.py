@@ -37,3 +37,13 @@ def test_an_error_is_not_kept_and_a_damaged_file_is_named(tmp_path):
     file.write_text("[")
     with pytest.raises(DataError, match=r"choice-[0-9a-f]+\.json, line 1"):
         cache("choice", "x", lambda: 1, "")
+
+
+@pytest.mark.parametrize("content", ['{"sha256": "", "value": [1]}', "[1]", None])
+def test_a_changed_value_is_not_taken(tmp_path, content):
+    cache = Cache(tmp_path)
+    cache("choice", "x", lambda: [{"a": 1.5}], "")
+    (file,) = tmp_path.iterdir()
+    file.write_text(content or file.read_text().replace("1.5", "1.7"))
+    with pytest.raises(DataError, match=r"choice-[0-9a-f]+\.json is not as it was written; delete"):
+        cache("choice", "x", lambda: [1], "")

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 from kgclip_jax.convert.names import listing
 from kgclip_jax.convert.torch_files import StoredTensor, open_torch_file
 from kgclip_jax.errors import ConversionError
-from kgclip_jax.files import atomic_file, read_json_object, write_json, writing
+from kgclip_jax.files import atomic_file, is_plain_name, read_json_object, write_json, writing
 
 PICKLES = (".pt", ".bin", ".pth")
 SUFFIXES = (*PICKLES, ".safetensors")
@@ -133,7 +133,7 @@ def _read_shards(index: Path) -> Lazy:
         raise ConversionError(f"{index} is no index of weights: no file by name in weight_map")
     suffix = Path(index.name.removesuffix(INDEX)).suffix
     for file in places.values():
-        if Path(file).name != file or Path(file).suffix != suffix or suffix not in SUFFIXES:
+        if not is_plain_name(file) or Path(file).suffix != suffix or suffix not in SUFFIXES:
             raise ConversionError(
                 f"{index}: {file[:200]!r} is no name of a {suffix} file beside it, and no other is "
                 "read"

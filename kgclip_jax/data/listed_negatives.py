@@ -10,9 +10,9 @@ import numpy as np
 
 from kgclip_jax.data.packed_texts import PackedTexts
 from kgclip_jax.data.readers.listed_captions import Listing, read_listed
-from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import sha256
+from kgclip_jax.knowledge.clean_captions import clean_caption
 from kgclip_jax.knowledge.english import plain_words
 from kgclip_jax.knowledge.graph_json import graph_from_json, graph_to_json
 from kgclip_jax.knowledge.negatives.listed import LISTED, Listed

@@ -12,8 +12,8 @@ from typing import Any
 
 from kgclip_jax.cache import Cache
 from kgclip_jax.data.evaluation_sets import EvaluationSet, TextSet
-from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.knowledge.caption import Caption, Text, words_of
+from kgclip_jax.knowledge.clean_captions import clean_caption
 from kgclip_jax.knowledge.graph_json import graph_from_json, graph_to_json
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.knowledge.parsing.parser import installed_version

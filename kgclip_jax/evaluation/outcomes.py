@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from kgclip_jax.arrays import NO_ARRAY
 from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation.result import Outcomes, Result
 from kgclip_jax.files import parse_json, write_atomically
 
-# What NumPy, zipfile, zlib and json raise on files that are no such archive, or a part of one.
-_DAMAGE = (OSError, ValueError, TypeError, LookupError, EOFError, zipfile.BadZipFile, zlib.error)
+# What zipfile, zlib, NumPy and json raise on files that are no such archive, or a part of one.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, *NO_ARRAY, TypeError, LookupError)
 
 
 def save_outcomes(path: Path, results: Sequence[Result]) -> None:

@@ -1,6 +1,8 @@
 """The little English grammar that captions take: articles, capitals and plurals."""
 
+import re
 from functools import lru_cache
+from itertools import groupby
 
 from kgclip_jax.knowledge.scene_graph import Span
 from kgclip_jax.knowledge.synonyms import meaning
@@ -14,6 +16,8 @@ _SAID_AS_CONSONANTS = (
 )
 _SAID_AS_VOWELS = ("heir", "honest", "honor", "honour", "hour", "uniden", "unim", "unin")
 _LETTERS_SAID_AS_VOWELS = frozenset("AEFHILMNORSX")
+_WORD_IN_CAPITALS = re.compile("(?=[A-Z]{4})(?:[HLMNR]|F[LR]?|S[CHKLMNPQTW]?[LR]?)[AEIOUY]")
+_TWO_CAPITALS = re.compile("[^\\W\\d_a-z]{2}")
 PREPOSITIONS = frozenset(
     (
         *("aboard", "about", "above", "across", "adjacent", "after", "against", "along"),
@@ -40,10 +44,11 @@ _QUOTES_AND_SPACE = " \t\n\"'([{\u2018\u201c"
 def article(word: str) -> str:
     """Return "a" or "an", as the sound of the next word wants it.
 
-    By spelling, with the common exceptions: "a unicorn", "an hour", "an SUV", "an 8".
+    By spelling, with the common exceptions: "a unicorn", "an hour", "an SUV", "an 8". Capitals are
+    said one by one, unless they spell what can be said and is longer: "a LARGE", "a NASA".
     """
     first = word[:1]
-    if first.isupper() and not word[1:2].islower():  # letters said one by one
+    if first.isupper() and not (word[1:2].islower() or _WORD_IN_CAPITALS.match(word)):
         vowel = first in _LETTERS_SAID_AS_VOWELS
     elif first.isdigit():
         vowel = first == "8" or word[:2] in ("11", "18")
@@ -84,6 +89,32 @@ def decapitalise(words: str) -> str:
     if len(first) != 1 or words[1:2].isupper() or words[1:2] in ("-", "."):
         return words
     return first + words[1:]
+
+
+def lower_case(text: str) -> str:
+    """Return a text in small letters, of the same length: what has no such one stays."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def quiet(text: str) -> str:
+    """Return a text, of the same length, in which no words are shouted.
+
+    Capitals throughout become small letters, as do two words of capitals in a row: "A BIG DOG and a
+    TV" gives "a big dog and a TV".
+    """
+    if text.isupper() and len(text) > 1:
+        return lower_case(text)
+    if not _TWO_CAPITALS.search(text):
+        return text
+    runs = []
+    for capitals, group in groupby(text.split(" "), str.isupper):
+        words = list(group)
+        shouted = capitals and sum(len(word) > 1 for word in words) > 1
+        runs.append(lower_case(" ".join(words)) if shouted else " ".join(words))
+    return " ".join(runs)
 
 
 @lru_cache(_REMEMBERED)

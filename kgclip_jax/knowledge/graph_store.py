@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import UInt64
 
+from kgclip_jax.arrays import map_array
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.files import (
     atomic_file,
@@ -269,9 +270,9 @@ def _read_line(line: bytes, where: str) -> _Line:
 
 def _read_index(path: Path, records: int) -> UInt64[np.ndarray, "4 records"]:
     try:
-        index: np.ndarray = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: no index ({error}); {_AGAIN}") from error
+        index = map_array(path)
+    except DataError as error:
+        raise DataError(f"{error}; {_AGAIN}") from error
     if index.shape != (4, records) or index.dtype != np.uint64:
         raise DataError(f"{path}: does not index {records} records; {_AGAIN}")
     return index

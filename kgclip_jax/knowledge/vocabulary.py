@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from kgclip_jax.knowledge.caption import Caption
-from kgclip_jax.knowledge.english import PREPOSITIONS, plural, words_at
+from kgclip_jax.knowledge.english import PREPOSITIONS, plural, quiet, words_at
 from kgclip_jax.knowledge.hierarchy import Hierarchy
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.random import FastRandom
@@ -83,7 +83,7 @@ class Vocabulary:
         counts: defaultdict[Form, Counter[Word]] = defaultdict(Counter)
         for text, graph in captions:
             if graph is not None:
-                for part, word in _mentions(text, graph):
+                for part, word in _mentions(quiet(text), graph):
                     counts[form(part, word)][word] += 1
         self._hierarchy = hierarchy or Hierarchy({})
         self._words: dict[Form, tuple[Word, ...]] = {}

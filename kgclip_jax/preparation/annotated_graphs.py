@@ -19,9 +19,9 @@ from kgclip_jax.data.readers.structure_clip_captions import structure_clip_capti
 from kgclip_jax.data.readers.visual_genome_graphs import graph_files, visual_genome_graphs
 from kgclip_jax.data.records import Records
 from kgclip_jax.data.skips import UNREADABLE_RECORD, Skips
-from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import BadRecord, ConfigError
 from kgclip_jax.files import atomic_file, expanded, sha256, writing
+from kgclip_jax.knowledge.clean_captions import clean_caption
 from kgclip_jax.knowledge.graph_store import (
     CONTENTS,
     Contents,

@@ -21,9 +21,9 @@ from transformers import (
 )
 
 from kgclip_jax.convert.tokenizer_files import read_tokenizer, write_tokenizer
-from kgclip_jax.data.tokenization.cleaning import mend
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson, make_tokenizer
 from kgclip_jax.errors import ConversionError
+from kgclip_jax.knowledge.clean_captions import mend
 
 END_OF_TEXT = 49407
 GOLDEN = (Path(__file__).parents[1] / "golden" / "clip_tokens.jsonl").read_text().splitlines()

@@ -19,12 +19,20 @@ from kgclip_jax.convert.pretrained import open_pretrained
 from kgclip_jax.convert.tokenizer_files import read_tokenizer
 from kgclip_jax.convert.weights import read_weights
 from kgclip_jax.data.images import evaluation_transform, image_size, random_resized_crop
-from kgclip_jax.data.readers.folders import open_folder
+from kgclip_jax.data.readers.array_records import ArrayRecords
+from kgclip_jax.data.readers.folders import FolderLayout, open_folder
+from kgclip_jax.data.readers.karpathy import open_karpathy
+from kgclip_jax.data.readers.listed_captions import read_listed
 from kgclip_jax.data.readers.shard_manifest import read_manifest
 from kgclip_jax.data.readers.webdataset import TarPictures
+from kgclip_jax.data.streams.neighbours import open_neighbours
+from kgclip_jax.data.streams.texts import Draw
 from kgclip_jax.data.tokenization.tokenizer_config import make_tokenizer
 from kgclip_jax.errors import BadRecord, UserError
+from kgclip_jax.evaluation.outcomes import read_outcomes
 from kgclip_jax.files import read_json_object
+from kgclip_jax.knowledge.graph.knowledge_graph import read_split
+from kgclip_jax.knowledge.graph_store import GraphStore
 
 SECONDS, BYTES = 20, 2**30  # of one case; a loaded process needs a third of the latter anyway
 
@@ -47,9 +55,34 @@ def _photographs(path):
     return [len(records.encoded(index)) for index in range(len(records))]
 
 
+def _listing(path):
+    records = open_folder(path.parent, layout=FolderLayout(path.name), bad_share=0.9)
+    return [len(records.encoded(index)) for index in range(len(records))]
+
+
 def _tar(path):
     records = TarPictures(path.parent, path.name, bad_share=0.9)
     return [len(records.encoded(index)) for index in range(len(records))]
+
+
+def _shards(path):
+    records = ArrayRecords(path)
+    found = []
+    for index in range(len(records)):
+        try:
+            found.append((records.record(index).captions, len(records.encoded(index))))
+        except BadRecord as error:
+            found.append(str(error))
+    return found
+
+
+def _karpathy(path):
+    records = open_karpathy(path, path.parent, "train", bad_share=0.9)
+    return [len(records.encoded(index)) for index in range(len(records))]
+
+
+def _neighbours(path):
+    return open_neighbours({"a": path}, {"a": range(4)}, seed=0).beside([Draw("a", 0, 0)])
 
 
 def _tokenizer(path):
@@ -62,8 +95,16 @@ READERS = {
     "model": lambda path: len(open_pretrained(path).read()),
     "picture": _picture,
     "photographs": _photographs,
+    "listing": _listing,
     "tar": _tar,
     "manifest": read_manifest,
+    "shards": _shards,
+    "karpathy": _karpathy,
+    "listed": lambda path: [len(entry.wrong) for entry in read_listed(path)],
+    "neighbours": _neighbours,
+    "graphs": lambda path: GraphStore(path).graph("a.jpg", 0, "a dog"),
+    "split": lambda path: len(read_split(path, entities=2, triples=1)),
+    "outcomes": read_outcomes,
     "tokenizer": _tokenizer,
     "json": read_json_object,
 }

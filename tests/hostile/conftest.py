@@ -18,13 +18,15 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def ask():
     """Hand a path to a reader in the cage; returns its answer."""
+    # ArrayRecord waits for ever for threads that get no memory, and each has an arena of 64 MB.
+    settings = {"JAX_PLATFORMS": "cpu", "RUST_BACKTRACE": "0", "MALLOC_ARENA_MAX": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.hostile.cage"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu", "RUST_BACKTRACE": "0"},
+        env=os.environ | settings,
     )
 
     def ask(reader, path):

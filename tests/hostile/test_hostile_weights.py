@@ -191,7 +191,7 @@ INDICES = {
     "a folder above": ("../secret.safetensors", "is no name of a"),
     "an absolute path": ("/secret.safetensors", "is no name of a"),
     "a pickle": ("model.bin", "is no name of a"),
-    "a NUL": ("a\0.safetensors", "model.safetensors.index.json|no complete"),
+    "a NUL": ("a\0.safetensors", "is no name of a"),
     "a number": (3, "is no index"),
 }
 

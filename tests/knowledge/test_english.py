@@ -7,6 +7,7 @@ from kgclip_jax.knowledge.english import (
     decapitalise,
     determiner_before,
     plural,
+    quiet,
     starts_sentence,
     words_at,
 )
@@ -17,6 +18,7 @@ PHRASES = (
     *("a unicorn", "a uniform", "a used car", "a utensil", "a ukulele", "a euro", "a ewe"),
     *("a one-way sign", "an onion", "an hour", "an honest man", "a house", "an uninvited guest"),
     *("an SUV", "a UFO", "a TV", "an X-ray", "a T-shirt", "an MP3 player", "a U-turn", "a"),
+    *("a LARGE dog", "a NASA logo", "a STRIPED cat", "an HDMI cable", "an LED", "an OLD dog"),
     *("an 8 ball", "an 18 wheeler", "a 1 pound coin", "an 80s car", "an Owl", "a Unicorn"),
 )
 
@@ -59,6 +61,21 @@ def test_sentences_start_after_full_stops(text: str, position: int, expected: bo
 )
 def test_words_lose_their_capital_inside_a_sentence(words: str, inside: str) -> None:
     assert decapitalise(words) == inside
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A BIG DOG and a TV", "a big dog and a TV"),
+        ("a man in an NYPD car", "a man in an NYPD car"),
+        ("TWO CATS, A DOG", "two cats, a dog"),
+        ("\u0130 DOG IS", "\u0130 dog is"),
+        ("A", "A"),
+        ("", ""),
+    ],
+)
+def test_shouted_words_are_said_quietly(text: str, expected: str) -> None:
+    assert quiet(text) == expected == quiet(expected)
 
 
 def test_letters_that_change_their_length_stay() -> None:

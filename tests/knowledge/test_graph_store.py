@@ -218,7 +218,7 @@ class TestDamage:
         path.unlink()
         if content is not None:
             path.write_bytes(content)
-        with pytest.raises(DataError, match=r"graphs\.npy: no index"):
+        with pytest.raises(DataError, match=r"graphs\.npy: no whole NumPy array"):
             GraphStore(store.folder)
 
     def test_an_index_of_another_folder(self, store, tmp_path_factory):

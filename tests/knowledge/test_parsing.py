@@ -11,6 +11,7 @@ from kgclip_jax.data.emoji import EmojiScenes, EmojiWorld
 from kgclip_jax.data.readers.folders import open_folder
 from kgclip_jax.errors import ConfigError, UserError
 from kgclip_jax.knowledge.caption import Caption
+from kgclip_jax.knowledge.clean_captions import clean_caption
 from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
 from kgclip_jax.knowledge.parsing import Parser
 from kgclip_jax.knowledge.parsing.parser import MODEL, RULES, installed_version
@@ -135,6 +136,28 @@ def test_capitals_change_no_graph(parser: Parser) -> None:
         assert [graph] * 3 == list(parser.parse([text.lower()[:12] + text[12:], text, text]))
         if len(text.upper()) == len(text.lower()) == len(text):
             assert [graph] * 2 == list(parser.parse([text.upper(), text.title()]))
+
+
+@pytest.mark.parametrize(
+    ("text", "things"),
+    [
+        ("a dog &amp;amp; a cat", {"dog": "dog", "cat": "cat"}),
+        (
+            "a caf\u00c3\u00a9 by  a\nred&nbsp;house",
+            {"caf\u00e9": "caf\u00c3\u00a9", "house": "house"},
+        ),
+    ],
+)
+def test_what_the_tokenizer_mends_the_parser_mends(
+    parser: Parser, text: str, things: dict[str, str]
+) -> None:
+    given, mended = parser.parse([text, clean_caption(text)])
+    assert to_triples(given) == to_triples(mended)
+    assert {thing.name: text[slice(*thing.span)] for thing in given.objects} == things
+    for thing in given.objects:
+        assert [text[slice(*a.span)] for a in thing.attributes] == [
+            a.name for a in thing.attributes
+        ]
 
 
 def all_spans(graph: SceneGraph) -> Iterator[Span | None]:

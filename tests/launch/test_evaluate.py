@@ -1,11 +1,14 @@
 """Runs of `launch/evaluate.py`: the newest checkpoint, an older one, and mistakes."""
 
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from kgclip_jax.locks import sole_use
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,21 @@ def test_settings_of_a_run_may_change_where_that_is_safe(commands, finished, cop
     process = commands.evaluate(copy, "--config.data.path=s3://bucket")
     assert process.returncode == 2
     assert "config.data.path: s3://bucket: s3:// cannot be read or written yet" in process.stderr
+
+
+def test_a_run_that_is_being_trained_is_not_written_to(commands, copy):
+    before = (copy / "evaluation.json").read_bytes()
+    with sole_use(copy):
+        process = commands.evaluate(copy, "--step=40")
+    assert process.returncode == 2
+    assert f"{copy} is in use by process {os.getpid()} on " in process.stderr
+    assert (copy / "evaluation.json").read_bytes() == before
+
+
+def test_a_workdir_that_is_not_there_is_not_made(commands, tmp_path):
+    process = commands.evaluate(tmp_path / "gone")
+    assert process.returncode == 2
+    assert not (tmp_path / "gone").exists()
 
 
 def test_an_older_checkpoint_gives_other_numbers(commands, finished, copy):

@@ -1,67 +1,38 @@
 """The recipes of published methods, from their commands: parse captions, train, evaluate."""
 
-import itertools
 import json
 import re
-import runpy
 import shutil
-from pathlib import Path
+from dataclasses import replace
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import kgclip_jax
-from kgclip_jax import config
 from kgclip_jax.errors import ConfigError
-from kgclip_jax.evaluation.result import to_json
 from kgclip_jax.knowledge.negatives import NegativeSettings
-from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.ce_clip import CeClip
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.structure_clip_code import StructureClipCode
 from kgclip_jax.optimizer_config import Schedule
-from kgclip_jax.run_evaluation import evaluate_workdir
-from kgclip_jax.store.workdir import Workdir
-from kgclip_jax.training.optimizer import ParamGroup, param_groups
-from tests.knowledge.graph.made_up_graphs import make_graph
-
-REPOSITORY = Path(__file__).parents[2]
-CAPTIONS = (
-    "a small red dog runs beside a large black car",
-    "a young woman in a blue dress holds a white umbrella",
-    "two old men sit on a wooden bench near a green tree",
-    "a brown horse stands behind a tall white fence",
+from kgclip_jax.training.optimizer import ParamGroup
+from tests.launch.recipe_runs import (
+    CAPTIONS,
+    assert_trained,
+    get_config,
+    make_coco,
+    resolved,
+    trainer,
 )
-QUICK = {
-    "total_steps": 3,
-    "streams.captions.rows": 4,
-    "log_every": 1,
-    "data.workers": 0,
-    "streams.captions.text_slots": "one",
-}
 
 
 @pytest.fixture(scope="module")
 def coco(commands, result, tmp_path_factory):
     """Pictures with captions and splits as Karpathy has them, parsed by the documented command."""
     folder = tmp_path_factory.mktemp("karpathy") / "coco"
-    rng = np.random.default_rng(0)
-    images = []
-    splits = {"train": "train2014", "restval": "val2014", "val": "val2014", "test": "val2014"}
-    for number in range(16):
-        split, place = [*splits.items()][number % 4]
-        (folder / place).mkdir(parents=True, exist_ok=True)
-        pixels = rng.integers(256, size=(20, 24, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / place / f"{number}.png")
-        sentences = [{"raw": f"{text} in picture {number}"} for text in CAPTIONS[number // 4 :][:2]]
-        images.append(
-            {"filename": f"{number}.png", "filepath": place, "split": split, "sentences": sentences}
-        )
-    (folder / "dataset_coco.json").write_text(json.dumps({"images": images}))
+    make_coco(folder)
     source = [f"--source=karpathy:{folder}", f"--set=file={folder / 'dataset_coco.json'}"]
     parse = ["launch/prepare.py", "parse", *source, f"--output={folder / 'graphs'}", "--workers=1"]
     process = result(commands.start(*parse))
@@ -94,27 +65,7 @@ def bert(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def train(commands, result, coco, made_by_torch, tmp_path_factory):
-    def train(recipe, arguments="", **changes):
-        workdir = tmp_path_factory.mktemp("recipes") / "run"
-        settings = QUICK | {"data.path": coco} | changes
-        options = [f"--config.{key}={value}" for key, value in settings.items()]
-        file = f"--config=configs/{recipe}.py:{made_by_torch}{arguments}"
-        process = result(commands.start("launch/train.py", file, f"--workdir={workdir}", *options))
-        assert process.returncode == 0, process.stderr
-        return Workdir(workdir), process.stdout
-
-    return train
-
-
-def assert_trained(workdir, output, made_by_torch, prefix):
-    lines = workdir.read_metrics()
-    assert [line["step"] for line in lines] == [1, 2, 3]
-    assert all(f"{prefix}/loss" in line for line in lines)
-    assert "text-to-image R@1" in output
-    before, after = (
-        kgclip_jax.load(source).encode_text(CAPTIONS) for source in (made_by_torch, workdir.root)
-    )
-    assert 1e-7 < np.abs(before - after).max() < 0.01  # three small steps from the given weights
+    return trainer(commands, result, coco, made_by_torch, tmp_path_factory)
 
 
 def test_structure_clip_trains_on_parsed_captions(train, made_by_torch):
@@ -130,6 +81,13 @@ def test_structure_clip_starts_from_bert(train, made_by_torch, bert):
     assert_trained(workdir, output, made_by_torch, "structure_clip")
     shutil.rmtree(bert.folder)  # the run keeps its own copy of the tokenizer
     assert kgclip_jax.load(workdir.root).encode_text(CAPTIONS[:1]).shape == (1, 16)
+
+
+def test_plain_fine_tuning_needs_no_graphs(train, coco, made_by_torch, tmp_path):
+    bare = shutil.copytree(coco, tmp_path / "bare", ignore=shutil.ignore_patterns("graphs"))
+    workdir, output = train("structure_clip", ",plain", **{"data.path": bare})
+    assert_trained(workdir, output, made_by_torch, "contrastive")
+    assert "text-to-image R@1, mean of 5 folds" in output
 
 
 def test_negclip_trains_on_listed_captions_and_similar_pictures(
@@ -184,84 +142,40 @@ def test_ce_clip_trains_on_a_listed_caption_of_each_kind(train, coco, made_by_to
     assert re.search(r"listed_verb.*the file lists none", output)
 
 
-def get_config(recipe):
-    return runpy.run_path(str(REPOSITORY / "configs" / f"{recipe}.py"))["get_config"]
-
-
-def resolved(recipe, source):
-    """The experiment of a recipe, and how each of its parameters is trained."""
-    experiment = config.experiment(get_config(recipe)(str(source)).to_dict())
-    params = {"model": Model(experiment.model).abstract()}
-    return experiment, param_groups(experiment.optimizer, experiment.tuning, params)
-
-
-@pytest.fixture(scope="module")
-def graph(tmp_path_factory):
-    """Things with names, some of them with a picture, and what they are to each other."""
-    folder = tmp_path_factory.mktemp("things")
-    things = ["car", "cat", "dog", "fence", "horse", "tree"]
-    pixels = np.random.default_rng(0).integers(256, size=(30, 30, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(folder / "thing.png")
-    triples = [
-        (head, "near" if place % 2 else "bigger than", tail)
-        for place, (head, tail) in enumerate(itertools.combinations(things, 2))
+@pytest.mark.parametrize(
+    ("recipe", "variant"),
+    [
+        ("structure_clip", ",listed,"),
+        ("structure_clip", ","),
+        ("negclip", ","),
+        ("negclip", ",class,neighbours"),
+        ("ce_clip", ","),
+    ],
+)
+def test_plain_fine_tuning_differs_in_what_the_method_adds_alone(made_by_torch, recipe, variant):
+    method = resolved(recipe, f"{made_by_torch}{variant.rstrip(',')}")[0]
+    arguments = variant.replace("class", "plain") if "class" in variant else f"{variant}plain"
+    plain, groups = resolved(recipe, f"{made_by_torch}{arguments}")
+    assert plain.objectives == {"contrastive": Contrastive()}
+    assert (plain.model.knowledge, plain.streams["captions"].negatives) == (None, None)
+    assert (plain.total_steps, plain.evaluation) == (method.total_steps, method.evaluation)
+    ours, theirs = plain.streams["captions"], method.streams["captions"]
+    assert (ours.rows, ours.neighbours) == (theirs.rows, theirs.neighbours)
+    graphs = {} if "listed" in variant else {"graphs": None}
+    for name, source in theirs.sources.items():
+        assert ours.sources[name] == replace(source, **graphs)
+    decays = [
+        group.weight_decay for group in method.optimizer.groups if "scale" not in group.pattern
     ]
-    return make_graph(
-        folder / "graph",
-        {"train": triples[2:], "test": triples[:2]},
-        images=[["thing.png"] if thing in ("car", "cat", "dog") else [] for thing in things],
-    )
+    assert [group.weight_decay for group in plain.optimizer.groups] == decays
+    assert replace(plain.optimizer, groups=()) == replace(method.optimizer, groups=())
+    assert all(group.learning_rate == 1 for group in groups.values())
 
 
-def test_knowledge_clip_trains_on_all_of_its_losses(
-    train, commands, result, made_by_torch, graph, tmp_path
-):
-    sizes = {"width": 16, "depth": 1, "heads": 2, "mlp_width": 32}
-    changes = {f"heads.fusion.transformer.{key}": size for key, size in sizes.items()}
-    pairs = ("image_image", "image_text", "text_image", "text_text")
-    changes |= {f"streams.graph.rows.{pair}": 4 for pair in pairs}
-    changes |= {"streams.neighbourhoods.rows": 6, "streams.neighbourhoods.roots": 3}
-    changes["evaluation.links"] = {"graph": str(graph.folder), "view": "mixed"}
-    changes["optimizer.schedule.warmup_steps"] = 0
-    workdir, output = train("knowledge_clip", f",{graph.folder},safe", **changes)
-    assert_trained(workdir, output, made_by_torch, "contrastive")
-    first, *_ = workdir.read_metrics()
-    terms = [first[name] for name in ("triplets/e2e", "triplets/e2r", "graph/g2e")]
-    total = sum(terms) + first["distillation/loss"] + first["contrastive/loss"]
-    assert first["loss"] == pytest.approx(total, rel=1e-6)
-    assert first["distillation/loss"] == pytest.approx(0, abs=1e-6)  # before the first update
-    assert "link prediction" in output
-    recorded = json.loads(workdir.evaluation.read_text())["results"]
-    assert to_json(evaluate_workdir(workdir)) == recorded  # with the heads of the checkpoint
-    options = [f"--workdir={workdir.root}", "--format=huggingface", f"--output={tmp_path / 'out'}"]
-    process = result(commands.start("launch/export.py", *options))
-    assert f"heads are no part of the model, and stay in {workdir.root}: fusion, gnn" in (
-        process.stdout
-    )
-    exported = kgclip_jax.load(tmp_path / "out")
-    trained = kgclip_jax.load(workdir.root)
-    np.testing.assert_array_equal(exported.encode_text(CAPTIONS), trained.encode_text(CAPTIONS))
-
-
-def test_knowledge_clip_has_the_settings_of_the_paper(made_by_torch, graph):
-    values = get_config("knowledge_clip")(f"{made_by_torch},{graph.folder}")
-    settings = config.experiment(values.to_dict())
-    shape = settings.heads["fusion"].transformer
-    assert (shape.depth, shape.width) == (4, 1024)
-    assert (settings.heads["fusion"].masking, settings.heads["fusion"].drop_path) == ("zeros", 0.1)
-    assert {objective.weight for objective in settings.objectives.values()} == {1.0}
-    assert {*settings.objectives} == {"triplets", "graph", "distillation"}
-    triplets = settings.objectives["triplets"]
-    assert (triplets.entity_weight, triplets.relation_weight) == (1, 1)
-    params = {
-        "model": Model(settings.model).abstract(),
-        "adapters": {},
-        "heads": {"fusion": {"kernel": np.zeros((2, 2))}},
-    }
-    groups = param_groups(settings.optimizer, settings.tuning, params)
-    rates = {path: g.learning_rate * settings.optimizer.learning_rate for path, g in groups.items()}
-    assert {rate for path, rate in rates.items() if path.startswith("model/")} == {1e-5}
-    assert rates["heads/fusion/kernel"] == pytest.approx(1e-3)
+@pytest.mark.parametrize("recipe", ["structure_clip", "negclip", "ce_clip"])
+def test_coco_is_ranked_in_its_five_folds_too(made_by_torch, recipe):
+    test = resolved(recipe, made_by_torch)[0].evaluation["COCO test"]
+    assert (test.folds, test.source.split) == (5, "test")
 
 
 def test_structure_clip_has_the_settings_of_the_released_code(made_by_torch):
@@ -353,12 +267,17 @@ def test_siglip_has_the_published_settings():
 @pytest.mark.parametrize(
     ("recipe", "arguments", "message"),
     [
-        ("structure_clip", ",papers", "'papers' is no folder of BERT, and none of code, paper"),
-        ("structure_clip", ",code,paper", "give SOURCE, and at most one of code and paper"),
+        (
+            "structure_clip",
+            ",papers",
+            "'papers' is no folder of BERT, and none of code, paper, plain",
+        ),
+        ("structure_clip", ",code,paper", "give SOURCE, and at most one of code, paper, plain"),
+        ("structure_clip", ",plain,configs", "plain has no encoder that could start from BERT"),
+        ("ce_clip", ",plain,paper", "code and paper are of terms that plain has not"),
         ("siglip", ",ViT-B-32", "give the file of SigLIP's word pieces, and then a SigLIP preset"),
-        ("ce_clip", ",code,mine", "give SOURCE, and at most one of code and paper, and of listed"),
-        ("knowledge_clip", "", "give SOURCE,GRAPH or SOURCE,GRAPH,safe"),
-        ("negclip", ",swaps", "no negatives 'swaps'; there are class, random, semantic"),
+        ("ce_clip", ",code,mine", "give SOURCE, at most one of code and paper, and of listed"),
+        ("negclip", ",swaps", "no negatives 'swaps'; there are class, random, semantic, plain"),
     ],
 )
 def test_mistaken_arguments_are_refused(made_by_torch, recipe, arguments, message):

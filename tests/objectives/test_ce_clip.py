@@ -152,8 +152,8 @@ def golden_inputs():
 
 
 def test_values_of_the_released_code():
-    """By `Clip_DALoss` of github.com/lezhang7/Enhance-FineGrained: margins of these inputs first,
-    as it takes them from the step before."""
+    """By `Clip_DALoss` of src/open_clip/loss.py in github.com/lezhang7/Enhance-FineGrained, commit
+    ef87eb7: margins of these inputs first, as it takes them from the step before."""
     inputs = golden_inputs()
     for margin, fixed, loss, mean in (
         ("mean", 1.0, 0.28818193, 1.71895558),
@@ -168,8 +168,23 @@ def test_values_of_the_released_code():
     np.testing.assert_allclose(code, 14.4526071, rtol=1e-6)
 
 
+def test_absent_negatives_are_counted_in_the_mean():
+    """`get_cmr_loss` of that class, for three pairs of cosine .30 and negatives of .28 and .24."""
+    inputs = {
+        "image": jnp.ones((3, 1)),
+        "text": jnp.full((3, 1), 0.30),
+        "negatives": jnp.array([0.28, 0.24, jnp.nan]).reshape(3, 1, 1),
+        "negative_mask": jnp.array([[True], [True], [False]]),
+        "logit_scale": jnp.array(100.0),
+    }
+    loss, metrics = ranked_hinge(**inputs, margin="mean", upper_bound=10.0)
+    np.testing.assert_allclose(loss, 2 / 3, rtol=1e-5)
+    np.testing.assert_allclose(metrics["margin"], 4, rtol=1e-5)
+
+
 def test_the_three_intra_modal_terms_of_two_captions():
-    """A negative each, of cosine .9 to its caption and .436 to the other."""
+    """A negative each, of cosine .9 to its caption and .436 to the other; `code` is by
+    `get_imc_loss` of that class."""
     wrong = jnp.array([[[0.9, 0.43588989]], [[0.43588989, 0.9]]])
     terms = {
         kind: float(term(jnp.eye(2), wrong, jnp.ones((2, 1), bool), jnp.array(100.0)))

@@ -122,7 +122,10 @@ def scored(captions, negatives=None):
 
 
 class TestGoldenValues:
-    """Worked by hand from the published formulas, scores S at temperature 0.07."""
+    """Scores S at temperature 0.07, by NegCLIP's training code on these very embeddings: `ClipLoss`
+    of src/open_clip/loss.py in github.com/vinid/neg_clip, commit e680f8e.
+    The sigmoid form: by its formula.
+    """
 
     def test_softmax(self):
         loss, metrics = softmax(scored(S))

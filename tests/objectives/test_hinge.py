@@ -92,11 +92,14 @@ def inputs(*arrays):
 
 @pytest.mark.parametrize(("mild", "expected"), [(False, 0.286667), (True, 0.260000)])
 def test_hardest_negatives_golden_value(mild, expected):
+    """`WinoLoss` of model/utils.py in github.com/zjukg/Structure-CLIP, commit 1383d68; where it is
+    not `is_hard`, mild."""
     loss, _ = hardest({"image": IMAGES, "text": GOLDEN.T}, mild=mild)
     np.testing.assert_allclose(loss, expected, atol=5e-7)
 
 
 def test_negatives_golden_value_and_accuracy():
+    """`MarginLoss` of the same file."""
     negatives = np.diag(GOLDEN_NEGATIVES)[:, None]
     loss, metrics = negative(inputs(IMAGES, GOLDEN.T, negatives, np.ones((3, 1), bool)))
     np.testing.assert_allclose(loss, 0.066667, atol=5e-7)

@@ -20,9 +20,9 @@ from array_record.python.array_record_module import ArrayRecordReader
 from kgclip_jax.data.readers.shard_manifest import MANIFEST, read_manifest
 from kgclip_jax.data.records import Record
 from kgclip_jax.data.skips import NO_CAPTION, UNREADABLE_RECORD
-from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.files import parse_json
+from kgclip_jax.knowledge.clean_captions import clean_caption
 
 
 def pack_record(key: str, captions: Sequence[str], image: bytes) -> tuple[bytes, bytes]:

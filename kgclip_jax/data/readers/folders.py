@@ -26,7 +26,7 @@ from typing import NamedTuple
 from kgclip_jax.data.images import is_picture
 from kgclip_jax.data.readers.caption_tables import Columns, read_table
 from kgclip_jax.data.readers.json_lists import objects
-from kgclip_jax.data.readers.picture_files import Entry, PictureFiles
+from kgclip_jax.data.readers.picture_files import Entry, PictureFiles, leads_outside
 from kgclip_jax.data.readers.text_files import captions_of, check_lines
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import DataError
@@ -188,7 +188,7 @@ def _texts_beside(folder: Path, caption_per_line: bool | None) -> dict[str, list
 def _where(captions: Mapping[str, Sequence[str]], folder: Path, beside: Path) -> Path:
     """Return the folder that the names of pictures start from."""
     candidates = [*(folder / name for name in _IMAGE_FOLDERS), beside, folder]
-    names = list(itertools.islice(captions, _TRIED))
+    names = list(itertools.islice(itertools.filterfalse(leads_outside, captions), _TRIED))
     for candidate in candidates:
         if any((candidate / name).is_file() for name in names):
             return candidate

@@ -17,12 +17,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from kgclip_jax.arrays import map_array
 from kgclip_jax.data.readers.json_lists import check_object, stream_list
 from kgclip_jax.data.readers.structure_clip_captions import CAPTION_FIELDS, read_triples
-from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import DataError
+from kgclip_jax.knowledge.clean_captions import clean_caption
 from kgclip_jax.knowledge.negatives.listed import Listed
 from kgclip_jax.knowledge.triples import from_triples
 
@@ -143,18 +142,15 @@ def _strings(path: Path, key: str, written: str) -> list[str]:
 def _array(path: Path) -> Iterator[dict[str, Any]]:
     """Read the records of a NumPy array of named fields, one by one."""
     try:
-        with path.open("rb") as file:
-            array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise DataError(f"{path}: {error}") from error
+        array = map_array(path)
+    except DataError as error:
+        if "pickle" not in str(error):
+            raise
         raise DataError(
-            f"{path} holds a pickle, which could execute anything, and is not read. If you trust "
-            "who made it, write it as JSON yourself:\n  python -c 'import json, numpy, sys; "
-            "json.dump(numpy.load(sys.argv[1], allow_pickle=True).tolist(), open(sys.argv[2], "
-            f'"w"))\' {path.name} {path.with_suffix(".json").name}'
+            f"{error}. If you trust who made it, write it as JSON yourself:\n"
+            "  python -c 'import json, numpy, sys; json.dump(numpy.load(sys.argv[1], "
+            'allow_pickle=True).tolist(), open(sys.argv[2], "w"))\' '
+            f"{path.name} {path.with_suffix('.json').name}"
         ) from error
     if array.dtype.names is None or array.ndim != 1:
         raise DataError(f"{path}: not a list of records with named fields")

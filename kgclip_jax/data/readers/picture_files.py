@@ -23,6 +23,11 @@ class Entry(NamedTuple):
     flaw: str | None = None
 
 
+def leads_outside(file: str) -> bool:
+    """Tell whether a path that a list names may lead out of the list's folder."""
+    return os.path.isabs(file) or ".." in Path(file).parts
+
+
 class PictureFiles:
     """Captioned picture files of a folder: a `Records`.
 
@@ -66,7 +71,7 @@ class PictureFiles:
             captions += len(record.captions)
             if flaw is not None:
                 skips.add(flaw, record.key)
-            elif os.path.isabs(file) or ".." in Path(file).parts:
+            elif leads_outside(file):
                 skips.add(OUTSIDE, file)
             elif file not in present:
                 skips.add(MISSING_IMAGE, file)

@@ -9,7 +9,7 @@ from kgclip_jax.data.images import Box
 from kgclip_jax.data.packed_texts import PackedTexts
 from kgclip_jax.data.records import Record
 from kgclip_jax.data.skips import EMPTY_CAPTION, NO_CAPTION, Skips
-from kgclip_jax.data.tokenization.cleaning import clean_caption
+from kgclip_jax.knowledge.clean_captions import clean_caption
 
 _NO_BOX = (math.nan,) * 4
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.files import read_json_object, write_json
+from kgclip_jax.files import is_plain_name, read_json_object, write_json
 from kgclip_jax.schema import check, parse, to_dict
 
 MANIFEST = "manifest.json"
@@ -33,7 +33,7 @@ class Shard:
     sha256: str
 
     def __post_init__(self) -> None:
-        check(Path(self.file).name == self.file, f"file {self.file!r} must be a plain name")
+        check(is_plain_name(self.file), f"file {self.file!r} must be a plain name")
         check(min(self.records, self.bytes) >= 0, f"{self.file}: counts must not be negative")
 
 

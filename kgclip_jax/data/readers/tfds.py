@@ -15,8 +15,8 @@ import numpy as np
 
 from kgclip_jax.data.records import Record
 from kgclip_jax.data.skips import NO_CAPTION, UNREADABLE_RECORD
-from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import BadRecord, DataError
+from kgclip_jax.knowledge.clean_captions import clean_caption
 
 _INFO = "dataset_info.json"
 

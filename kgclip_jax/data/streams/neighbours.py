@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Int32
 
+from kgclip_jax.arrays import map_array
 from kgclip_jax.data.records import Source
 from kgclip_jax.data.streams.texts import Draw
 from kgclip_jax.errors import ConfigError, DataError
@@ -61,11 +62,7 @@ def open_neighbours(
 
 
 def _read(path: Path, records: int) -> Int32[np.ndarray, "records k"]:
-    try:
-        with path.open("rb") as file:
-            nearest: Int[np.ndarray, ...] = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}") from error
+    nearest = np.array(map_array(path))
     if nearest.ndim != 2 or nearest.dtype != np.int32 or not nearest.shape[1]:
         raise DataError(f"{path}: expected rows of int32 numbers, not {nearest.dtype}")
     if len(nearest) != records or nearest.min() < NONE or nearest.max() >= records:

@@ -5,13 +5,12 @@ of those of a `tokenizer.json`. open_clip's can be written as normalizers too, f
 libraries, but for the mending of broken encodings and HTML entities.
 """
 
-import html
 import re
 import string
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import ftfy
+from kgclip_jax.knowledge.clean_captions import mend
 
 Clean = Literal[
     "none",  # nothing: the tokenizer.json does it all
@@ -23,23 +22,6 @@ Clean = Literal[
 ]
 
 _DROP_PUNCTUATION = str.maketrans("", "", string.punctuation)
-
-
-def mend(text: str) -> str:
-    """Repair broken encodings, curly quotes and control characters; resolve HTML entities twice."""
-    if text.isascii() and text.isprintable() and "&" not in text:
-        return text  # nothing to repair, and most captions are like this
-    return html.unescape(html.unescape(ftfy.fix_text(text)))
-
-
-def clean_caption(text: str) -> str:
-    """Clean a caption once, where it is read, before any reader of captions sees it.
-
-    It is mended, with one space between words; what is all in capitals comes in small letters, as
-    tokenizers and parsers take it. A blank one is empty.
-    """
-    text = " ".join(mend(text).split())
-    return text.lower() if text.isupper() and len(text) > 1 else text
 
 
 def clean(text: str, rule: Clean) -> str:

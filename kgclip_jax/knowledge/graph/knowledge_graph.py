@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float32, Int, Int16, Int32
 
+from kgclip_jax.arrays import map_array
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.files import read_json_object
 from kgclip_jax.knowledge.graph.adjacency import Adjacency, unpacked
@@ -218,9 +219,9 @@ def read_split(folder: Path, entities: int, triples: int) -> Split:
 
 def _column(path: Path, dtype: type, length: int | None) -> np.ndarray:
     try:
-        column = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: {error}; {AGAIN}") from error
+        column = map_array(path)
+    except DataError as error:
+        raise DataError(f"{error}; {AGAIN}") from error
     if column.shape != (len(column) if length is None else length,) or column.dtype != dtype:
         raise DataError(f"{path}: expected {length} numbers of type {dtype.__name__}; {AGAIN}")
     return column.view(np.ndarray)

@@ -1,7 +1,7 @@
 """Two words or phrases of one class change places: NegCLIP's negatives.
 
 Yuksekgonul et al. (ICLR 2023) publish negatives and not their code. In those of their validation
-pictures (4,847 captions, 1.5 each) two words of one tag of the Penn Treebank, drawn at random,
+pictures (4,839 captions, 1.5 each) two words of one tag of the Penn Treebank, drawn at random,
 change places, or two noun phrases of at least three words; one swap of each class at most. Of verbs
 only present participles do. By the tag, nouns change places in the singular or in the plural. As
 there, articles are not repaired, and nothing is refused for being true all the same.
@@ -31,21 +31,23 @@ def class_swaps(tree: Tree, text: str, rng: np.random.Generator) -> list[str]:
         text: the caption, with the capitals that the tree has not.
         rng: chooses the pair.
     """
+    return [swaps[int(rng.integers(len(swaps)))] for swaps in every_class_swap(tree, text) if swaps]
+
+
+def every_class_swap(tree: Tree, text: str) -> list[list[str]]:
+    """Return all swaps of each class, of the noun phrases first."""
     groups = [
         [tree.spans[word] for word, tag in enumerate(tree.tags) if tag == wanted]
         for wanted in CLASSES
     ]
-    swaps = []
-    for spans in [list(_phrases(tree)), *groups]:
-        pairs = [
-            (one, other)
+    return [
+        [
+            _exchanged(text, one, other)
             for one, other in combinations(spans, 2)
             if one.stop <= other.start and _at(text, one).lower() != _at(text, other).lower()
         ]
-        if pairs:
-            one, other = pairs[int(rng.integers(len(pairs)))]
-            swaps.append(_exchanged(text, one, other))
-    return swaps
+        for spans in (list(_phrases(tree)), *groups)
+    ]
 
 
 def _phrases(tree: Tree) -> Iterator[Span]:

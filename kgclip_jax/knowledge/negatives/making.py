@@ -7,6 +7,7 @@ import numpy as np
 
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.caption import Caption
+from kgclip_jax.knowledge.english import quiet
 from kgclip_jax.knowledge.negatives.listed import LISTED, Listed, listed
 from kgclip_jax.knowledge.negatives.negative import Negative
 from kgclip_jax.knowledge.negatives.negative_config import (
@@ -42,7 +43,7 @@ def make_negatives(
     """Make `settings.count` negatives of a caption.
 
     They differ from the caption and from each other in more than case, and none is true
-    according to the caption's own graph or another that is known.
+    according to the caption's own graph or another that is known. None shouts (see `quiet`).
 
     Args:
         caption: a text and its graph, without which only words can be shuffled. Spans of different
@@ -63,6 +64,7 @@ def make_negatives(
     Raises:
         ConfigError: words should be replaced, and there is no vocabulary.
     """
+    caption = Caption(quiet(caption.text), caption.graph)
     counts = Counter() if counts is None else counts
     random = FastRandom(rng, block=16)
     judge = _Judge(caption, known)

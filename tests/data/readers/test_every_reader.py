@@ -11,8 +11,8 @@ from kgclip_jax.data.images import evaluation_transform
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.photographs import Photographs, retrieval_set
 from kgclip_jax.data.records import Records, Source
-from kgclip_jax.data.tokenization.cleaning import clean_caption
 from kgclip_jax.errors import BadRecord
+from kgclip_jax.knowledge.clean_captions import clean_caption
 from kgclip_jax.random import generator
 from tests.array_pictures import all_images
 from tests.data.readers.layouts import LAYOUTS, Picture, drawn, encode, photographs

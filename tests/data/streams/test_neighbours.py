@@ -50,7 +50,7 @@ def test_files_of_other_records_are_refused(tmp_path):
         (NEAREST[:39], "those of 39 records, and the source has 40"),
         (NEAREST + 1, "and the source has 40"),
         (NEAREST.astype(float), "expected rows of int32 numbers"),
-        (np.array([{}]), "allow_pickle"),
+        (np.array([{}]), "holds a pickle"),
     ]:
         np.save(path, wrong)
         with pytest.raises(DataError, match=message):

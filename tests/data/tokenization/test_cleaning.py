@@ -8,16 +8,11 @@ from pathlib import Path
 
 import pytest
 import tokenizers
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from kgclip_jax.data.tokenization.cleaning import (
-    Clean,
-    clean,
-    clean_caption,
-    mend,
-    with_normalizers,
-)
+from kgclip_jax.data.tokenization.cleaning import Clean, clean, with_normalizers
+from kgclip_jax.knowledge.clean_captions import mend
 
 GOLDEN = (Path(__file__).parents[2] / "golden" / "clip_tokens.jsonl").read_text().splitlines()
 TEXTS = [case["text"] * case["repeat"] for case in map(json.loads, GOLDEN)]
@@ -58,20 +53,6 @@ def test_lone_surrogates_are_replaced(rule):
     assert "\ufffd" in clean("lone \ud800 surrogate", rule)
 
 
-class Whole(str):
-    """A text that takes no short cut."""
-
-    def isascii(self):
-        return False
-
-
-@given(st.text(st.characters(max_codepoint=127)))
-@example("".join(map(chr, range(128))))
-@example("&amp;&lt;")
-def test_short_cut_of_mend_changes_nothing(text):
-    assert mend(text) == mend(Whole(text))
-
-
 @given(
     st.one_of(st.text(), st.text("aB\u03a9 .,'_<>[]\\^-\u2581\x1c\x85\u3000\u0130")),
     st.sampled_from(["open_clip_whitespace", "open_clip_lower", "open_clip_canonicalize"]),
@@ -101,20 +82,3 @@ def test_rule_stands_before_the_tokenizers_own_normalizer():
     assert normalize("A", "none", own) == "B"
     assert normalize("A", "lower", own) == "a"
     assert normalize("A", "none") == "A"
-
-
-@pytest.mark.parametrize(
-    ("text", "cleaned"),
-    [
-        ("a dog &amp;amp; a cat", "a dog & a cat"),
-        (" &nbsp; ", ""),
-        ("a  dog\n", "a dog"),
-        ("A DOG LEFT OF A CAR.", "a dog left of a car."),
-        ("A TV", "a tv"),
-        ("A Dog on a TV", "A Dog on a TV"),
-        ("A", "A"),
-    ],
-)
-def test_captions_are_cleaned_once_for_all_readers(text, cleaned):
-    assert clean_caption(text) == cleaned == clean_caption(cleaned)
-    assert clean(text, "open_clip_lower") == clean(cleaned, "open_clip_lower")

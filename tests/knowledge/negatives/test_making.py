@@ -85,6 +85,30 @@ def test_what_the_scene_shows_is_refused() -> None:
     assert make(worded(marked), {"replace_object": 1.0}, vocabulary=vocabulary)[0].valid
 
 
+@pytest.mark.parametrize(
+    "shout", [str.lower, str.upper, lambda text: text[:12].upper() + text[12:]]
+)
+def test_shouted_captions_have_the_negatives_of_quiet_ones(shout) -> None:
+    quiet = worded("a {small|0} {dog|#0} {runs behind=run behind|0>1} a {large|1} {cat|#1}")
+    loud = Caption(shout(quiet.text), quiet.graph)
+    vocabulary = Vocabulary([Caption("AN OLD OWL", worded("an {old|0} {owl|#0}").graph)])
+    made = {
+        kind: make(loud, {kind: 1.0}, vocabulary=vocabulary)[0].text
+        for kind in (*SWAPS, "replace_object", "replace_attribute", "shuffle")
+    }
+    assert made["swap_attributes"] == "a large dog runs behind a small cat"
+    assert made["swap_relation"] == "a large cat runs behind a small dog"
+    assert made["replace_object"] in (
+        "a small owl runs behind a large cat",
+        "a small dog runs behind a large owl",
+    )
+    assert made["replace_attribute"] in (
+        "an old dog runs behind a large cat",
+        "a small dog runs behind an old cat",
+    )
+    assert all(text == text.lower() for text in made.values())
+
+
 @pytest.mark.parametrize("kind", sorted(LACKS.keys() - {*LISTED}))
 def test_captions_without_negatives_are_masked(kind: str) -> None:
     vocabulary = Vocabulary([])
