@@ -5,6 +5,7 @@
     python launch/prepare.py parse --source=KIND:FOLDER [--set=KEY=VALUE ...] --output=FOLDER
     python launch/prepare.py graphs --annotations=KIND:PATH [--source=...] --output=FOLDER
     python launch/prepare.py graph --source=KIND:FOLDER [--set=KEY=VALUE ...] --output=FOLDER
+    python launch/prepare.py check_graph --graph=FOLDER
     python launch/prepare.py negclip --source=KIND:FOLDER [--set=KEY=VALUE ...] --output=FILE.tsv
     python launch/prepare.py neighbours --source=KIND:FOLDER [...] --model=MODEL --output=FILE.npy
 
@@ -18,6 +19,8 @@ sources, and the KEYs that each has, are those of a config's streams.
 
 `graph` makes a knowledge graph. Its KINDs are conceptnet:FILE, edge_lists:FOLDER, n_triples:FILE,
 visual_genome:FOLDER, visualsem:FOLDER, wordnet:FOLDER and emoji; docs/data.md has them in a table.
+`graph` ends with what the graph holds and what is odd in it; `check_graph` says that again of one
+that is there.
 
 `COMMAND --help` lists the flags of a command. For instance:
 

@@ -11,6 +11,7 @@ COMMANDS = {
     "parse": "parse_command",
     "graphs": "graphs_command",
     "graph": "graph_command",
+    "check_graph": "check_graph_command",
     "negclip": "negclip_command",
     "neighbours": "neighbours_command",
 }

@@ -17,6 +17,7 @@ def run(rest: Sequence[str]) -> str:
 
     from kgclip_jax.data.graph_sources.graph_source import GRAPH_SOURCES
     from kgclip_jax.locks import sole_use
+    from kgclip_jax.preparation.graph_summary import describe_graph
     from kgclip_jax.preparation.knowledge_graphs import store_graph
     from kgclip_jax.preparation.source_names import named
 
@@ -24,5 +25,5 @@ def run(rest: Sequence[str]) -> str:
     kinds = {kind: GRAPH_SOURCES.find(kind, "source") for kind in GRAPH_SOURCES.places}
     source, output = named(kinds, FLAGS.source, FLAGS.set), FLAGS.output
     with sole_use(output):
-        store_graph(source, output, bad_share=FLAGS.bad_share, console=Console())
-    return f"{output}"
+        graph = store_graph(source, output, bad_share=FLAGS.bad_share, console=Console())
+    return describe_graph(graph)
