@@ -18,7 +18,8 @@ change places; `neighbours` finds the nearest pictures of each by a model's embe
 sources, and the KEYs that each has, are those of a config's streams.
 
 `graph` makes a knowledge graph. Its KINDs are conceptnet:FILE, edge_lists:FOLDER, n_triples:FILE,
-visual_genome:FOLDER, visualsem:FOLDER, wordnet:FOLDER and emoji; docs/data.md has them in a table.
+parquet:FOLDER, visual_genome:FOLDER, visualsem:FOLDER, wordnet:FOLDER and emoji; docs/data.md has
+them in a table.
 `graph` ends with what the graph holds and what is odd in it; `check_graph` says that again of one
 that is there.
 
