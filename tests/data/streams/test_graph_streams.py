@@ -234,6 +234,13 @@ def test_negatives_of_edges_are_false(folder):
     assert not true[block.negative_mask.ravel()].any()
 
 
+def test_edges_may_come_without_negatives(folder):
+    stream = open_stream(folder, "edges", negatives=0)
+    block, counts = stream.load(0, range(stream.units))
+    assert block.negatives.shape == (8, 0)
+    assert not counts
+
+
 @pytest.mark.parametrize(
     ("rows", "hosts", "units"),
     [([512], 1, 2), ([512], 4, 4), ([300, 200], 1, 2), ([8], 4, 4), ([6], 4, 2), ([7], 2, 1)],
