@@ -14,6 +14,7 @@ from kgclip_jax.data.entity_views import EntityViews, cut_to
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.streams.stream import Counts, Rows
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizer
+from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.knowledge.graph.neighbourhood import NeighbourhoodSampler
 from kgclip_jax.random import bits_of
 
@@ -43,6 +44,11 @@ class NeighbourhoodStream:
     tokenizer: Tokenizer
     entity_length: int
     seed: int
+
+    @property
+    def graph(self) -> KnowledgeGraph:
+        """Where the entities come from."""
+        return self.views.graph
 
     @property
     def rows(self) -> int:
@@ -91,13 +97,13 @@ class NeighbourhoodStream:
 
     def _sample(self, step: int) -> Any:
         rows = np.arange(self.mixture.rows)
-        train = self.views.graph.splits["train"]
+        train = self.graph.splits["train"]
         tails = train.triples(self.mixture.draws(step, rows).record).tail
         return self.sampler(_first_different(tails, self.roots), self.seed, self.name, step)
 
     def constants(self) -> dict[str, Any]:
         """Return the number of relations, as the length of an empty array."""
-        return {"relations": np.zeros((len(self.views.graph.contents.relations), 0), np.float32)}
+        return {"relations": np.zeros((len(self.graph.contents.relations), 0), np.float32)}
 
     def abstract(self) -> EntityBlock:
         """Return the block of a whole step without its values."""
@@ -113,7 +119,7 @@ class NeighbourhoodStream:
 
     def fingerprint(self) -> str:
         """Return that of the graph."""
-        return self.views.graph.contents.fingerprint
+        return self.graph.contents.fingerprint
 
     def resolved(self) -> dict[str, Any]:
         """Return nothing: settings say it all."""
