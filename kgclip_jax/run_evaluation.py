@@ -13,7 +13,7 @@ from kgclip_jax import config
 from kgclip_jax.cache import Cache
 from kgclip_jax.convert.hub import with_commit
 from kgclip_jax.data.evaluation_sets import EvaluationSet, RetrievalSet, fingerprint
-from kgclip_jax.data.streams.stream import OfGraph, Stream
+from kgclip_jax.data.streams.graph_stream import GraphStream
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.evaluation.examples import retrieval_examples
@@ -172,11 +172,11 @@ def write_run_report(
     workdir: Workdir,
     encoder: Encoder,
     sets: Sequence[EvaluationSet],
-    streams: Mapping[str, Stream],
+    streams: Mapping[str, object],
 ) -> None:
     """Write report.html: the files of the workdir, examples by `encoder`, graphs of streams."""
     graphs = {
-        each.fingerprint(): each.graph for each in streams.values() if isinstance(each, OfGraph)
+        each.fingerprint(): each.graph for each in streams.values() if isinstance(each, GraphStream)
     }
     retrieval = next((data for data in sets if isinstance(data, RetrievalSet)), None)
     examples = None if retrieval is None else retrieval_examples(encoder, retrieval, EXAMPLES)

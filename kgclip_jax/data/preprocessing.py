@@ -26,3 +26,8 @@ class Preprocessing:
     triples: TripleTokenizer | None = None
     resize: Resize = "shortest"
     interpolation: Interpolation = "bicubic"
+
+    def text_length(self, wanted: int) -> int:
+        """Return how many tokens texts are cut to; a model whose texts may not be cut takes all."""
+        whole = self.tokenizer.context_length
+        return min(whole, wanted) if self.causal else whole

@@ -8,7 +8,7 @@ from kgclip_jax.data.entity_views import EntityViews
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.streams.neighbourhood_stream import NeighbourhoodStream
 from kgclip_jax.data.streams.stream import StreamOpening
-from kgclip_jax.data.streams.triplets_config import text_length, units_of
+from kgclip_jax.data.streams.units import units_of
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.knowledge.graph.neighbourhood import NeighbourhoodSampler
@@ -68,12 +68,13 @@ class NeighbourhoodsConfig:
         draws = self.roots * _DRAWS_OF_A_ROOT
         return NeighbourhoodStream(
             name=name,
+            graph=graph,
             views=EntityViews(graph, Path(), self.gloss_share),
             sampler=NeighbourhoodSampler(train.incoming, self.fanout, self.hops, self.rows),
             mixture=Mixture([len(train)], [1.0], ["triples"], draws, opening.seed, name),
             roots=self.roots,
             units=units_of([self.rows], opening.hosts),
             tokenizer=opening.preprocessing.tokenizer,
-            entity_length=text_length(self.entity_length, opening.preprocessing),
+            entity_length=opening.preprocessing.text_length(self.entity_length),
             seed=opening.seed,
         )

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from kgclip_jax.cache import NO_CACHE, Cache
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.stored_pictures import Data
-from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.schema import Registry
 
 _ROOM = "kgclip_jax.data.streams"
@@ -76,16 +75,6 @@ class Stream(Protocol):
 
     def resolved(self) -> Mapping[str, Any]:
         """Return, as JSON, what was found out about the data and has to stay as it is in a run."""
-        ...
-
-
-@runtime_checkable
-class OfGraph(Protocol):
-    """A stream of the triples of a knowledge graph; reports draw a part of it."""
-
-    @property
-    def graph(self) -> KnowledgeGraph:
-        """Where the triples come from."""
         ...
 
 

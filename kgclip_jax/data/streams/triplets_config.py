@@ -1,23 +1,19 @@
 """Triples of a knowledge graph, as a config names them."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from kgclip_jax.data.entity_views import EntityViews
 from kgclip_jax.data.order import Mixture
-from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.stored_pictures import CropShare
 from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.streams.triplet_stream import TripletStream
+from kgclip_jax.data.streams.units import units_of
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.ranges import NonNegativeInt, PositiveInt, Share
 from kgclip_jax.schema import LocalPath, check
-
-LARGEST_UNIT = 256
 
 
 @dataclass(frozen=True)
@@ -93,32 +89,14 @@ class TripletsConfig:
             mixtures[pair] = Mixture([found], [1.0], [pair], rows, opening.seed, name)
         return TripletStream(
             name=name,
+            graph=graph,
             views=EntityViews(graph, pictures, self.gloss_share),
             mixtures=mixtures,
             units=units_of([*wanted.values()], opening.hosts),
             tokenizer=opening.preprocessing.tokenizer,
-            entity_length=text_length(self.entity_length, opening.preprocessing),
-            relation_length=text_length(self.relation_length, opening.preprocessing),
+            entity_length=opening.preprocessing.text_length(self.entity_length),
+            relation_length=opening.preprocessing.text_length(self.relation_length),
             image_size=opening.preprocessing.image_size,
             crop_scale=self.crop_scale,
             seed=opening.seed,
         )
-
-
-def text_length(wanted: int, preprocessing: Preprocessing) -> int:
-    """Return how many tokens texts are cut to; a model whose texts may not be cut takes all."""
-    whole = preprocessing.tokenizer.context_length
-    return min(whole, wanted) if preprocessing.causal else whole
-
-
-def units_of(rows: Sequence[int], hosts: int) -> int:
-    """Return into how many equal units the blocks of a step are cut.
-
-    Units are as large as they may: of up to LARGEST_UNIT rows over all blocks, and whole ones for
-    each host where rows divide so; where they do not, placing them says what is wrong.
-    """
-    groups = math.gcd(*rows)
-    dividing = [units for units in range(1, groups + 1) if groups % units == 0]
-    shared = [units for units in dividing if units % math.gcd(hosts, groups) == 0]
-    small = [units for units in shared if sum(rows) // units <= LARGEST_UNIT]
-    return small[0] if small else shared[-1]
