@@ -198,7 +198,7 @@ class Run:
             if not finished:
                 return False
         self._evaluate(stop, state)
-        write_run_report(self.workdir, self._encoder(stop, state.params), self.sets)
+        write_run_report(self.workdir, self._encoder(stop, state.params), self.sets, self.streams)
         self.console.out(f"report: {self.workdir.report}")
         for step in next_steps(self.workdir):
             self.console.out(f"{step.text}: {step.command}")

@@ -11,6 +11,7 @@ from kgclip_jax import config
 from kgclip_jax.cache import Cache
 from kgclip_jax.convert.hub import with_commit
 from kgclip_jax.data.evaluation_sets import EvaluationSet, RetrievalSet
+from kgclip_jax.data.streams.graph_stream import GraphStream
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.evaluation.examples import retrieval_examples
@@ -125,8 +126,16 @@ def _check_graphs(graphs: Graphs, experiment: config.Experiment, model: str) -> 
         raise ConfigError(f"--graphs={graphs}: {model} reads no scene graphs")
 
 
-def write_run_report(workdir: Workdir, encoder: Encoder, sets: Sequence[EvaluationSet]) -> None:
-    """Write report.html from the files of the workdir, with retrieval examples by `encoder`."""
+def write_run_report(
+    workdir: Workdir,
+    encoder: Encoder,
+    sets: Sequence[EvaluationSet],
+    streams: Mapping[str, object],
+) -> None:
+    """Write report.html: the files of the workdir, examples by `encoder`, graphs of streams."""
+    graphs = {
+        each.fingerprint(): each.graph for each in streams.values() if isinstance(each, GraphStream)
+    }
     retrieval = next((data for data in sets if isinstance(data, RetrievalSet)), None)
     examples = None if retrieval is None else retrieval_examples(encoder, retrieval, EXAMPLES)
     results = []
@@ -139,6 +148,7 @@ def write_run_report(workdir: Workdir, encoder: Encoder, sets: Sequence[Evaluati
         evaluations=workdir.read_evaluations(),
         results=results,
         examples=examples,
+        graphs=list(graphs.values()),
         config=json.dumps(workdir.read_config(), indent=2),
         next_steps=next_steps(workdir),
     )

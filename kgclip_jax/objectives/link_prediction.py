@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int32
+from jaxtyping import Array, Int32
 
+from kgclip_jax.batch import EdgeBlock
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.entity_table import EntityTable
@@ -70,18 +71,16 @@ class LinkPrediction:
                 f"config.heads.{name}.entities must be {entities}: those of the graph of "
                 f"config.streams.{self.stream}"
             )
-        head, relation, tail = jnp.moveaxis(rows.ids, 1, 0)
         if self.form == "all":
-            losses = self._among_all(table, head, relation, tail)
+            losses = self._among_all(table, rows)
         elif rows.negatives.shape[1]:
-            negatives = rows.negatives, rows.of_head, rows.negative_mask
-            losses = self._among_sampled(table, head, relation, tail, *negatives)
+            losses = self._among_sampled(table, rows)
         else:
             raise ConfigError(
                 f"config.streams.{self.stream}.negatives must be positive for the form 'sampled'"
             )
         if self.regularisation:
-            losses["regularisation"] = table.cubes(head, relation, tail)
+            losses["regularisation"] = table.cubes(*_ends(rows))
         return losses
 
     def loss(self, heads: Mapping[str, Any], vectors: Any, context: Context) -> Losses:
@@ -91,13 +90,8 @@ class LinkPrediction:
         penalty = self.regularisation * means.get("regularisation", jnp.zeros(()))
         return Losses(loss + penalty, {"link_loss": loss, **means})
 
-    def _among_all(
-        self,
-        table: EntityTable,
-        head: Int32[Array, " b"],
-        relation: Int32[Array, " b"],
-        tail: Int32[Array, " b"],
-    ) -> dict[str, Array]:
+    def _among_all(self, table: EntityTable, rows: EdgeBlock) -> dict[str, Array]:
+        head, relation, tail = _ends(rows)
         losses, found = [], []
         for given, wanted, of_head in ((head, tail, False), (tail, head, True)):
             query = table.query(given, relation, jnp.full(head.shape, of_head))
@@ -108,25 +102,23 @@ class LinkPrediction:
         accuracy = jnp.mean(jnp.stack(found).astype(jnp.float32), axis=0)
         return {"loss": (losses[0] + losses[1]) / 2, "accuracy": accuracy}
 
-    def _among_sampled(
-        self,
-        table: EntityTable,
-        head: Int32[Array, " b"],
-        relation: Int32[Array, " b"],
-        tail: Int32[Array, " b"],
-        negatives: Int32[Array, "b k"],
-        of_head: Bool[Array, "b k"],
-        mask: Bool[Array, "b k"],
-    ) -> dict[str, Array]:
-        rows = table.entities[...]
+    def _among_sampled(self, table: EntityTable, rows: EdgeBlock) -> dict[str, Array]:
+        (head, relation, tail), entities = _ends(rows), table.entities[...]
+        mask = rows.negative_mask
         tails = table.query(head, relation, jnp.zeros(head.shape, bool))
         heads = table.query(tail, relation, jnp.ones(head.shape, bool))
-        true = table.scores(tails, rows[tail][:, None])[:, 0]
-        candidates = rows[negatives]
-        wrong = jnp.where(of_head, table.scores(heads, candidates), table.scores(tails, candidates))
+        true = table.scores(tails, entities[tail][:, None])[:, 0]
+        candidates = entities[rows.negatives]
+        scores = table.scores(heads, candidates), table.scores(tails, candidates)
+        wrong = jnp.where(rows.of_head, *scores)
         hardness = self.adversarial_temperature * jax.lax.stop_gradient(wrong)
         shares = jax.nn.softmax(jnp.where(mask, hardness, ABSENT), axis=1)
         apart = jnp.sum(shares * jax.nn.log_sigmoid(-self.margin - wrong), axis=1, where=mask)
         losses = -(jax.nn.log_sigmoid(self.margin + true) + apart) / 2
         better = jnp.mean((true[:, None] > wrong).astype(jnp.float32), axis=1, where=mask)
         return {"loss": losses, "accuracy": jnp.where(mask.any(axis=1), better, 1.0)}
+
+
+def _ends(rows: EdgeBlock) -> Int32[Array, "3 b"]:
+    """Return head, relation and tail."""
+    return jnp.moveaxis(rows.ids, 1, 0)

@@ -149,8 +149,8 @@ def _joined(
         row = int(np.argmin(kept))
         example = " ".join(triples[name][row].as_py() for name in ("head", "relation", "tail"))
         of_triples.add(UNKNOWN_ENTITY, example, lost)
-    of_entities.check(source.kind, source.folder, _totals(of_entities, known), bad_share)
-    of_triples.check(source.kind, source.folder, _totals(of_triples, triples), bad_share)
+    for skips, rest in ((of_entities, len(known)), (of_triples, len(kept) - lost)):
+        skips.check(source.kind, source.folder, _totals(skips, rest), bad_share)
     relation, origin = _numbered(triples["relation"]), _numbered(triples["source"])
     columns = heads, relation.numbers, tails, triples["weight"].to_numpy(), origin.numbers
     relations = relation.words.to_pylist()
@@ -169,10 +169,10 @@ def _joined(
     )
 
 
-def _totals(skips: Skips, kept: pa.Table) -> dict[str, int | float]:
+def _totals(skips: Skips, rest: int) -> dict[str, int | float]:
     """Return how many rows there were, with those that were left out for a reason."""
     return {
-        reason: math.inf if reason in NOT_READ else len(kept) + count
+        reason: math.inf if reason in NOT_READ else rest + count
         for reason, count in skips.counts.items()
     }
 

@@ -13,7 +13,9 @@ from PIL import Image
 from kgclip_jax.evaluation.examples import Examples, Found
 from kgclip_jax.evaluation.result import Result, from_json, metric_label, set_label
 from kgclip_jax.knowledge.caption import words_of
+from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.reporting.charts import Chart, Metrics, chart_card, series
+from kgclip_jax.reporting.neighbourhoods import neighbourhoods
 from kgclip_jax.reporting.page import Markup, tag, write_page
 from kgclip_jax.reporting.tables import READING, results_table, to_html
 
@@ -55,6 +57,7 @@ def write_report(
     evaluations: Sequence[Mapping[str, Any]],
     results: Sequence[Result],
     examples: Examples | None,
+    graphs: Sequence[KnowledgeGraph],
     config: str,
     next_steps: Sequence[NextStep],
 ) -> None:
@@ -68,6 +71,7 @@ def write_report(
             one alone makes no curve.
         results: rows of the evaluation table.
         examples: from `retrieval_examples`; None leaves the section out.
+        graphs: that the run learnt from, to be drawn in part.
         config: resolved configuration, shown as it is.
         next_steps: shown at the end, with their commands.
 
@@ -83,6 +87,8 @@ def write_report(
         sections += [to_html(results_table(results)), tag("p", READING + _TASKS, class_="soft")]
     if examples:
         sections += _examples(examples)
+    for graph in graphs:
+        sections += neighbourhoods(graph)
     if next_steps:
         sections.append(tag("h2", "What to do next"))
     for text, command in next_steps:

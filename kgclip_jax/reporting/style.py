@@ -39,6 +39,12 @@ svg circle, svg .band { fill: var(--series); }
 svg circle.blind { fill: var(--card); stroke: var(--series); stroke-width: 1.5; }
 svg .band { opacity: 0.2; }
 svg .hover circle { opacity: 0; }
+svg path.line { stroke: var(--rule); }
+svg rect { fill: var(--card); stroke: var(--series); stroke-width: 1.5; }
+.tree svg text { fill: var(--ink); }
+.tree svg > text { fill: var(--soft); }
+.tree { overflow-x: auto; }
+.tree svg { min-width: 720px; margin: 8px 0; }
 svg .hover circle:hover { opacity: 1; }
 .scroll, pre { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 0.93rem; }

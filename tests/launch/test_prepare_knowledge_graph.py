@@ -1,15 +1,17 @@
-"""Runs of `launch/prepare.py graph`: a folder that opens, and mistakes on the command line."""
+"""Runs of `launch/prepare.py graph` and `check_graph`: what they make and say, and mistakes."""
 
 import pytest
 
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
+from kgclip_jax.preparation.graph_summary import describe_graph
 from tests.data.graph_sources.graph_layouts import LAYOUTS, triples_of
+from tests.knowledge.graph.made_up_graphs import make_graph
 
 
 @pytest.fixture(scope="module")
 def prepare(commands, result):
-    def prepare(*options):
-        return result(commands.start("launch/prepare.py", "graph", *map(str, options)))
+    def prepare(*options, command="graph"):
+        return result(commands.start("launch/prepare.py", command, *map(str, options)))
 
     return prepare
 
@@ -18,9 +20,23 @@ def test_a_graph_is_made(prepare, tmp_path):
     LAYOUTS["wordnet"].write(tmp_path)
     process = prepare(f"--source=wordnet:{tmp_path}", f"--output={tmp_path / 'graph'}")
     assert (process.returncode, process.stderr) == (0, "")
-    assert str(tmp_path / "graph") in process.stdout
     graph = KnowledgeGraph(tmp_path / "graph")
     assert triples_of(graph) == LAYOUTS["wordnet"].triples
+    assert process.stdout == f"{describe_graph(graph)}\n"
+    assert process.stdout.startswith(f"{tmp_path / 'graph'}: 7 entities, 7 with text")
+
+
+def test_a_graph_that_is_there_is_checked(prepare, tmp_path):
+    graph = make_graph(tmp_path / "graph")
+    process = prepare(f"--graph={graph.folder}", command="check_graph")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout == f"{describe_graph(graph)}\n"
+    process = prepare(f"--graph={tmp_path}", command="check_graph")
+    assert process.returncode == 2
+    assert process.stderr == (
+        f"error: {tmp_path}/graph.json: not found; let `python launch/prepare.py graph` finish, "
+        "it writes this last\n"
+    )
 
 
 def test_a_graph_without_files(prepare, tmp_path):

@@ -15,6 +15,7 @@ from kgclip_jax.evaluation.result import Result, to_json
 from kgclip_jax.reporting.report import NextStep, write_report
 from kgclip_jax.reporting.style import STYLE
 from tests.array_pictures import ArrayPictures
+from tests.knowledge.graph.made_up_graphs import make_graph
 
 HOSTILE = "<script>alert('1')</script> & \"quoted\" <img src=https://example.org/x.png>"
 METRICS = [
@@ -77,6 +78,7 @@ def run():
             replace(text, value=0.625, weights="average"),
         ],
         "examples": Examples(data, examples, examples),
+        "graphs": [],
         "config": f"name: {HOSTILE}",
         "next_steps": [NextStep(HOSTILE, f"python launch/train.py '{HOSTILE}'")],
     }
@@ -117,6 +119,16 @@ def test_nothing_is_fetched(tmp_path, run):
     assert not any(word in STYLE for word in ("url(", "@import", "//"))
     policies = [a["content"] for n, a in page.tags if "http-equiv" in a]
     assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+
+
+def test_graphs_are_drawn_and_their_names_stay_text(tmp_path, run):
+    name = HOSTILE[:20]  # as much as is drawn whole
+    graph = make_graph(tmp_path / "graph", {"train": [(name, HOSTILE, "thing")]})
+    before, page = write(tmp_path, run), write(tmp_path, run, graphs=[graph])
+    assert (before.classes("tree"), page.classes("tree")) == (0, 1)
+    # The headline of the drawing, and what stands in the box and over it.
+    assert page.texts.count(name) == 3
+    assert "script" not in {tag for tag, _ in page.tags}
 
 
 def test_pictures_are_those_of_the_set(tmp_path, run):

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kgclip_jax.data.graph_sources.graph_source import Block, triple_rows
-from kgclip_jax.data.graph_sources.relation_words import words_of_camel_case
 from kgclip_jax.data.graph_sources.text_blocks import TextBlock, table_of, text_blocks
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import DataError
+from kgclip_jax.knowledge.graph.relation_words import words_of_camel_case
 from kgclip_jax.ranges import NonNegativeFloat
 from kgclip_jax.schema import LocalPath, check
 

@@ -10,7 +10,7 @@ its name and gloss: `--set=wordnet=FOLDER`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Literal
@@ -18,8 +18,14 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kgclip_jax.data.graph_sources.graph_source import Block, triple_rows
-from kgclip_jax.data.graph_sources.relation_words import words_of_camel_case
+from kgclip_jax.data.graph_sources.graph_source import (
+    ENDS,
+    NO_NUMBER,
+    Block,
+    those,
+    triple_rows,
+    with_ends,
+)
 from kgclip_jax.data.graph_sources.text_blocks import TextBlock, table_of, text_blocks
 from kgclip_jax.data.graph_sources.wordnet_files import synsets, wordnet_files
 from kgclip_jax.data.skips import Skips
@@ -27,11 +33,9 @@ from kgclip_jax.errors import DataError
 from kgclip_jax.files import decode
 from kgclip_jax.knowledge.graph.entities import entity_rows
 from kgclip_jax.knowledge.graph.knowledge_graph import SPLITS
+from kgclip_jax.knowledge.graph.relation_words import words_of_camel_case
 from kgclip_jax.schema import LocalPath, check
 
-ENDS = ("head", "relation", "tail")
-NO_NUMBER = "triple whose weight is no number"
-NO_END = "triple of an empty head, relation or tail"
 NO_SYNSET = "name of an entity that is no offset of this WordNet"
 
 
@@ -140,28 +144,19 @@ class EdgeLists:
         return table_of(block, columns, [name for name in columns if not name.startswith("-")])
 
     def _triples(self, block: TextBlock, split: str, skips: Skips) -> pa.Table:
-        table = self._table(block)
-        filled = reduce(pc.and_, [pc.not_equal(table[end], "") for end in ENDS])
-        table = _filtered(table, filled, NO_END, block, skips)
+        where = f"{block.path}, line {block.line} ff."
+        table = with_ends(self._table(block), where, skips)
         if "weight" not in table.column_names:
             return triple_rows(_ends(table), split=split)
-        numbers = pc.match_substring_regex(table["weight"], r"^[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?$")
-        table = _filtered(table, numbers, NO_NUMBER, block, skips)
+        numbers = pc.match_substring_regex(
+            table["weight"], r"^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
+        )
+        table = those(table, numbers, NO_NUMBER, where, skips)
         return triple_rows(_ends(table), weight=table["weight"].cast(pa.float32()), split=split)
 
 
 def _ends(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     return {name: table[name] for name in ENDS}
-
-
-def _filtered(
-    table: pa.Table, wanted: pa.ChunkedArray, reason: str, block: TextBlock, skips: Skips
-) -> pa.Table:
-    """Return the wanted rows, and count the others."""
-    rest = table.filter(wanted)
-    if lost := len(table) - len(rest):
-        skips.add(reason, f"{block.path}, line {block.line} ff.", lost)
-    return rest
 
 
 def _files_of(folder: Path, split: str) -> list[Path]:

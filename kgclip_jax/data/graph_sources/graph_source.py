@@ -1,10 +1,12 @@
 """What a source of a knowledge graph is, and the kinds that there are."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.schema import Registry
@@ -17,6 +19,7 @@ GRAPH_SOURCES = Registry(
         "edge_lists": f"{_ROOM}.edge_lists:EdgeLists",
         "emoji": "kgclip_jax.data.emoji.concept_graph:EmojiGraph",
         "n_triples": f"{_ROOM}.n_triples:NTriples",
+        "parquet": f"{_ROOM}.parquet_tables:ParquetTables",
         "visual_genome": f"{_ROOM}.picture_regions:PictureRegions",
         "visualsem": f"{_ROOM}.visualsem:VisualSem",
         "wordnet": f"{_ROOM}.wordnet:WordNet",
@@ -35,10 +38,14 @@ TRIPLE_SCHEMA = pa.schema(
     ]
 )
 
+ENDS = ("head", "relation", "tail")
+
 # A block of rows that is made when it is called, with a counter of what is left out; a launch that
 # was stopped does not call those that it has.
 Block = Callable[[Skips], pa.Table]
 
+NO_NUMBER = "triple whose weight is no number"
+NO_END = "triple of an empty head, relation or tail"
 OTHER_LITERAL = "literal that is neither name nor gloss"
 OTHER_LANGUAGE = "name or gloss in another language"
 SMALL_REGION = "region that is too small"
@@ -104,7 +111,7 @@ def triple_rows(
     ends: Mapping[str, Sequence[str] | pa.ChunkedArray],
     *,
     weight: Sequence[float] | pa.ChunkedArray | None = None,
-    split: str = "train",
+    split: str | pa.ChunkedArray = "train",
     source: str | pa.ChunkedArray = "",
 ) -> pa.Table:
     """Return a table by `TRIPLE_SCHEMA`.
@@ -112,13 +119,13 @@ def triple_rows(
     Args:
         ends: the columns head, relation and tail.
         weight: of each triple; None: 1.
-        split: of all triples.
+        split: of all triples, or of each.
         source: who says so, of all triples or of each.
     """
     count = len(ends["head"])
     columns = dict(ends)
     columns["weight"] = pa.repeat(1.0, count) if weight is None else weight
-    columns["split"] = pa.repeat(split, count)
+    columns["split"] = pa.repeat(split, count) if isinstance(split, str) else split
     columns["source"] = pa.repeat(source, count) if isinstance(source, str) else source
     words = pa.schema([(name, pa.large_string()) for name in TRIPLE_SCHEMA.names])
     words = words.set(words.get_field_index("weight"), TRIPLE_SCHEMA.field("weight"))
@@ -130,3 +137,19 @@ def triples_of(found: Sequence[tuple[str, str, str]], *, split: str = "train") -
     """Return (head, relation, tail) as a table by `TRIPLE_SCHEMA`."""
     heads, relations, tails = zip(*found, strict=True) if found else ((), (), ())
     return triple_rows({"head": heads, "relation": relations, "tail": tails}, split=split)
+
+
+def with_ends(table: pa.Table, where: str, skips: Skips) -> pa.Table:
+    """Return the rows of head, relation, tail ... that have all three, and count the others."""
+    filled = reduce(pc.and_, [pc.not_equal(table[end], "") for end in ENDS])
+    return those(table, filled, NO_END, where, skips)
+
+
+def those(
+    table: pa.Table, wanted: pa.ChunkedArray, reason: str, where: str, skips: Skips
+) -> pa.Table:
+    """Return the wanted rows, and count the others for a reason, with where they are."""
+    rest = table.filter(wanted)
+    if lost := len(table) - len(rest):
+        skips.add(reason, where, lost)
+    return rest

@@ -20,12 +20,12 @@ from kgclip_jax.data.graph_sources.graph_source import (
     Block,
     triples_of,
 )
-from kgclip_jax.data.graph_sources.relation_words import words_of_camel_case
 from kgclip_jax.data.graph_sources.text_blocks import TextBlock, text_blocks
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import decode
 from kgclip_jax.knowledge.graph.entities import entity_rows
+from kgclip_jax.knowledge.graph.relation_words import words_of_camel_case
 from kgclip_jax.schema import LocalPath, check
 
 NAMES = frozenset(("label", "prefLabel", "name"))  # of rdfs, skos, schema.org and foaf

@@ -21,12 +21,12 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from kgclip_jax.data.graph_sources.graph_source import Block, triples_of
-from kgclip_jax.data.graph_sources.relation_words import words_of_camel_case
 from kgclip_jax.data.readers.json_lists import check_object, objects, stream_list
 from kgclip_jax.data.skips import MISSING_IMAGE, Skips
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_json_object
 from kgclip_jax.knowledge.graph.entities import entity_rows
+from kgclip_jax.knowledge.graph.relation_words import words_of_camel_case
 from kgclip_jax.schema import LocalPath, check
 
 FILES = {

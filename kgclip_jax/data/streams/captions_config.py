@@ -21,6 +21,7 @@ from kgclip_jax.data.streams.neighbours import Neighbours, open_neighbours
 from kgclip_jax.data.streams.side_tables import TABLES, TableConfig
 from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary, sample_captions
+from kgclip_jax.data.streams.units import units_of
 from kgclip_jax.data.text_slots import TextSlots, choose_slots, one_slot
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.files import sha256
@@ -31,7 +32,6 @@ from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import LocalPath, check
 
 SAMPLED_ROWS = 16_384  # whose longest texts decide on the slots
-LARGEST_UNIT = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +175,7 @@ class CaptionsConfig:
             return schema.parse(TextSlots, opening.resolved["text_slots"], f"{name}.text_slots")
         if isinstance(self.text_slots, TextSlots):
             return self._checked(name, self.text_slots, reading)
-        unit = largest_unit(self.rows // math.gcd(self.rows, opening.hosts))
+        unit = self.rows // units_of([self.rows], opening.hosts)
         longest = reading.tokenizer.context_length
         cuttable = reading.causal and reading.tokenizer.end_id is not None
         if self.text_slots == "one" or not cuttable:
@@ -217,11 +217,6 @@ def listed_note(listed: ListedNegatives, sources: Mapping[str, Source], seed: in
         f"negatives: {listed.name} lists {len(listed):,} of {listed.captions:,} captions "
         f"({listed.missing:,} missing); {found / len(captions):.1%} of the captions have some"
     )
-
-
-def largest_unit(rows: int) -> int:
-    """Return the largest number of rows up to LARGEST_UNIT that divides `rows`."""
-    return max(size for size in range(1, min(rows, LARGEST_UNIT) + 1) if rows % size == 0)
 
 
 def sample_lengths(texts: TextMaker, mixture: Mixture) -> Int[np.ndarray, " rows"]:

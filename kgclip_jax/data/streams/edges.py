@@ -1,7 +1,7 @@
 """Triples of a knowledge graph by number, with filtered negatives, for graphs without text."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +11,9 @@ import numpy as np
 from kgclip_jax.batch import EdgeBlock
 from kgclip_jax.data.blocks import abstract_array
 from kgclip_jax.data.order import Mixture
+from kgclip_jax.data.streams.graph_stream import GraphStream
 from kgclip_jax.data.streams.stream import Counts, Rows, StreamOpening
-from kgclip_jax.data.streams.triplets_config import units_of
+from kgclip_jax.data.streams.units import units_of
 from kgclip_jax.knowledge.graph.corruption import corrupted
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.random import bits_of
@@ -45,43 +46,25 @@ class EdgesConfig:
         length = len(graph.splits["train"])
         mixture = Mixture([length], [1.0], ["triples"], self.rows, opening.seed, name)
         units = units_of([self.rows], opening.hosts)
-        return EdgeStream(name, graph, mixture, units, self.negatives, opening.seed)
+        return EdgeStream(name, graph, units, opening.seed, mixture, self.negatives)
 
 
 @dataclass(frozen=True)
-class EdgeStream:
+class EdgeStream(GraphStream):
     """The rows of `EdgesConfig`; implements `kgclip_jax.data.streams.stream.Stream`.
 
     Attributes:
-        name: of the entry in the config.
-        graph: of the triples.
-        mixture: their order.
-        units: equal parts that the rows of a step are made in.
+        mixture: the order of the triples.
         negatives: of each triple.
-        seed: of the run.
     """
 
-    name: str
-    graph: KnowledgeGraph
     mixture: Mixture
-    units: int
     negatives: int
-    seed: int
 
     @property
     def rows(self) -> int:
         """Triples of a step."""
         return self.mixture.rows
-
-    @property
-    def unit(self) -> int:
-        """Triples that are made together."""
-        return self.rows // self.units
-
-    @property
-    def refusals(self) -> Mapping[str, str]:
-        """Nothing: no input goes through a tower."""
-        return {}
 
     @property
     def notes(self) -> Sequence[str]:
@@ -91,7 +74,7 @@ class EdgeStream:
 
     def load(self, step: int, units: Sequence[int]) -> Rows:
         """Make some units of rows of a step."""
-        rows = (np.array(units)[:, None] * self.unit + np.arange(self.unit)).ravel()
+        rows = self.rows_in(units, self.rows)
         triples = self.graph.splits["train"].triples(self.mixture.draws(step, rows).record)
         bits = bits_of(step * self.rows + rows, self.negatives, self.seed, self.name, "negatives")
         found = corrupted(self.graph, triples, bits)
@@ -103,10 +86,7 @@ class EdgeStream:
 
     def constants(self) -> dict[str, Any]:
         """Return the numbers of relations and of entities, as the lengths of empty arrays."""
-        return {
-            "relations": np.zeros((len(self.graph.contents.relations), 0), np.float32),
-            "entities": np.zeros((len(self.graph), 0), np.float32),
-        }
+        return {**super().constants(), "entities": np.zeros((len(self.graph), 0), np.float32)}
 
     def abstract(self) -> EdgeBlock:
         """Return the block of a whole step without its values."""
@@ -117,11 +97,3 @@ class EdgeStream:
             of_head=abstract_array(wrong, bool),
             negative_mask=abstract_array(wrong, bool),
         )
-
-    def fingerprint(self) -> str:
-        """Return that of the graph."""
-        return self.graph.contents.fingerprint
-
-    def resolved(self) -> dict[str, Any]:
-        """Return nothing: settings say it all."""
-        return {}

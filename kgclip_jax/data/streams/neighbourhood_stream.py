@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,47 +12,42 @@ from kgclip_jax.batch import EntityBlock, Texts
 from kgclip_jax.data.blocks import abstract_array
 from kgclip_jax.data.entity_views import EntityViews, cut_to
 from kgclip_jax.data.order import Mixture
+from kgclip_jax.data.streams.graph_stream import GraphStream
 from kgclip_jax.data.streams.stream import Counts, Rows
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizer
-from kgclip_jax.knowledge.graph.neighbourhood import NeighbourhoodSampler
+from kgclip_jax.knowledge.graph.neighbourhood import Neighbourhood, NeighbourhoodSampler
 from kgclip_jax.random import bits_of
 
 
 @dataclass(frozen=True)
-class NeighbourhoodStream:
+class NeighbourhoodStream(GraphStream):
     """The rows of `NeighbourhoodsConfig`; implements `kgclip_jax.data.streams.stream.Stream`.
 
     Attributes:
-        name: of the entry in the config.
         views: of the entities of the graph.
         sampler: of neighbourhoods.
         mixture: the order of the triples whose tails become roots.
         roots: most roots of a step.
-        units: equal parts that the rows of a step are made in.
         tokenizer: of all texts.
         entity_length: tokens of an entity's text.
-        seed: of the run.
     """
 
-    name: str
     views: EntityViews
     sampler: NeighbourhoodSampler
     mixture: Mixture
     roots: int
-    units: int
     tokenizer: Tokenizer
     entity_length: int
-    seed: int
+    # That of the step asked for last, whose further units follow; a pickled stream has none.
+    _last: dict[int, Neighbourhood] = field(default_factory=dict, init=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_last": {}}
 
     @property
     def rows(self) -> int:
         """Entities of a step."""
         return self.sampler.most_entities
-
-    @property
-    def unit(self) -> int:
-        """Entities that are made together."""
-        return self.rows // self.units
 
     @property
     def refusals(self) -> Mapping[str, str]:
@@ -69,7 +64,7 @@ class NeighbourhoodStream:
     def load(self, step: int, units: Sequence[int]) -> Rows:
         """Make some units of rows of a step."""
         found = self._sample(step)
-        rows = (np.array(units)[:, None] * self.unit + np.arange(self.unit)).ravel()
+        rows = self.rows_in(units, self.rows)
         bits = bits_of(step * self.rows + rows, 3, self.seed, self.name, "views")
         texts = self.views.texts(found.entities[rows], bits[:, :2])
         tokens, longer = cut_to(self.tokenizer, texts, self.entity_length)
@@ -89,15 +84,17 @@ class NeighbourhoodStream:
         )
         return Rows(block, +counts)
 
-    def _sample(self, step: int) -> Any:
-        rows = np.arange(self.mixture.rows)
-        train = self.views.graph.splits["train"]
-        tails = train.triples(self.mixture.draws(step, rows).record).tail
-        return self.sampler(_first_different(tails, self.roots), self.seed, self.name, step)
-
-    def constants(self) -> dict[str, Any]:
-        """Return the number of relations, as the length of an empty array."""
-        return {"relations": np.zeros((len(self.views.graph.contents.relations), 0), np.float32)}
+    def _sample(self, step: int) -> Neighbourhood:
+        """Return the neighbourhood of a step."""
+        found = self._last.get(step)
+        if found is None:
+            draws = self.mixture.draws(step, np.arange(self.mixture.rows))
+            tails = self.graph.splits["train"].triples(draws.record).tail
+            roots = _first_different(tails, self.roots)
+            found = self.sampler(roots, self.seed, self.name, step)
+            self._last.clear()
+            self._last[step] = found
+        return found
 
     def abstract(self) -> EntityBlock:
         """Return the block of a whole step without its values."""
@@ -110,14 +107,6 @@ class NeighbourhoodStream:
             edge_mask=abstract_array(edges, bool),
             seeds=abstract_array((self.rows, 2), np.uint32),
         )
-
-    def fingerprint(self) -> str:
-        """Return that of the graph."""
-        return self.views.graph.contents.fingerprint
-
-    def resolved(self) -> dict[str, Any]:
-        """Return nothing: settings say it all."""
-        return {}
 
 
 def _first_different(ids: Int[np.ndarray, " n"], count: int) -> Int[np.ndarray, " most"]:

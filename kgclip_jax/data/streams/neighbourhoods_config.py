@@ -10,7 +10,7 @@ from kgclip_jax.data.entity_views import EntityViews
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.streams.neighbourhood_stream import NeighbourhoodStream
 from kgclip_jax.data.streams.stream import StreamOpening
-from kgclip_jax.data.streams.triplets_config import units_of
+from kgclip_jax.data.streams.units import units_of
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.graph.graph_folder import entity_views
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
@@ -72,6 +72,7 @@ class NeighbourhoodsConfig:
         draws = self.roots * _DRAWS_OF_A_ROOT
         return NeighbourhoodStream(
             name=name,
+            graph=graph,
             views=EntityViews(graph, Path(), self.gloss_share),
             sampler=NeighbourhoodSampler(train.incoming, self.fanout, self.hops, self.rows),
             mixture=Mixture([len(train)], [1.0], ["triples"], draws, opening.seed, name),

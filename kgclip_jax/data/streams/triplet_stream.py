@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Int64, UInt8
@@ -13,62 +12,41 @@ from kgclip_jax.batch import Images, Texts, TripletBlock
 from kgclip_jax.data.blocks import abstract_array
 from kgclip_jax.data.entity_views import EntityViews, cut_to
 from kgclip_jax.data.order import Mixture
+from kgclip_jax.data.streams.graph_stream import GraphStream
 from kgclip_jax.data.streams.replacement import read_or_replace
 from kgclip_jax.data.streams.stream import Counts, Rows
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizer
-from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.random import bits_of, generator
 
 ENDS = ("head", "tail")
 
 
 @dataclass(frozen=True)
-class TripletStream:
+class TripletStream(GraphStream):
     """The rows of `TripletsConfig`; implements `kgclip_jax.data.streams.stream.Stream`.
 
     Attributes:
-        name: of the entry in the config.
         views: of the entities of the graph.
         mixtures: the order of the triples of each pair of modalities.
-        units: equal parts that the rows of a step are made in.
         tokenizer: of all texts.
         entity_length: tokens of an entity's text.
         relation_length: tokens of a relation.
         image_size: in pixels.
         crop_scale: least and largest share of an image that a random crop covers.
-        seed: of the run.
     """
 
-    name: str
     views: EntityViews
     mixtures: Mapping[str, Mixture]
-    units: int
     tokenizer: Tokenizer
     entity_length: int
     relation_length: int
     image_size: int
     crop_scale: tuple[float, float]
-    seed: int
-
-    @property
-    def graph(self) -> KnowledgeGraph:
-        """Where the triples come from."""
-        return self.views.graph
 
     @property
     def rows(self) -> int:
         """Triples of a step."""
         return sum(mixture.rows for mixture in self.mixtures.values())
-
-    @property
-    def unit(self) -> int:
-        """Triples that are made together."""
-        return self.rows // self.units
-
-    @property
-    def refusals(self) -> Mapping[str, str]:
-        """Nothing: each block is read, or costs little."""
-        return {}
 
     @property
     def notes(self) -> Sequence[str]:
@@ -91,8 +69,7 @@ class TripletStream:
 
     def _block(self, pair: str, step: int, units: Sequence[int], counts: Counts) -> TripletBlock:
         mixture = self.mixtures[pair]
-        size = mixture.rows // self.units
-        rows = (np.array(units)[:, None] * size + np.arange(size)).ravel()
+        rows = self.rows_in(units, mixture.rows)
         train = self.graph.splits["train"]
         triples = train.rows_of[pair][mixture.draws(step, rows).record].astype(np.int64)
         positions = step * mixture.rows + rows
@@ -157,10 +134,6 @@ class TripletStream:
             counts["text", "cut to its slot"] += longer
         return Texts((tokens,))
 
-    def constants(self) -> dict[str, Any]:
-        """Return the number of relations, as the length of an empty array."""
-        return {"relations": np.zeros((len(self.graph.contents.relations), 0), np.float32)}
-
     def abstract(self) -> dict[str, TripletBlock]:
         """Return the blocks of a whole step without their values."""
         return {pair: self._abstract(pair, mixture.rows) for pair, mixture in self.mixtures.items()}
@@ -180,11 +153,3 @@ class TripletStream:
             asks_head=abstract_array((rows,), bool),
             seeds=abstract_array((rows, 2), np.uint32),
         )
-
-    def fingerprint(self) -> str:
-        """Return that of the graph."""
-        return self.graph.contents.fingerprint
-
-    def resolved(self) -> dict[str, Any]:
-        """Return nothing: settings say it all."""
-        return {}

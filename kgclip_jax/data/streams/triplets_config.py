@@ -1,7 +1,5 @@
 """Triples of a knowledge graph, as a config names them."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,12 +9,11 @@ from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.stored_pictures import CropShare
 from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.streams.triplet_stream import TripletStream
+from kgclip_jax.data.streams.units import units_of
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.ranges import NonNegativeInt, PositiveInt, Share
 from kgclip_jax.schema import LocalPath, check
-
-LARGEST_UNIT = 256
 
 
 @dataclass(frozen=True)
@@ -92,6 +89,7 @@ class TripletsConfig:
             mixtures[pair] = Mixture([found], [1.0], [pair], rows, opening.seed, name)
         return TripletStream(
             name=name,
+            graph=graph,
             views=EntityViews(graph, pictures, self.gloss_share),
             mixtures=mixtures,
             units=units_of([*wanted.values()], opening.hosts),
@@ -102,16 +100,3 @@ class TripletsConfig:
             crop_scale=self.crop_scale,
             seed=opening.seed,
         )
-
-
-def units_of(rows: Sequence[int], hosts: int) -> int:
-    """Return into how many equal units the blocks of a step are cut.
-
-    Units are as large as they may: of up to LARGEST_UNIT rows over all blocks, and whole ones for
-    each host where rows divide so; where they do not, placing them says what is wrong.
-    """
-    groups = math.gcd(*rows)
-    dividing = [units for units in range(1, groups + 1) if groups % units == 0]
-    shared = [units for units in dividing if units % math.gcd(hosts, groups) == 0]
-    small = [units for units in shared if sum(rows) // units <= LARGEST_UNIT]
-    return small[0] if small else shared[-1]

@@ -33,8 +33,8 @@ def corrupted(
         triples: of it.
         bits: uniform random numbers.
     """
-    count = bits.shape[1]
-    head, relation, tail = (np.repeat(ids, count) for ids in triples)
+    shape = bits.shape
+    head, relation, tail = (np.repeat(ids, shape[1]) for ids in triples)
     bits = bits.reshape(-1)
     of_head = bits >> np.uint64(63) == 1
     entities = np.zeros(len(bits), np.int32)
@@ -54,5 +54,4 @@ def corrupted(
             break
     mask = np.ones(len(bits), bool)
     mask[waiting] = False
-    shape = (-1, count)
     return Corruptions(entities.reshape(shape), of_head.reshape(shape), mask.reshape(shape))

@@ -34,6 +34,13 @@ def entity_rows(
     return pa.table(arrays, schema=ENTITY_SCHEMA)
 
 
+def with_images(entities: pa.Table, images: Sequence[Sequence[str]]) -> pa.Table:
+    """Return a table with other images of each row."""
+    field = ENTITY_SCHEMA.field("images")
+    place = entities.schema.get_field_index(field.name)
+    return entities.set_column(place, field, [pa.array(images, field.type)])
+
+
 def merged_entities(entities: pa.Table) -> pa.Table:
     """Join rows of equal keys: the first name, box and kind that there is, all glosses and images.
 

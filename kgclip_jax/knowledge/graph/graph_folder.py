@@ -91,11 +91,14 @@ def write_graph(
         settings: what the graph is made of, as plain values.
 
     Raises:
-        DataError: there is no triple to train on, or the graph is too large to be indexed.
+        DataError: there is no triple to train on, or more than 2**15 sources, or the graph is too
+            large to be indexed.
         UserError: the disk refuses.
     """
     if not len(edges["train"].head):
         raise DataError(f"{folder}: the graph is empty: there is no triple to train on")
+    if len(sources) > 2**15:
+        raise DataError(f"{folder}: {len(sources):,} sources are more than 2**15; name fewer")
     counts = Counter(left_out)
     digest = hashlib.sha256(repr((relations, tuple(sources))).encode())
     (folder / CONTENTS).unlink(missing_ok=True)
@@ -209,10 +212,14 @@ def _write_split(folder: Path, split: Split, digest: "hashlib._Hash") -> None:
 
 
 def _write_entities(path: Path, entities: pa.Table, digest: "hashlib._Hash") -> None:
-    """Write entities whole: one dictionary of kinds, as the file format wants it."""
+    """Write entities in the same batches, in however many chunks they come.
+
+    They have one dictionary of kinds, as the file format wants it.
+    """
     table = entities.unify_dictionaries()
     with atomic_file(path) as temporary, writing(path, pa.ArrowException):
         with pa.ipc.new_file(str(temporary), table.schema) as file:
-            file.write_table(table, max_chunksize=_ARROW_ROWS)
+            for start in range(0, len(table), _ARROW_ROWS):
+                file.write_table(table.slice(start, _ARROW_ROWS).combine_chunks())
         with temporary.open("rb") as written:
             digest.update(hashlib.file_digest(written, "sha256").digest())

@@ -89,8 +89,8 @@ class Split:
 
     Attributes:
         heads: of each triple; its relation and tail are the edge of the same row of `outgoing`.
-        weights: of each triple.
-        sources: of each triple, an index of `GraphContents.sources`.
+        weights: of each triple, for what the graph is given to: streams draw all alike.
+        sources: likewise, an index of `GraphContents.sources`.
         outgoing: edges from heads to tails.
         incoming: the same edges from tails to heads.
         rows_of: rows whose head and tail can be seen so, by VIEW_PAIRS: "image_text". A triple that

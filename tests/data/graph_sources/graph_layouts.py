@@ -5,12 +5,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from rich.console import Console
 
 from kgclip_jax.data.emoji.concept_graph import EmojiGraph
 from kgclip_jax.data.graph_sources.conceptnet import ConceptNet
 from kgclip_jax.data.graph_sources.edge_lists import EdgeLists
 from kgclip_jax.data.graph_sources.n_triples import NTriples
+from kgclip_jax.data.graph_sources.parquet_tables import ParquetTables
 from kgclip_jax.data.graph_sources.picture_regions import PictureRegions
 from kgclip_jax.data.graph_sources.visualsem import VisualSem
 from kgclip_jax.data.graph_sources.wordnet import WordNet
@@ -198,6 +201,15 @@ def visualsem(folder, **settings):
     return VisualSem(folder=str(folder), **settings)
 
 
+def parquet(folder):
+    """Tables as others may write them: no column but those that must be, numbers for words."""
+    triples = {"head": [1, 2], "relation": ["isA", "isA"], "tail": [2, 3], "colour": ["red", ""]}
+    entities = {"key": [1, 2, 3], "name": ["dog", "animal", "thing"]}
+    pq.write_table(pa.table(triples), folder / "triples.parquet")
+    pq.write_table(pa.table(entities), folder / "entities.parquet")
+    return ParquetTables(folder=str(folder))
+
+
 def emoji(folder, **settings):
     wordnet(folder)
     return EmojiGraph(wordnet=str(folder), concepts=0, unseen_concepts=0, **settings)
@@ -231,6 +243,11 @@ LAYOUTS = {
         {(f"{RDF}Ada_Lovelace", BORN, f"{RDF}London")},
         {f"{RDF}London": "London town", f"{RDF}Ada_Lovelace": "Ada Lovelace"},
         "graph.nt",
+    ),
+    "parquet": Layout(
+        parquet,
+        {("1", "isA", "2"), ("2", "isA", "3")},
+        {"1": "dog", "2": "animal", "3": "thing"},
     ),
     "visual_genome": Layout(
         picture_regions,

@@ -4,7 +4,8 @@ import gzip
 
 import pytest
 
-from kgclip_jax.data.graph_sources.edge_lists import NO_END, NO_NUMBER, NO_SYNSET, EdgeLists
+from kgclip_jax.data.graph_sources.edge_lists import NO_SYNSET, EdgeLists
+from kgclip_jax.data.graph_sources.graph_source import NO_END, NO_NUMBER
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.schema import parse
 from tests.data.graph_sources.graph_layouts import (
@@ -28,6 +29,7 @@ def written(folder, train, **settings):
         ("relation,head,tail", "IsA\tdog\tanimal"),
         ("-,tail,head,-,relation", "9\tanimal\tdog\t\tIsA"),
         ("relation,head,tail,weight", "IsA\tdog\tanimal\t2.5e0"),
+        ("relation,head,tail,weight", "IsA\tdog\tanimal\t0.25E+1"),
     ],
 )
 def test_columns_come_in_any_order(tmp_path, columns, line):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from kgclip_jax.data.emoji import concept_graph
-from kgclip_jax.data.graph_sources import picture_regions, text_blocks, visualsem
+from kgclip_jax.data.graph_sources import parquet_tables, picture_regions, text_blocks, visualsem
 from kgclip_jax.data.graph_sources.graph_source import GRAPH_SOURCES, GraphSource
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import ConfigError, DataError
@@ -31,8 +31,9 @@ def lines(request):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Blocks of a line, a picture, or a node."""
+    """Blocks of a line, a row, a picture, or a node."""
     monkeypatch.setattr(text_blocks, "BLOCK_BYTES", 400)
+    monkeypatch.setattr(parquet_tables, "_ROWS", 1)
     monkeypatch.setattr(picture_regions, "_PICTURES", 1)
     monkeypatch.setattr(visualsem, "_ENTRIES", 1)
 
@@ -131,7 +132,7 @@ def test_a_file_that_has_changed_is_refused(layout, tmp_path):
 def test_a_file_that_is_missing_is_named(layout, tmp_path):
     source = layout.write(tmp_path)
     for name, path in source.files().items():
-        if name in ("valid", "test"):  # there may be none
+        if name in ("valid", "test", "entities"):  # there may be none
             continue
         content = path.read_bytes()
         path.unlink()

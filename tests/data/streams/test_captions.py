@@ -13,7 +13,7 @@ from kgclip_jax.data.blocks import arrays_of, map_blocks
 from kgclip_jax.data.preprocessing import Preprocessing
 from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.streams.caption_stream import joined_order
-from kgclip_jax.data.streams.captions_config import CaptionsConfig, largest_unit
+from kgclip_jax.data.streams.captions_config import CaptionsConfig
 from kgclip_jax.data.streams.stream import BAD_RECORD, StreamOpening
 from kgclip_jax.data.streams.texts import TextMaker, count_vocabulary, text_ids
 from kgclip_jax.data.text_slots import TextSlots
@@ -309,17 +309,6 @@ def test_a_side_table_is_switched_on_in_the_config(monkeypatch):
     assert settings.tables == {"toy": toys.ToyTable()}
     with pytest.raises(ConfigError, match=r"tables\.llm\.kind"):
         schema.parse(CaptionsConfig, {"sources": {}, "rows": 8, "tables": {"llm": {}}})
-
-
-def test_units_are_as_large_as_they_may_be():
-    assert [largest_unit(rows) for rows in (1, 64, 256, 300, 2048, 257)] == [
-        1,
-        64,
-        256,
-        150,
-        256,
-        1,
-    ]
 
 
 def test_text_makers_pickle_with_their_sources():

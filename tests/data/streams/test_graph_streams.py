@@ -13,9 +13,10 @@ from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.streams.edges import EdgesConfig
 from kgclip_jax.data.streams.neighbourhoods_config import NeighbourhoodsConfig
 from kgclip_jax.data.streams.stream import Stream, StreamConfig, StreamOpening
-from kgclip_jax.data.streams.triplets_config import TripletRows, TripletsConfig, units_of
+from kgclip_jax.data.streams.triplets_config import TripletRows, TripletsConfig
 from kgclip_jax.data.tokenization.clip_tokenizer import ClipTokenizer
 from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.knowledge.graph.neighbourhood import NeighbourhoodSampler
 from tests.knowledge.graph.made_up_graphs import make_graph
 
 TOKENIZER = ClipTokenizer(20)
@@ -216,6 +217,23 @@ def test_neighbourhoods_tell_the_edges_of_the_graph(folder):
             assert (head, relations[block.relations[row, place]], names[row]) in TRIPLES
 
 
+def test_a_neighbourhood_is_sampled_once_for_all_units_of_a_step(folder, monkeypatch):
+    stream = open_stream(folder, "neighbourhoods", hosts=4)
+    sampled, sample = [], NeighbourhoodSampler.__call__
+
+    def counting(sampler, roots, *parts):
+        sampled.append(parts[-1])
+        return sample(sampler, roots, *parts)
+
+    monkeypatch.setattr(NeighbourhoodSampler, "__call__", counting)
+    for step in (0, 1, 5, 0):
+        for unit in range(4):
+            stream.load(step, [unit])
+    assert sampled == [0, 1, 5, 0]
+    pickle.loads(pickle.dumps(stream)).load(0, [0])  # which brings nothing along
+    assert sampled[4:] == [0]
+
+
 def test_entities_without_words_have_no_neighbourhoods(folder):
     make_graph(folder / "graph", {"train": [("", "r", "b"), ("a", "r", "b")]})
     with pytest.raises(ConfigError, match="entities with neither a name nor a gloss"):
@@ -234,9 +252,8 @@ def test_negatives_of_edges_are_false(folder):
     assert not true[block.negative_mask.ravel()].any()
 
 
-@pytest.mark.parametrize(
-    ("rows", "hosts", "units"),
-    [([512], 1, 2), ([512], 4, 4), ([300, 200], 1, 2), ([8], 4, 4), ([6], 4, 2), ([7], 2, 1)],
-)
-def test_units_are_large_and_whole_for_each_host(rows, hosts, units):
-    assert units_of(rows, hosts) == units
+def test_edges_may_come_without_negatives(folder):
+    stream = open_stream(folder, "edges", negatives=0)
+    block, counts = stream.load(0, range(stream.units))
+    assert block.negatives.shape == (8, 0)
+    assert not counts

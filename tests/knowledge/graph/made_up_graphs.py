@@ -24,6 +24,28 @@ ANIMALS: Mapping[str, Sequence[Triple]] = {
     "test": [("dog", "eats", "food")],
 }
 
+ODD: Mapping[str, Sequence[Triple]] = {
+    "train": [
+        ("a", "is a", "b"),
+        ("b", "is a", "c"),
+        ("c", "is a", "a"),
+        ("d", "is a", "a"),
+        ("d", "likes", "d"),
+        ("d", "likes", "e"),
+        ("e", "likes", "d"),
+        ("", "likes", "e"),
+        ("e", "sees", "c"),
+        ("e", "sees", "c"),
+    ],
+    "test": [
+        ("a", "is a", "b"),  # known
+        ("b", "likes", "a"),  # turned
+        ("d", "is a", "e"),  # joined by another relation, and turned
+        ("a", "likes", "z"),  # unseen
+        ("a", "likes", "e"),
+    ],
+}
+
 
 def edges_of(triples: Sequence[Triple], entities: Sequence[str], relations: Sequence[str]):
     rows = [(entities.index(h), relations.index(r), entities.index(t)) for h, r, t in triples]

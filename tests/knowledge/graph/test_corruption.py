@@ -51,6 +51,11 @@ def test_where_nothing_is_false_there_is_no_negative(tmp_path):
     assert not found.mask.any()
 
 
+def test_no_negatives_may_be_wanted(graph):
+    _, found = drawn(graph, 0, "none")
+    assert found.entities.shape == found.of_head.shape == found.mask.shape == (6, 0)
+
+
 def test_it_is_a_function_of_seed_and_row(graph):
     _, found = drawn(graph, 8, 0, "a")
     _, again = drawn(graph, 8, 0, "a")

@@ -3,6 +3,7 @@ import pickle
 import re
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from kgclip_jax.errors import DataError
@@ -99,6 +100,27 @@ def test_the_fingerprint_is_of_what_it_holds(graph, tmp_path):
     assert fewer.contents.fingerprint != same.contents.fingerprint
 
 
+def test_the_fingerprint_does_not_know_in_how_many_parts_entities_came(tmp_path):
+    names, kinds = ["a", "b", "c", "d"], ["x", "y", "y", "x"]
+    edges = edges_of([("a", "r", "d")], names, ["r"])
+    whole = entity_rows(names, names, kinds=kinds)
+    parts = [entity_rows(names[i:j], names[i:j], kinds=kinds[i:j]) for i, j in ((0, 0), (0, 1))]
+    graphs = [
+        write_graph(
+            tmp_path / str(number),
+            entities,
+            Relations(["r"], ["r"]),
+            {"train": edges},
+            sources=[""],
+            pictures=".",
+            left_out={},
+            settings={},
+        )
+        for number, entities in enumerate((whole, pa.concat_tables([*parts, whole.slice(1)])))
+    ]
+    assert graphs[0].contents.fingerprint == graphs[1].contents.fingerprint
+
+
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
@@ -138,6 +160,16 @@ def test_an_empty_graph_is_refused(tmp_path):
 def test_a_graph_too_large_to_be_indexed_is_refused():
     with pytest.raises(DataError, match="too many to be indexed"):
         indexed(EdgeList.of(*np.zeros((3, 1), int), np.ones(1), np.zeros(1, int)), 2**27, 2**10)
+
+
+def test_more_sources_than_numbers_are_refused(tmp_path):
+    edges = EdgeList.of(*np.zeros((3, 1), int), np.ones(1), np.zeros(1, int))
+    sources, entities = [str(number) for number in range(2**15 + 1)], entity_rows(["a"], ["a"])
+    facts = {"pictures": ".", "left_out": {}, "settings": {}}
+    with pytest.raises(DataError, match=r"32,769 sources are more than 2\*\*15"):
+        write_graph(
+            tmp_path, entities, Relations("r", "r"), {"train": edges}, sources=sources, **facts
+        )
 
 
 def test_while_it_is_written_there_is_no_graph(graph, monkeypatch):

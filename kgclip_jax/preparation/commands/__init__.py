@@ -1,0 +1,1 @@
+"""What `launch/prepare.py` can do: a file for each command."""
