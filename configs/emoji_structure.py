@@ -18,7 +18,7 @@ As in the paper, every row goes on from one trained CLIP, the base:
     all         semantic negatives and the encoder of canonical relations
 
 Each has the steps that take the time of 1,600 of plain CLIP, by `benchmarks/structure_cost.py` on
-two cores. Expect objects and attributes about ten points above plain CLIP by semantic negatives,
+two cores. Expect objects and attributes six to ten points above plain CLIP by semantic negatives,
 and relations at 87 % by `all`, where every other row is at chance; `docs/results.md` has the
 tables. The encoder reads the exact graphs of the scenes: who is left of whom is told, where the
 text tower must find it out. What remains of its gain with other graphs:
