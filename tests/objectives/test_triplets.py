@@ -3,6 +3,7 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -124,6 +125,27 @@ def test_relations_are_told_by_cross_entropy():
 def test_blocks_are_compared_with_each_other():
     """Two blocks of three rows are six rows."""
     assert run(golden(), DIFFERENT, DIFFERENT).metrics["equal_pairs"] == pytest.approx(6 / 30)
+
+
+def test_chunks_bound_the_memory():
+    """As those of the contrastive loss: at most eight chunks of logits and three copies."""
+    rows, chunk, features = 4096, 256, 64
+    heads = {"fusion": SimpleNamespace(scale=MadeUpFusion.scale)}
+
+    def temporary_bytes(chunk_size):
+        def loss(query, answer, ids, alone):
+            vectors = {"query": query, "answer": answer, "ids": ids}
+            vectors |= {"relation_loss": alone, "relation_found": alone}
+            return Triplets(chunk_size=chunk_size).loss(heads, vectors, CONTEXT).loss
+
+        shapes = [((rows, features), "float32")] * 2 + [((rows, 2), "int32"), ((rows,), "float32")]
+        arguments = [jax.ShapeDtypeStruct(*shape) for shape in shapes]
+        compiled = jax.jit(jax.grad(loss, (0, 1))).lower(*arguments).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    chunked = temporary_bytes(chunk)
+    assert chunked <= 4 * rows * (8 * chunk + 3 * features)
+    assert chunked <= temporary_bytes(None) / 8
 
 
 def test_a_head_for_another_graph_is_refused():
