@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from kgclip_jax.data.entity_views import EntityViews
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.streams.neighbourhood_stream import NeighbourhoodStream
 from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.streams.units import units_of
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.knowledge.graph.graph_folder import entity_views
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.knowledge.graph.neighbourhood import NeighbourhoodSampler
 from kgclip_jax.ranges import PositiveInt, Share
@@ -60,7 +63,8 @@ class NeighbourhoodsConfig:
         """
         graph = KnowledgeGraph(Path(opening.data.path) / self.graph)
         train = graph.splits["train"]
-        if len(train.rows_of["text_text"]) < len(train):
+        met = np.diff(train.outgoing.offsets) + np.diff(train.incoming.offsets) > 0
+        if np.any(met & ~entity_views(graph.entities)["text"]):
             raise ConfigError(
                 f"config.streams.{name}.graph: {graph.folder} has entities with neither a name nor "
                 "a gloss"
