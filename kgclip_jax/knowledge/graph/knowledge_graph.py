@@ -92,7 +92,8 @@ class Split:
         sources: likewise, an index of `GraphContents.sources`.
         outgoing: edges from heads to tails.
         incoming: the same edges from tails to heads.
-        rows_of: rows whose head and tail can be seen so, by VIEW_PAIRS: "image_text".
+        rows_of: rows whose head and tail can be seen so, by VIEW_PAIRS: "image_text". A triple that
+            joins an entity with itself is none between equal views, where it says nothing.
     """
 
     heads: Int32[np.ndarray, " triples"]
