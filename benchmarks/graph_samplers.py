@@ -29,9 +29,10 @@ import numpy as np
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.knowledge.graph.corruption import corrupted
 from kgclip_jax.knowledge.graph.entities import entity_rows
-from kgclip_jax.knowledge.graph.graph_folder import EdgeList, Relations, write_graph
+from kgclip_jax.knowledge.graph.graph_folder import Relations, write_graph
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.knowledge.graph.neighbourhood import NeighbourhoodSampler
+from kgclip_jax.knowledge.graph.split_folder import EdgeList
 from kgclip_jax.random import bits_of
 
 RELATIONS = 40

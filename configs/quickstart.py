@@ -11,6 +11,13 @@ part of what `configs/emoji_structure.py` shows, and loses in retrieval):
     python launch/train.py --config=configs/quickstart.py:longer
     python launch/train.py --config=configs/quickstart.py:structure
     python launch/compare.py runs/quickstart-longer runs/quickstart-structure
+
+Or with a knowledge graph of all 451 things that there are drawings of, their categories and, of
+what training shows, their drawings:
+
+    python launch/prepare.py graph --source=emoji --set=concepts=16 --set=unseen_concepts=8 \
+        --output=graphs/emoji
+    python launch/train.py --config=configs/quickstart.py:graph
 """
 
 from ml_collections import ConfigDict
@@ -20,12 +27,12 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import suggestion, to_dict
 
-# Longer and structure take the same time on two cores, with what structure takes to compile.
-STEPS = dict(clip=1200, longer=820, structure=460)
+# What goes on takes the same time on two cores, with what it takes to compile.
+STEPS = dict(clip=1200, longer=820, structure=460, graph=380)
 
 
 def get_config(variant: str = "clip") -> ConfigDict:
-    """Return the experiment: `clip`, or what goes on from it: `longer` or `structure`."""
+    """Return the experiment: `clip`, or what goes on: `longer`, `structure` or `graph`."""
     if variant not in STEPS:
         raise ConfigError(f"there is no variant {variant!r}{suggestion(variant, STEPS)}")
     config = ConfigDict()
@@ -51,6 +58,8 @@ def get_config(variant: str = "clip") -> ConfigDict:
         config.seed = 1  # or it would see the same scenes again
     if variant == "structure":
         _add_structure(config)
+    if variant == "graph":
+        _add_graph(config)
     config.total_steps = STEPS[variant]
     return config
 
@@ -65,3 +74,15 @@ def _add_structure(config: ConfigDict) -> None:
     text = config.model.text.transformer
     blocks = dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
     config.model.knowledge = dict(transformer=blocks, converses=CONVERSE_PHRASES)
+
+
+def _add_graph(config: ConfigDict) -> None:
+    """Triples of the emoji world, read by a fusion; its test asks for names of unseen drawings."""
+    place = dict(graph="graphs/emoji", entity_length=16)
+    rows = dict(image_text=32, text_text=32)
+    config.streams.graph = dict(kind="triplets", rows=rows, **place)
+    text = config.model.text.transformer
+    blocks = dict(width=text.width, depth=1, heads=text.heads, mlp_width=text.mlp_width)
+    config.heads = dict(fusion=dict(transformer=blocks, relations=2))
+    config.objectives.triplets = dict(relation_weight=1.0)
+    config.evaluation = {"unseen drawings": dict(kind="links", view="image_text", **place)}

@@ -4,8 +4,8 @@ OUTPUT/parts/*/*.arrow          a file for each block of the source; they go in 
 OUTPUT/reports/plan.json        what is made; another plan is refused in the same folder
 OUTPUT/graph.json, ...          see `kgclip_jax.knowledge.graph.knowledge_graph`
 
-Memory holds a block of the source at a time, and in the end the numbers of all triples and the
-names of all entities. A launch that was stopped goes on with the blocks that are missing.
+Memory holds a block of the source at a time, then some millions of triples in numbers, and all that
+is said of entities. A launch that was stopped goes on with the blocks that are missing.
 """
 
 import json
@@ -15,30 +15,25 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from jaxtyping import Bool, Int64
 from rich.console import Console
 
 from kgclip_jax.data.graph_sources.graph_source import (
     NOT_READ,
-    TRIPLE_SCHEMA,
     Block,
     GraphSource,
 )
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.files import atomic_file, sha256, writing
 from kgclip_jax.knowledge.graph.entities import entity_rows, merged_entities
-from kgclip_jax.knowledge.graph.graph_folder import EdgeList, Relations, write_graph
+from kgclip_jax.knowledge.graph.graph_folder import Relations, write_graph
 from kgclip_jax.knowledge.graph.knowledge_graph import (
     CONTENTS,
     ENTITY_SCHEMA,
-    SPLITS,
     KnowledgeGraph,
 )
+from kgclip_jax.preparation.graph_numbers import number_triples, part_triples
 from kgclip_jax.preparation.parts import begin
 from kgclip_jax.preparation.progress import RecordsProgress
 from kgclip_jax.schema import to_dict
@@ -93,18 +88,22 @@ def store_graph(
     return graph
 
 
-def _stored(folder: Path, blocks: Iterable[Block], progress: RecordsProgress) -> list[pa.Table]:
-    """Write the blocks that are missing, and open all."""
+def _stored(folder: Path, blocks: Iterable[Block], progress: RecordsProgress) -> list[Path]:
+    """Write the blocks that are missing; return the files of all."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    tables = []
+    paths = []
     for number, block in enumerate(blocks):
-        path = folder / f"{number:05d}.arrow"
-        if not path.exists():
-            _write_part(path, block)
-        tables.append(pa.ipc.open_file(pa.memory_map(str(path))).read_all())
-        progress.advance(len(tables[-1]))
-    return tables
+        paths.append(folder / f"{number:05d}.arrow")
+        if not paths[-1].exists():
+            _write_part(paths[-1], block)
+        # What is kept open between blocks would keep the memory from shrinking after each.
+        progress.advance(len(_opened(paths[-1])))
+    return paths
+
+
+def _opened(path: Path) -> pa.Table:
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
 def _write_part(path: Path, block: Block) -> None:
@@ -120,49 +119,36 @@ def _write_part(path: Path, block: Block) -> None:
         file.write_table(table)
 
 
-class _Numbered(NamedTuple):
-    """Words as numbers: the index of each in a list of those that differ."""
-
-    numbers: Int64[np.ndarray, " rows"]
-    words: pa.Array
-
-
 def _joined(
     source: GraphSource,
     output: Path,
-    described: Sequence[pa.Table],
-    blocks: Sequence[pa.Table],
+    described: Sequence[Path],
+    blocks: Sequence[Path],
     plan: GraphPlan,
     bad_share: float,
 ) -> KnowledgeGraph:
     of_entities, of_triples = _left_out(described), _left_out(blocks)
-    known = merged_entities(pa.concat_tables([ENTITY_SCHEMA.empty_table(), *described]))
-    triples = pa.concat_tables([TRIPLE_SCHEMA.empty_table(), *blocks])
-    keys = pa.chunked_array([known["key"].combine_chunks().dictionary_encode()])
-    ends = _numbered(keys, triples["head"], triples["tail"])
-    heads, tails = np.split(ends.numbers[len(known) :], 2)
-    implied = ends.words[len(known) :]
+    known = merged_entities(
+        pa.concat_tables([ENTITY_SCHEMA.empty_table(), *map(_opened, described)])
+    )
+    numbered = number_triples(map(_opened, blocks), known["key"].combine_chunks(), output / PARTS)
+    implied = numbered.entities[len(known) :]
     if (names := source.implied_names(implied)) is not None:
         known = pa.concat_tables([known, entity_rows(implied, names)])
-    kept = np.maximum(heads, tails) < len(known)
-    if lost := len(kept) - int(np.count_nonzero(kept)):
-        row = int(np.argmin(kept))
-        example = " ".join(triples[name][row].as_py() for name in ("head", "relation", "tail"))
-        of_triples.add(UNKNOWN_ENTITY, example, lost)
-    for skips, rest in ((of_entities, len(known)), (of_triples, len(kept) - lost)):
+    parted = part_triples(numbered.rows, len(known), output / PARTS)
+    if parted.example is not None:
+        head, relation, tail = parted.example
+        words = numbered.entities[head], numbered.relations[relation], numbered.entities[tail]
+        of_triples.add(UNKNOWN_ENTITY, " ".join(map(str, words)), parted.lost)
+    for skips, rest in ((of_entities, len(known)), (of_triples, len(numbered.rows) - parted.lost)):
         skips.check(source.kind, source.folder, _totals(skips, rest), bad_share)
-    relation, origin = _numbered(triples["relation"]), _numbered(triples["source"])
-    columns = heads, relation.numbers, tails, triples["weight"].to_numpy(), origin.numbers
-    relations = relation.words.to_pylist()
+    relations = numbered.relations.to_pylist()
     return write_graph(
         output,
         known,
         Relations(relations, [source.phrase(name) for name in relations]),
-        {
-            split: EdgeList.of(*(column[kept & here] for column in columns))
-            for split, here in _splits(triples["split"]).items()
-        },
-        sources=origin.words.to_pylist(),
+        parted.edges,
+        sources=numbered.sources.to_pylist(),
         pictures=source.folder,
         left_out=Counter(of_entities.counts) + Counter(of_triples.counts),
         settings=to_dict(plan),
@@ -177,33 +163,11 @@ def _totals(skips: Skips, rest: int) -> dict[str, int | float]:
     }
 
 
-def _left_out(tables: Sequence[pa.Table]) -> Skips:
+def _left_out(paths: Sequence[Path]) -> Skips:
     """Add up what was left out of the parts."""
     skips = Skips()
-    for table in tables:
-        counts, examples = json.loads(table.schema.metadata[_LEFT_OUT])
+    for path in paths:
+        counts, examples = json.loads(_opened(path).schema.metadata[_LEFT_OUT])
         for reason, count in counts.items():
             skips.add(reason, examples[reason][0], count)
     return skips
-
-
-def _numbered(*columns: pa.ChunkedArray) -> _Numbered:
-    """Number the words of some columns, one after the other, as they come first.
-
-    Each chunk of a column is a dictionary and its indices: only what differs in a chunk is hashed.
-    """
-    chunks = [chunk for column in columns for chunk in column.chunks]
-    if not chunks:
-        return _Numbered(np.zeros(0, np.int64), pa.array([], pa.large_string()))
-    coded = pa.concat_arrays([chunk.dictionary for chunk in chunks]).dictionary_encode()
-    codes = coded.indices.to_numpy().astype(np.int64)
-    starts = np.cumsum([0, *(len(chunk.dictionary) for chunk in chunks)])
-    numbers = [
-        codes[start + chunk.indices.to_numpy()]
-        for start, chunk in zip(starts[:-1].tolist(), chunks, strict=True)
-    ]
-    return _Numbered(np.concatenate(numbers), coded.dictionary)
-
-
-def _splits(names: pa.ChunkedArray) -> dict[str, Bool[np.ndarray, " rows"]]:
-    return {split: pc.equal(names, split).to_numpy() for split in SPLITS}

@@ -87,13 +87,14 @@ class ConceptNet:
             skips.add(NO_WEIGHT, f"{block.path}, line {block.line} ff.", lost)
             table, info = table.filter(known), info.filter(known)
         weight = pc.struct_field(info, "weight").cast(pa.float32())
+        heavy = pc.greater_equal(weight, self.least_weight)
+        table, info, weight = (column.filter(heavy) for column in (table, info, weight))
         ends = {
             "head": _term(table["head"], prefix),
             "relation": pc.replace_substring_regex(table["relation"], "^/r/", ""),
             "tail": _term(table["tail"], prefix),
         }
-        rows = triple_rows(ends, weight=weight, source=pc.struct_field(info, "dataset"))
-        return rows.filter(pc.greater_equal(rows["weight"], self.least_weight))
+        return triple_rows(ends, weight=weight, source=pc.struct_field(info, "dataset"))
 
 
 def _term(uris: pa.ChunkedArray, prefix: str) -> pa.ChunkedArray:

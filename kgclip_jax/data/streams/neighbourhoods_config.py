@@ -63,8 +63,8 @@ class NeighbourhoodsConfig:
         """
         graph = KnowledgeGraph(Path(opening.data.path) / self.graph)
         train = graph.splits["train"]
-        wordless = np.flatnonzero(~entity_views(graph.entities)["text"])
-        if (train.outgoing.degrees(wordless) + train.incoming.degrees(wordless)).any():
+        met = np.diff(train.outgoing.offsets) + np.diff(train.incoming.offsets) > 0
+        if np.any(met & ~entity_views(graph.entities)["text"]):
             raise ConfigError(
                 f"config.streams.{name}.graph: {graph.folder} has entities with neither a name nor "
                 "a gloss"

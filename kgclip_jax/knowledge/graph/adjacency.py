@@ -37,18 +37,6 @@ class Adjacency:
     offsets: Int64[np.ndarray, " ends"]
     edges: Int64[np.ndarray, " edges"]
 
-    @classmethod
-    def of(
-        cls,
-        nodes: int,
-        node: Int[np.ndarray, " edges"],
-        relation: Int[np.ndarray, " edges"],
-        neighbour: Int[np.ndarray, " edges"],
-    ) -> "Adjacency":
-        """Group edges, which come sorted by (node, relation, neighbour), by their node."""
-        offsets = np.searchsorted(node, np.arange(nodes + 1))
-        return cls(offsets.astype(np.int64), packed(relation, neighbour))
-
     def degrees(self, nodes: Int[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         """Return how many edges each node has."""
         return self.offsets[nodes + 1] - self.offsets[nodes]

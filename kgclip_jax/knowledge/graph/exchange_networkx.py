@@ -21,9 +21,10 @@ import numpy as np
 
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.graph.entities import Box, entity_rows
-from kgclip_jax.knowledge.graph.graph_folder import EdgeList, Relations, write_graph
+from kgclip_jax.knowledge.graph.graph_folder import Relations, write_graph
 from kgclip_jax.knowledge.graph.knowledge_graph import SPLITS, KnowledgeGraph
 from kgclip_jax.knowledge.graph.relation_words import words_of_camel_case
+from kgclip_jax.knowledge.graph.split_folder import EdgeList
 
 Attributes = Mapping[str, Any]
 

@@ -1,6 +1,6 @@
 """What is worth knowing of a knowledge graph before a model learns it: sizes, and what is odd."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +8,13 @@ from jaxtyping import Bool, Int32
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from kgclip_jax.knowledge.graph.adjacency import unpacked
+from kgclip_jax.knowledge.graph.adjacency import Adjacency, unpacked
 from kgclip_jax.knowledge.graph.graph_folder import entity_views
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph, Split, TripleIds
 
 IS_ABOVE = frozenset(("is a", "hypernym", "is a kind of", "is an instance of"))  # phrases
+
+_EDGES = 2**21  # that are looked at together
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,17 @@ class GraphChecks:
 
 
 def check_graph(graph: KnowledgeGraph) -> GraphChecks:
-    """Go once through a graph."""
+    """Go once through a graph. Memory holds some millions of edges, and all those of IS_ABOVE."""
     views = entity_views(graph.entities)
-    train = graph.splits["train"]
-    relations, tails = unpacked(train.outgoing.edges)
-    counts = np.bincount(relations, minlength=len(graph.contents.relations))
-    alone = _degrees(train) == 0
+    train, contents = graph.splits["train"], graph.contents
+    alone = np.diff(train.outgoing.offsets) + np.diff(train.incoming.offsets) == 0
+    above = [place for place, phrase in enumerate(contents.phrases) if phrase in IS_ABOVE]
+    counts, loops = np.zeros(len(contents.relations), np.int64), 0
+    links = [np.zeros((2, 0), np.int32)]
+    for part in _parts(train):
+        counts += np.bincount(part.relation, minlength=len(counts))
+        loops += int(np.count_nonzero(part.head == part.tail))
+        links.append(np.stack([part.head, part.tail])[:, np.isin(part.relation, above)])
     return GraphChecks(
         entities=len(graph),
         with_text=int(views["text"].sum()),
@@ -76,60 +83,72 @@ def check_graph(graph: KnowledgeGraph) -> GraphChecks:
         without_view=int(np.count_nonzero(~(views["text"] | views["image"]))),
         alone=int(alone.sum()),
         triples={
-            graph.contents.relations[place]: int(counts[place])
+            contents.relations[place]: int(counts[place])
             for place in np.argsort(-counts, kind="stable").tolist()
         },
-        loops=int(np.count_nonzero(train.heads == tails)),
-        in_cycles=_in_cycles(graph, relations, tails),
+        loops=loops,
+        in_cycles=_in_cycles(np.concatenate(links, axis=1), len(graph)),
         held_out={
-            name: _check_held_out(train, split.triples(np.arange(len(split))), alone)
+            name: _check_held_out(train, split, alone)
             for name, split in graph.splits.items()
             if name != "train" and len(split)
         },
     )
 
 
-def _degrees(split: Split) -> np.ndarray:
-    return np.diff(split.outgoing.offsets) + np.diff(split.incoming.offsets)
+def _parts(split: Split) -> Iterator[TripleIds]:
+    for start in range(0, len(split), _EDGES):
+        yield split.triples(np.arange(start, min(start + _EDGES, len(split))))
 
 
-def _in_cycles(
-    graph: KnowledgeGraph,
-    relations: Int32[np.ndarray, " triples"],
-    tails: Int32[np.ndarray, " triples"],
-) -> int:
-    """Count entities that is-a relations lead from back to themselves, over others."""
-    places = [place for place, phrase in enumerate(graph.contents.phrases) if phrase in IS_ABOVE]
-    above = np.isin(relations, places)
-    heads, tails = graph.splits["train"].heads[above], tails[above]
-    size = len(graph)
-    links = csr_matrix((np.ones(len(heads), np.int8), (heads, tails)), (size, size))
-    _, component = connected_components(links, connection="strong")
-    return int(np.sum(sizes[sizes > 1])) if len(sizes := np.bincount(component)) else 0
+def _in_cycles(links: Int32[np.ndarray, "2 links"], entities: int) -> int:
+    """Count entities that links lead from back to themselves, over others."""
+    heads, tails = links
+    matrix = csr_matrix((np.ones(len(heads), np.int8), (heads, tails)), (entities, entities))
+    _, component = connected_components(matrix, connection="strong")
+    sizes = np.bincount(component)
+    return int(np.sum(sizes[sizes > 1]))
 
 
 def _check_held_out(
-    train: Split, triples: TripleIds, alone: Bool[np.ndarray, " entities"]
+    train: Split, split: Split, alone: Bool[np.ndarray, " entities"]
 ) -> HeldOutChecks:
-    known = train.outgoing.contains(*triples)
-    return HeldOutChecks(
-        triples=len(known),
-        known=int(known.sum()),
-        turned=int(_joins(train, triples.tail, triples.head).sum()),
-        joined=int((_joins(train, triples.head, triples.tail) & ~known).sum()),
-        unseen=int((alone[triples.head] | alone[triples.tail]).sum()),
-    )
+    sums = np.zeros(4, np.int64)
+    for part in _parts(split):
+        known = train.outgoing.contains(*part)
+        found = (
+            known,
+            _joins(train, part.tail, part.head),
+            _joins(train, part.head, part.tail) & ~known,
+            alone[part.head] | alone[part.tail],
+        )
+        sums += [np.count_nonzero(which) for which in found]
+    return HeldOutChecks(len(split), *sums.tolist())
 
 
 def _joins(
     train: Split, heads: Int32[np.ndarray, " n"], tails: Int32[np.ndarray, " n"]
 ) -> Bool[np.ndarray, " n"]:
-    """Tell which pairs are joined by any relation: a triple has few ends, so all are looked at."""
-    degrees = train.outgoing.degrees(heads)
-    owner = np.repeat(np.arange(len(heads)), degrees)
-    first = np.cumsum(degrees) - degrees
-    places = np.arange(len(owner)) + (train.outgoing.offsets[heads] - first)[owner]
-    _, met = unpacked(train.outgoing.edges[places])
+    """Tell which pairs are joined by any relation: edges of the end with fewer are looked at."""
+    from_head = train.outgoing.degrees(heads) <= train.incoming.degrees(tails)
     found = np.zeros(len(heads), bool)
-    found[owner[met == tails[owner]]] = True
+    for side, rows, near, far in (
+        (train.outgoing, np.flatnonzero(from_head), heads, tails),
+        (train.incoming, np.flatnonzero(~from_head), tails, heads),
+    ):
+        ends = np.cumsum(side.degrees(near[rows]))
+        for some in np.split(rows, np.flatnonzero(np.diff(ends // _EDGES)) + 1):
+            found[some] = _leads_to(side, near[some], far[some])
+    return found
+
+
+def _leads_to(
+    side: Adjacency, near: Int32[np.ndarray, " n"], far: Int32[np.ndarray, " n"]
+) -> Bool[np.ndarray, " n"]:
+    degrees = side.degrees(near)
+    owner = np.repeat(np.arange(len(near)), degrees)
+    first = np.cumsum(degrees) - degrees
+    _, met = unpacked(side.edges[np.arange(len(owner)) + (side.offsets[near] - first)[owner]])
+    found = np.zeros(len(near), bool)
+    found[owner[met == far[owner]]] = True
     return found

@@ -54,6 +54,7 @@ def test_light_triples_are_not_read(tmp_path):
     graph = store(written(tmp_path, *lines, least_weight=1.0), tmp_path / "graph")
     assert triples_of(graph) == {("a", "IsA", "c")}
     np.testing.assert_array_equal(graph.splits["train"].weights, [1.0])
+    assert set(names_of(graph)) == {"a", "c"}  # nobody speaks of b
 
 
 @pytest.mark.parametrize("weight", ['"heavy"', "null", "."])

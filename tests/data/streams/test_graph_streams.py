@@ -252,6 +252,52 @@ def test_negatives_of_edges_are_false(folder):
     assert not true[block.negative_mask.ravel()].any()
 
 
+class TestOddGraphs:
+    """What a graph may hold, and streams must live with."""
+
+    def all_of(self, folder, kind, **changes):
+        stream = open_stream(folder, kind, gloss_share=0.0, **changes)
+        return stream.load(0, range(stream.units)).blocks
+
+    def test_one_triple_is_enough(self, folder):
+        make_graph(folder / "graph", {"train": [("apple", "r", "leaf")]})
+        block = self.all_of(folder, "triplets", rows=TripletRows(text_text=4))["text_text"]
+        assert block.ids.tolist() == [[0, 0, 1]] * 4
+        block = self.all_of(folder, "neighbourhoods")
+        assert block.edge_mask.sum() == block.is_root.sum() == 1
+        stream = open_stream(folder, "edges")
+        negatives = stream.load(0, range(stream.units)).blocks
+        ends = np.where(negatives.of_head, negatives.ids[:, 2:], negatives.ids[:, :1])
+        assert (negatives.negatives == ends).all()  # all that is left is a loop
+
+    def test_loops_and_cycles_are_edges_as_others(self, folder):
+        triples = [("apple", "r", "apple"), ("apple", "r", "leaf"), ("leaf", "r", "apple")]
+        make_graph(folder / "graph", {"train": triples})
+        block = self.all_of(folder, "neighbourhoods")
+        found = {
+            (int(block.neighbours[row, place]), int(row))
+            for row, place in zip(*np.nonzero(block.edge_mask), strict=True)
+        }
+        names = texts_of(block.entity)
+        told = {(names[head], names[tail]) for head, tail in found}
+        assert told == {(head, tail) for head, _, tail in triples}
+        assert sorted(set(names)) == ["apple", "leaf"]
+
+    def test_a_loop_says_nothing_between_two_texts(self, folder):
+        triples = [("apple", "r", "apple"), ("apple", "r", "leaf")]
+        make_graph(folder / "graph", {"train": triples})
+        block = self.all_of(folder, "triplets", rows=TripletRows(text_text=4))["text_text"]
+        assert block.ids.tolist() == [[0, 0, 1]] * 4
+
+    def test_entities_without_a_view_are_numbers_alone(self, folder):
+        triples = [("", "r", "leaf"), ("apple", "r", "leaf")]
+        make_graph(folder / "graph", {"train": triples})
+        block = self.all_of(folder, "triplets", rows=TripletRows(text_text=4))["text_text"]
+        assert block.ids.tolist() == [[1, 0, 2]] * 4
+        stream = open_stream(folder, "edges", rows=2)
+        assert sorted(stream.load(0, [0]).blocks.ids[:, 0].tolist()) == [0, 1]
+
+
 def test_edges_may_come_without_negatives(folder):
     stream = open_stream(folder, "edges", negatives=0)
     block, counts = stream.load(0, range(stream.units))

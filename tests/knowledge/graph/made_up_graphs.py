@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from kgclip_jax.knowledge.graph.adjacency import Adjacency, packed
 from kgclip_jax.knowledge.graph.entities import entity_rows
-from kgclip_jax.knowledge.graph.graph_folder import EdgeList, Relations, write_graph
+from kgclip_jax.knowledge.graph.graph_folder import Relations, write_graph
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
+from kgclip_jax.knowledge.graph.split_folder import EdgeList
 
 Triple = tuple[str, str, str]
 
@@ -68,6 +71,24 @@ def make_graph(folder: Path, splits: Mapping[str, Sequence[Triple]] = ANIMALS, *
         left_out={},
         settings={},
     )
+
+
+class Indexed(NamedTuple):
+    """Edges in memory, from both ends."""
+
+    outgoing: Adjacency
+    incoming: Adjacency
+
+
+def indexed(edges: EdgeList, entities: int) -> Indexed:
+    """Index edges, each once, by sorting them as tuples."""
+    triples = sorted(set(zip(*(ids.tolist() for ids in edges[:3]), strict=True)))
+    sides = []
+    for rows in (triples, sorted(triple[::-1] for triple in triples)):
+        node, relation, neighbour = np.array(rows, np.int64).reshape(-1, 3).T
+        offsets = [sum(node < entity) for entity in range(entities + 1)]
+        sides.append(Adjacency(np.array(offsets), packed(relation, neighbour)))
+    return Indexed(*sides)
 
 
 def triples_of(graph: KnowledgeGraph, split: str) -> set[Triple]:

@@ -3,7 +3,8 @@
 import numpy as np
 
 from kgclip_jax.knowledge.graph.entities import entity_rows
-from kgclip_jax.knowledge.graph.graph_folder import EdgeList, Relations, write_graph
+from kgclip_jax.knowledge.graph.graph_folder import Relations, write_graph
+from kgclip_jax.knowledge.graph.split_folder import EdgeList
 
 KEYS = ["n1", "n2", "", "Zürich \u2028 'x'"]
 TRIPLES = {

@@ -8,8 +8,9 @@ import pytest
 
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.graph.entities import entity_rows
-from kgclip_jax.knowledge.graph.graph_folder import EdgeList, Relations, indexed, write_graph
+from kgclip_jax.knowledge.graph.graph_folder import Relations, write_graph
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
+from kgclip_jax.knowledge.graph.split_folder import EdgeList
 from tests.knowledge.graph.made_up_graphs import ANIMALS, edges_of, make_graph, triples_of
 
 IMAGES = {"dog": ["dog.jpg"], "mouse": ["a.jpg", "b.jpg"]}
@@ -67,9 +68,6 @@ def test_a_triple_of_any_split_is_true(graph):
 def test_of_equal_triples_the_heaviest_stays_and_the_others_are_counted(tmp_path):
     ids = np.array([0, 0, 0, 1])
     edges = EdgeList.of(ids, ids * 0, 1 - ids, np.array([1, 3, 2, 0.5]), np.arange(4))
-    split = indexed(edges, 2, 1)
-    assert split.weights.tolist() == [3, 0.5]
-    assert split.sources.tolist() == [1, 3]
     graph = write_graph(
         tmp_path,
         entity_rows(["a", "b"], ["a", "b"]),
@@ -80,6 +78,8 @@ def test_of_equal_triples_the_heaviest_stays_and_the_others_are_counted(tmp_path
         left_out={"odd": 7},
         settings={},
     )
+    assert graph.splits["train"].weights.tolist() == [3, 0.5]
+    assert graph.splits["train"].sources.tolist() == [1, 3]
     assert graph.contents.left_out == {"odd": 7, "triple that is there already": 2}
 
 
@@ -155,11 +155,6 @@ def test_another_number_of_entities_is_refused(graph, tmp_path):
 def test_an_empty_graph_is_refused(tmp_path):
     with pytest.raises(DataError, match="the graph is empty"):
         make_graph(tmp_path, {"train": [], "test": [("a", "r", "b")]})
-
-
-def test_a_graph_too_large_to_be_indexed_is_refused():
-    with pytest.raises(DataError, match="too many to be indexed"):
-        indexed(EdgeList.of(*np.zeros((3, 1), int), np.ones(1), np.zeros(1, int)), 2**27, 2**10)
 
 
 def test_more_sources_than_numbers_are_refused(tmp_path):

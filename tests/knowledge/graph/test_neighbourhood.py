@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgclip_jax.knowledge.graph.graph_folder import indexed
 from kgclip_jax.knowledge.graph.neighbourhood import NeighbourhoodSampler
-from tests.knowledge.graph.made_up_graphs import random_edges
+from tests.knowledge.graph.made_up_graphs import indexed, random_edges
 
 ENTITIES, RELATIONS = 30, 3
 
 
 def sampler_of(edges, *, fanout=100, hops=2, most=ENTITIES):
-    incoming = indexed(edges, ENTITIES, RELATIONS).incoming
+    incoming = indexed(edges, ENTITIES).incoming
     return NeighbourhoodSampler(incoming, fanout, hops, most)
 
 
@@ -71,7 +70,7 @@ def test_no_entity_is_left_out_more_often_than_others():
     edges = random_edges(0, 1, 1, 20)._replace(
         head=head.astype(np.int32), tail=np.zeros(20, np.int32), relation=np.zeros(20, np.int32)
     )
-    sampler = NeighbourhoodSampler(indexed(edges, 21, 1).incoming, 20, 1, 6)
+    sampler = NeighbourhoodSampler(indexed(edges, 21).incoming, 20, 1, 6)
     kept = np.zeros(21)
     for step in range(2_000):
         kept[sampler(np.array([0]), 0, step).entities] += 1
