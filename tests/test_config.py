@@ -39,7 +39,10 @@ def stands_alone(get_config):
 
 
 SHIPPED = [path for path in ALL if stands_alone(load(path).get_config)]
-FOLLOW_A_MODEL = [path for path in ALL if f"{path.name}:SOURCE" in load(path).__doc__]
+# Those that follow a graph too are in tests/launch/test_graph_recipes.py.
+FOLLOW_A_MODEL = [
+    path for path in ALL if re.search(rf"{path.name}:SOURCE(?!,GRAPH)", load(path).__doc__)
+]
 
 
 def override(settings, path, value):

@@ -11,6 +11,7 @@ import kgclip_jax
 from kgclip_jax import config
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.evaluation.result import to_json
+from kgclip_jax.loading import open_trained
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.run_evaluation import evaluate_workdir
 from kgclip_jax.training.optimizer import param_groups
@@ -76,6 +77,8 @@ def test_knowledge_clip_trains_on_all_of_its_losses(
 def test_knowledge_clip_has_the_settings_of_the_paper(made_by_torch, graph):
     values = get_config("knowledge_clip")(f"{made_by_torch},{graph.folder}")
     settings = config.experiment(values.to_dict())
+    assert settings.init_from == settings.teachers["original"].init_from == str(made_by_torch)
+    assert settings.model == open_trained(made_by_torch).shape
     shape = settings.heads["fusion"].transformer
     assert (shape.depth, shape.width) == (4, 1024)
     assert (settings.heads["fusion"].masking, settings.heads["fusion"].drop_path) == ("zeros", 0.1)
