@@ -17,7 +17,6 @@ _SAID_AS_CONSONANTS = (
 _SAID_AS_VOWELS = ("heir", "honest", "honor", "honour", "hour", "uniden", "unim", "unin")
 _LETTERS_SAID_AS_VOWELS = frozenset("AEFHILMNORSX")
 _WORD_IN_CAPITALS = re.compile("(?=[A-Z]{4})(?:[HLMNR]|F[LR]?|S[CHKLMNPQTW]?[LR]?)[AEIOUY]")
-_TWO_CAPITALS = re.compile("[^\\W\\d_a-z]{2}")
 PREPOSITIONS = frozenset(
     (
         *("aboard", "about", "above", "across", "adjacent", "after", "against", "along"),
@@ -105,10 +104,10 @@ def quiet(text: str) -> str:
     Capitals throughout become small letters, as do two words of capitals in a row: "A BIG DOG and a
     TV" gives "a big dog and a TV".
     """
+    if text[1:].islower():  # most are
+        return text
     if text.isupper() and len(text) > 1:
         return lower_case(text)
-    if not _TWO_CAPITALS.search(text):
-        return text
     runs = []
     for capitals, group in groupby(text.split(" "), str.isupper):
         words = list(group)

@@ -64,7 +64,8 @@ def make_negatives(
     Raises:
         ConfigError: words should be replaced, and there is no vocabulary.
     """
-    caption = Caption(quiet(caption.text), caption.graph)
+    if (text := quiet(caption.text)) is not caption.text:
+        caption = Caption(text, caption.graph)
     counts = Counter() if counts is None else counts
     random = FastRandom(rng, block=16)
     judge = _Judge(caption, known)
@@ -107,7 +108,7 @@ def _by_weight(
             kinds.remove(kind)
     missing = settings.count - len(negatives)
     if missing:
-        why = "; ".join(f"{kind}: {reason}" for kind, reason in reasons.items())
+        why = "; ".join([f"{kind}: {reason}" for kind, reason in reasons.items()])
         negatives += [Negative("", None, "", why)] * missing
     return negatives
 

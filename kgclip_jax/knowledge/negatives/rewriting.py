@@ -158,7 +158,7 @@ def _moved_relations(
 
 def _article_before(text: str, position: int, done: int) -> str | None:
     """Return the "a" or "an" that stands one space before a position, at `done` or after."""
-    if position <= done or text[position - 1] != " ":
+    if position <= done or text[position - 1] != " " or text[position - 2] not in "aAnN":
         return None
     word = text[max(done, position - 4) : position - 1].rpartition(" ")[2]
     return word if word in _ARTICLES else None

@@ -34,7 +34,9 @@ def shuffle(text: str, graph: SceneGraph | None, random: FastRandom) -> Iterator
             order = shuffle_within(count, trigrams(count), random)
         else:
             order = shuffle_blocks(trigrams(count), random)
-        yield from _reordered(words, order, "shuffle")
+        negative = _reordered(words, order, "shuffle")
+        if negative.text.lower() != " ".join(words).lower():
+            yield negative
 
 
 def swap_words(text: str, graph: SceneGraph | None, random: FastRandom) -> Iterator[Negative]:
@@ -44,8 +46,9 @@ def swap_words(text: str, graph: SceneGraph | None, random: FastRandom) -> Itera
     for _ in range(_TRIES if len(words) > 1 else 0):
         order = list(range(len(words)))
         first, second = random.sample(order, 2)
-        order[first], order[second] = second, first
-        yield from _reordered(words, order, "swap_words")
+        if words[first].lower() != words[second].lower():
+            order[first], order[second] = second, first
+            yield _reordered(words, order, "swap_words")
 
 
 def trigrams(count: int) -> list[list[int]]:
@@ -71,13 +74,12 @@ def shuffle_blocks(blocks: Sequence[Sequence[int]], random: FastRandom) -> list[
     return [position for block in mixed for position in block]
 
 
-def _reordered(words: Sequence[str], order: Sequence[int], kind: str) -> Iterator[Negative]:
-    """Join words in a new order, if it reads differently; a capital of the first stays in front."""
+def _reordered(words: Sequence[str], order: Sequence[int], kind: str) -> Negative:
+    """Join words in a new order; a capital of the first stays in front."""
     capital = words[0][:1].isupper()
     first = decapitalise(words[0]) if capital else words[0]
     text = " ".join([words[index] if index else first for index in order])
-    if text.lower() != " ".join(words).lower():
-        yield Negative(capitalise(text) if capital else text, None, kind)
+    return Negative(capitalise(text) if capital else text, None, kind)
 
 
 def _marked(text: str, words: Sequence[str], graph: SceneGraph) -> tuple[list[int], list[int]]:
