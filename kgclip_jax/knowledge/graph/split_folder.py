@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int16, Int32, Int64
 
 from kgclip_jax.errors import DataError
-from kgclip_jax.files import writing
+from kgclip_jax.files import abandoned_paths, writing
 from kgclip_jax.knowledge.graph.adjacency import packed, unpacked
 from kgclip_jax.knowledge.graph.growing_columns import growing_columns
 from kgclip_jax.knowledge.graph.key_ranges import Records, in_key_ranges
@@ -109,6 +109,8 @@ def write_split(folder: Path, edges: EdgeList, keys: EdgeKeys, views: Views) -> 
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        for path in abandoned_paths(folder):
+            path.unlink(missing_ok=True)
     _write_outgoing(folder, edges, keys)
     heads = np.load(folder / "heads.npy", mmap_mode="r")
     outgoing = np.load(folder / "outgoing.edges.npy", mmap_mode="r")

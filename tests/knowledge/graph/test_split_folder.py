@@ -1,6 +1,7 @@
 """Columns of a split against sorting in memory, whatever is held in memory at a time."""
 
 import hashlib
+import socket
 
 import numpy as np
 import pytest
@@ -68,6 +69,13 @@ def test_edges_may_be_views_of_a_file(tmp_path):
     for column in COLUMNS:
         files = [tmp_path / place / f"{column}.npy" for place in ("views", "memory")]
         assert len({hashlib.sha256(file.read_bytes()).digest() for file in files}) == 1
+
+
+def test_what_a_kill_has_left_goes(tmp_path):
+    left = tmp_path / f".heads.npy.{socket.gethostname()}-{2**22 + 1}-00000000-0.partial"
+    left.write_bytes(b"half")
+    written(tmp_path, edges_of(0, 5))
+    assert not left.exists()
 
 
 @pytest.mark.parametrize(("entities", "relations"), [(2**27, 2**10), (2**31, 1)])
