@@ -35,7 +35,7 @@ As in the released code (zjukg/Structure-CLIP; script/run.sh where it says a num
                       BERT, its first slot, a linear map (with `BERT`)
     data              crops of 90 to 100 % of a picture
     optimizer         AdamW at 5e-6 throughout, b1 0.9, b2 0.999, eps 1e-8, decay 0.1 of every
-                      parameter with a gradient, no clipping
+                      parameter with a gradient but the temperature, no clipping
     batch, precision  64, float32; 10 epochs
 
 What is not:
@@ -117,7 +117,7 @@ def get_config(arguments: str) -> ConfigDict:
         clip_norm=None,
         groups=(dict(pattern=".*", weight_decay=0.1),),  # norms, biases and positions, too
     )
-    if mode == "code":  # whose loss has no temperature: torch leaves alone what has no gradient
+    if not plain:  # the code's loss has no temperature; with the paper's, decay would sink it
         untouched = dict(pattern="^model/logit_scale$", weight_decay=0.0)
         config.optimizer.groups = (untouched, *config.optimizer.groups)
     config.execution = dict(dtype="float32")

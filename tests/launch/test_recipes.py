@@ -189,7 +189,7 @@ def test_structure_clip_has_the_settings_of_the_released_code(made_by_torch):
     assert groups.pop("model/logit_scale") == ParamGroup(1.0, 0.0)
     assert {*groups.values()} == {ParamGroup(1.0, 0.1)}
     decayed = resolved("structure_clip", f"{made_by_torch},paper")[1]
-    assert decayed["model/logit_scale"] == ParamGroup(1.0, 0.1)
+    assert decayed["model/logit_scale"] == ParamGroup(1.0, 0.0)
     listed = resolved("structure_clip", f"{made_by_torch},listed")[0].streams["captions"]
     assert listed.negatives == NegativeSettings({"listed": 1.0}, file="structure_clip.json")
     assert listed.sources["coco"].structured
