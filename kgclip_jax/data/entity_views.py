@@ -56,16 +56,6 @@ class EntityViews:
             )
         ]
 
-    def labels(self, entities: Int[np.ndarray, " n"]) -> list[str]:
-        """Return the name of each, or the first gloss of one that has none: "" without either."""
-        table = self.graph.entities.select(["name", "glosses"]).take(pa.array(entities))
-        return [
-            name or next(iter(glosses), "")
-            for name, glosses in zip(
-                table["name"].to_pylist(), table["glosses"].to_pylist(), strict=True
-            )
-        ]
-
     def first_image(
         self, entity: int, transform: EvaluationTransform
     ) -> UInt8[np.ndarray, "size size 3"]:

@@ -132,7 +132,7 @@ class LinksConfig:
                 name=f"evaluation set {name!r}",
             ),
             named=named,
-            labels=entities.labels(named),
+            labels=graph.labels(named),
             entity_length=self.entity_length,
             relation_length=self.relation_length,
         )

@@ -140,9 +140,7 @@ def _middle(tree: Branch, top: int) -> int:
 
 
 def _name(graph: KnowledgeGraph, entity: int) -> str:
-    """Return a name, or else the first gloss, or else the key."""
-    row = graph.entities.slice(entity, 1).to_pylist()[0]
-    return row["name"] or next(iter(row["glosses"]), "") or row["key"]
+    return graph.labels(np.array([entity]))[0]
 
 
 def _cut(text: str, most: int) -> str:

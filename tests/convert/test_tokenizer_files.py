@@ -13,12 +13,7 @@ import numpy as np
 import pytest
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
-from transformers import (
-    AutoTokenizer,
-    CLIPTokenizer,
-    PreTrainedTokenizerFast,
-    Siglip2Tokenizer,
-)
+from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerFast, Siglip2Tokenizer
 
 from kgclip_jax.convert.tokenizer_files import read_tokenizer, write_tokenizer
 from kgclip_jax.data.tokenization.tokenizer_config import ClipBpe, TokenizerJson, make_tokenizer

@@ -13,7 +13,7 @@ from kgclip_jax.data.blocks import abstract_array
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.streams.graph_stream import GraphStream
 from kgclip_jax.data.streams.stream import Counts, Rows, StreamOpening
-from kgclip_jax.data.streams.units import units_of
+from kgclip_jax.data.streams.units import rows_in, units_of
 from kgclip_jax.knowledge.graph.corruption import corrupted
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.random import bits_of
@@ -74,7 +74,7 @@ class EdgeStream(GraphStream):
 
     def load(self, step: int, units: Sequence[int]) -> Rows:
         """Make some units of rows of a step."""
-        rows = self.rows_in(units, self.rows)
+        rows = rows_in(units, self.unit)
         triples = self.graph.splits["train"].triples(self.mixture.draws(step, rows).record)
         bits = bits_of(step * self.rows + rows, self.negatives, self.seed, self.name, "negatives")
         found = corrupted(self.graph, triples, bits)

@@ -1,11 +1,10 @@
 """What the streams of a knowledge graph have in common."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
 
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 
@@ -40,11 +39,6 @@ class GraphStream:
     def refusals(self) -> Mapping[str, str]:
         """Nothing: each block is read, or costs little."""
         return {}
-
-    def rows_in(self, units: Sequence[int], rows: int) -> Int64[np.ndarray, " some"]:
-        """Return which ones of a block's rows of a step some units have."""
-        size = rows // self.units
-        return (np.array(units, np.int64)[:, None] * size + np.arange(size)).ravel()
 
     def constants(self) -> dict[str, Any]:
         """Return the number of relations, as the length of an empty array."""

@@ -20,7 +20,7 @@ from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.stored_pictures import CropShare
 from kgclip_jax.data.streams.replacement import read_or_replace
 from kgclip_jax.data.streams.stream import Counts, Rows, StreamOpening
-from kgclip_jax.data.streams.units import units_of
+from kgclip_jax.data.streams.units import rows_in, units_of
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizer
 from kgclip_jax.random import generator
 from kgclip_jax.ranges import PositiveInt
@@ -131,7 +131,7 @@ class LabelledStream:
             DataError: too many pictures in a row were bad.
         """
         counts: Counts = Counter()
-        rows = (np.array(units)[:, None] * self.unit + np.arange(self.unit)).ravel()
+        rows = rows_in(units, self.unit)
         chosen = self.mixture.draws(step, rows).record
         image = None
         if self.folder is not None:

@@ -14,6 +14,7 @@ from kgclip_jax.data.entity_views import EntityViews, cut_to
 from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.streams.graph_stream import GraphStream
 from kgclip_jax.data.streams.stream import Counts, Rows
+from kgclip_jax.data.streams.units import rows_in
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizer
 from kgclip_jax.knowledge.graph.neighbourhood import Neighbourhood, NeighbourhoodSampler
 from kgclip_jax.random import bits_of
@@ -64,7 +65,7 @@ class NeighbourhoodStream(GraphStream):
     def load(self, step: int, units: Sequence[int]) -> Rows:
         """Make some units of rows of a step."""
         found = self._sample(step)
-        rows = self.rows_in(units, self.rows)
+        rows = rows_in(units, self.unit)
         bits = bits_of(step * self.rows + rows, 3, self.seed, self.name, "views")
         texts = self.views.texts(found.entities[rows], bits[:, :2])
         tokens, longer = cut_to(self.tokenizer, texts, self.entity_length)

@@ -15,6 +15,7 @@ from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.streams.graph_stream import GraphStream
 from kgclip_jax.data.streams.replacement import read_or_replace
 from kgclip_jax.data.streams.stream import Counts, Rows
+from kgclip_jax.data.streams.units import rows_in
 from kgclip_jax.data.tokenization.tokenizer_config import Tokenizer
 from kgclip_jax.random import bits_of, generator
 
@@ -69,7 +70,7 @@ class TripletStream(GraphStream):
 
     def _block(self, pair: str, step: int, units: Sequence[int], counts: Counts) -> TripletBlock:
         mixture = self.mixtures[pair]
-        rows = self.rows_in(units, mixture.rows)
+        rows = rows_in(units, mixture.rows // self.units)
         train = self.graph.splits["train"]
         triples = train.rows_of[pair][mixture.draws(step, rows).record].astype(np.int64)
         positions = step * mixture.rows + rows

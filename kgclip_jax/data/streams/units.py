@@ -3,6 +3,9 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+from jaxtyping import Int64
+
 LARGEST_UNIT = 256  # rows
 
 
@@ -17,3 +20,8 @@ def units_of(rows: Sequence[int], hosts: int) -> int:
     shared = [units for units in dividing if units % math.gcd(hosts, groups) == 0]
     small = [units for units in shared if sum(rows) // units <= LARGEST_UNIT]
     return small[0] if small else shared[-1]
+
+
+def rows_in(units: Sequence[int], size: int) -> Int64[np.ndarray, " some"]:
+    """Return which ones of a block's rows of a step some units have, each of `size` rows."""
+    return (np.array(units, np.int64)[:, None] * size + np.arange(size)).ravel()

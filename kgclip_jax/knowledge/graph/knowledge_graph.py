@@ -161,6 +161,11 @@ class KnowledgeGraph:
         """Return the names of some entities."""
         return self.entities["name"].take(pa.array(entities)).to_pylist()
 
+    def labels(self, entities: Int[np.ndarray, " n"]) -> list[str]:
+        """Return the name of each, or else its first gloss, or else its key."""
+        rows = self.entities.select(["name", "glosses", "key"]).take(pa.array(entities)).to_pylist()
+        return [row["name"] or next(iter(row["glosses"]), "") or row["key"] for row in rows]
+
     def contains(
         self,
         head: Int[np.ndarray, " n"],
