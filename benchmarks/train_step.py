@@ -31,6 +31,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, Protocol
@@ -65,8 +66,8 @@ class Task(NamedTuple):
 class Contender(Protocol):
     """One implementation of the training step."""
 
-    def place(self, images: np.ndarray, tokens: Slots) -> Any:
-        """Put a batch onto the device."""
+    def place(self, tokens: Slots) -> Any:
+        """Put the task's pictures and these texts onto the device."""
 
     def step(self, batch: Any) -> None:
         """Start a training step."""
@@ -95,13 +96,13 @@ class KgclipJax:
             optimizer=Optimizer(learning_rate=1e-4, weight_decay=0.2, clip_norm=None),
             total_steps=10_000,
         )
-        self.pairs = different_pairs
+        self.pairs = partial(different_pairs, task.images)
         first = next(iter(task.batches.values()))[0]
-        self.steps = Steps(experiment, different_pairs(task.images, *first))
+        self.steps = Steps(experiment, self.pairs(*first))
 
-    def place(self, images: np.ndarray, tokens: Slots) -> Any:
+    def place(self, tokens: Slots) -> Any:
         """Pictures stay bytes; the step normalises them."""
-        return self.steps.place(self.pairs(images, *tokens))
+        return self.steps.place(self.pairs(*tokens))
 
     def step(self, batch: Any) -> None:
         """Dispatch."""
@@ -130,17 +131,24 @@ class OpenClip:
         others = [p for p in self.model.parameters() if p.ndim < 2]
         groups = [{"params": decayed, "weight_decay": 0.2}, {"params": others, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.98), eps=1e-6, fused=True)
+        self.pixels = self._normalised(task.images)
 
-    def place(self, images: np.ndarray, tokens: Slots) -> Any:
-        """Normalise on the host, as open_clip's loader does."""
+    def _normalised(self, images: np.ndarray) -> Any:
+        """Normalise ahead of the step, as open_clip's loader does."""
         import torch
 
-        pixels = (images / 255 - np.array(self.vision.mean)) / np.array(self.vision.std)
-        pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)
+        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.vision.mean, self.vision.std))
+        pixels = torch.empty(len(images), 3, *images.shape[1:3], device=self.device)
+        for row, image in zip(pixels, images, strict=True):
+            row.copy_((torch.from_numpy(image).permute(2, 0, 1) / 255 - mean) / std)
+        return pixels
+
+    def place(self, tokens: Slots) -> Any:
+        """The pictures are there already."""
+        import torch
+
         (padded,) = tokens
-        return torch.from_numpy(pixels).to(self.device), torch.from_numpy(padded).to(
-            self.device, torch.int64
-        )
+        return self.pixels, torch.from_numpy(padded).to(self.device, torch.int64)
 
     def step(self, batch: Any) -> None:
         """Follow `open_clip_train.train.train_one_epoch`."""
@@ -166,7 +174,7 @@ def serve(connection: Connection, make: Callable[[Task], Contender], task: Task)
     """Build a contender and warm it up, then run turns as asked; None ends it."""
     contender = make(task)
     batches = {
-        condition: [contender.place(task.images, tokens) for tokens in turns]
+        condition: [contender.place(tokens) for tokens in turns]
         for condition, turns in task.batches.items()
     }
     for condition in task.batches:
