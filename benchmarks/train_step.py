@@ -231,7 +231,9 @@ def measure(
     for name, make in zip(CONTENDERS, (OpenClip, KgclipJax), strict=True):
         connections[name], other = context.Pipe()
         context.Process(target=serve, args=(other, make, tasks[name]), daemon=True).start()
+        began = time.perf_counter()
         peak = connections[name].recv() or peak
+        print(f"{name}: compiled and warm after {time.perf_counter() - began:.0f} s", flush=True)
     results: dict[tuple[str, str], Measurements] = {}
     for turn in range(rounds):
         for condition in tasks[CONTENDERS[0]].batches:
