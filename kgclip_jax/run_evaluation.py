@@ -17,7 +17,7 @@ from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.evaluation.examples import retrieval_examples
 from kgclip_jax.evaluation.outcomes import save_outcomes
 from kgclip_jax.evaluation.result import Result, from_json, to_json
-from kgclip_jax.evaluation.tasks import evaluate
+from kgclip_jax.evaluation.tasks import asks_heads, evaluate
 from kgclip_jax.files import read_json_object, write_json
 from kgclip_jax.held_out import Graphs, held_out_sets
 from kgclip_jax.inference import ClipEncoder, load
@@ -79,10 +79,11 @@ def evaluate_workdir(
     _check_graphs(graphs, experiment, f"the model of {workdir.root}")
     with sole_use(workdir.root):
         sets = held_out_sets(experiment, graphs, Cache(workdir.cache))
-        encoder = load(workdir.root, step=step, heads=True)
+        heads = asks_heads(sets)
+        encoder = load(workdir.root, step=step, heads=heads)
         results = evaluate(encoder, sets, weights="raw")
         if experiment.optimizer.ema_decay is not None:
-            averaged = load(workdir.root, step=encoder.step, averaged=True, heads=True)
+            averaged = load(workdir.root, step=encoder.step, averaged=True, heads=heads)
             results += evaluate(averaged, sets, weights="average")
         record_evaluation(workdir, encoder.step, results, graphs=graphs)
     return results

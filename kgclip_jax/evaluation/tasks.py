@@ -27,10 +27,11 @@ from kgclip_jax.evaluation.result import Result
 
 
 class Task(NamedTuple):
-    """What is done with a class of sets, and how tables call it."""
+    """What is done with a class of sets, how tables call it, and whether it asks a head."""
 
     name: str
     evaluate: Callable[[Any, Any], list[Result]]
+    asks_head: bool = False
 
 
 TASKS: dict[type, Task] = {
@@ -38,8 +39,8 @@ TASKS: dict[type, Task] = {
     ZeroShotSet: Task(zero_shot.TASK, zero_shot.evaluate_zero_shot),
     LinearProbeSet: Task(linear_probe.TASK, linear_probe.evaluate_linear_probe),
     ChoiceSet: Task(choice.TASK, choice.evaluate_choices),
-    LabelledSet: Task(fine_tuned.TASK, fine_tuned.evaluate_fine_tuned),
-    LinkSet: Task(links.TASK, links.evaluate_links),
+    LabelledSet: Task(fine_tuned.TASK, fine_tuned.evaluate_fine_tuned, asks_head=True),
+    LinkSet: Task(links.TASK, links.evaluate_links, asks_head=True),
 }
 
 
@@ -72,6 +73,11 @@ def evaluate(
     for (_, name), found in averaged.items():
         rows += mean_of_sets(name, found)
     return [replace(row, weights=weights) for row in rows]
+
+
+def asks_heads(sets: Sequence[EvaluationSet]) -> bool:
+    """Tell whether some set asks what was trained beside the model."""
+    return any(TASKS[type(data)].asks_head for data in sets)
 
 
 def check_sets(sets: Sequence[EvaluationSet]) -> None:

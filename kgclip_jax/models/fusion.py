@@ -2,7 +2,8 @@
 
 Knowledge-CLIP (Pan et al., NeurIPS 2022), Section 3.2. Any element of a triple may be absent: it is
 then to be found, or is no part of what is read out. The paper leaves the read-out open: here it is
-the average over the tokens of what is present.
+the average over the tokens of what is present, mapped to the space of the embeddings, or what that
+adds to the embeddings of the entities present.
 """
 
 from collections.abc import Sequence
@@ -61,8 +62,8 @@ class Fusion(nnx.Module):
         def linear(inputs: int) -> Linear:
             return Linear(inputs, width, init=gaussian(inputs**-0.5), rngs=rngs)
 
-        def projection(outputs: int) -> Projection:
-            return Projection(width, outputs, init=gaussian(width**-0.5), rngs=rngs)
+        def projection(outputs: int, std: float) -> Projection:
+            return Projection(width, outputs, init=gaussian(std), rngs=rngs)
 
         self.image = linear(model.vision.transformer.width)
         self.text = linear(model.text.transformer.width)
@@ -71,9 +72,9 @@ class Fusion(nnx.Module):
         self.modalities = table(2)
         self.blocks = stack_blocks(shape, init=gpt2_block(shape), rngs=rngs)
         self.norm = LayerNorm(width, eps=shape.norm_eps)
-        self.projection = projection(model.embedding)
+        self.projection = projection(model.embedding, 0.0 if settings.residual else width**-0.5)
         self.hidden = linear(width)
-        self.classes = projection(settings.relations)
+        self.classes = projection(settings.relations, width**-0.5)
         self.log_scale = nnx.Param(jnp.log(jnp.asarray(1 / settings.temperature, jnp.float32)))
         self.settings = settings
 
@@ -112,7 +113,7 @@ class Fusion(nnx.Module):
         seeds = None if seeds is None else concat_rows([seeds] * len(present))
         y = self._transform(tokens, keys, seeds)
         rows = [len(there) for there in present]
-        pooled = split_rows(self._pool(y, read), rows)
+        pooled = split_rows(self._pool(y, read, self._embeddings(head, tail, present)), rows)
         logits = split_rows(self._classify(y[:, heads.tokens.shape[1]]), rows)
         return [Fused(*both) for both in zip(pooled, logits, strict=True)]
 
@@ -123,7 +124,7 @@ class Fusion(nnx.Module):
         element = self._tokens(tail)
         tokens = element.tokens + self.slots[...][TAIL].astype(element.tokens.dtype)
         y = self._transform(tokens, element.visible, seeds)
-        return self._pool(y, element.visible)
+        return self._pool(y, element.visible, tail.pooled if self.settings.residual else None)
 
     def query_vectors(self, rows: LinkRows) -> Float[Array, "b d"]:
         """Return P(h, r, -), or P(-, r, t) where the head is asked for; see `LinkModel`."""
@@ -206,11 +207,30 @@ class Fusion(nnx.Module):
             ),
         )
 
-    def _pool(self, y: Float[Array, "b n w"], read: Bool[Array, "b n"]) -> Float[Array, "b d"]:
+    def _embeddings(
+        self, head: Features, tail: Features, present: Sequence[Bool[Array, "b 3"]]
+    ) -> Float[Array, "rows d"] | None:
+        """Return the sum of the embeddings of the ends that are there, if it is read."""
+        if not self.settings.residual:
+            return None
+        ends = ((0, head.pooled), (TAIL, tail.pooled))
+        sums = [
+            sum(jnp.where(there[:, slot, None], pooled, 0) for slot, pooled in ends)
+            for there in present
+        ]
+        return concat_rows(sums)
+
+    def _pool(
+        self,
+        y: Float[Array, "b n w"],
+        read: Bool[Array, "b n"],
+        embeddings: Float[Array, "b d"] | None,
+    ) -> Float[Array, "b d"]:
         there = read[..., None]
         total = jnp.sum(y.astype(jnp.float32), axis=1, where=there)
         mean = total / jnp.maximum(jnp.sum(there, axis=1), 1)
-        return normalise(self.projection(self.norm(mean)))
+        found = self.projection(self.norm(mean))
+        return normalise(found if embeddings is None else embeddings + found)
 
     def _classify(self, y: Float[Array, "b w"]) -> Float[Array, "b relations"]:
         return self.classes(gelu_erf(self.hidden(self.norm(y))))
@@ -235,6 +255,9 @@ class FusionHead:
         masking: what is absent is "zeros" that take part in attention, as in the paper, or with
             "key_mask" is not seen at all.
         temperature: where the learned one of all losses on this head starts.
+        residual: what is read out is added to the embeddings of the entities present, and starts
+            from zero: the model begins with what its embeddings know, and the losses teach these.
+            Not in the paper.
     """
 
     kind: Literal["fusion"] = "fusion"
@@ -243,6 +266,7 @@ class FusionHead:
     drop_path: Annotated[float, Range(0, 1, open_high=True)] = 0.1
     masking: Literal["zeros", "key_mask"] = "zeros"
     temperature: Annotated[float, Range(0.01, 10)] = 0.07
+    residual: bool = False
 
     def build(self, model: spec.DualEncoder, *, rngs: nnx.Rngs) -> Fusion:
         """Make the module beside a model of this shape."""

@@ -120,9 +120,9 @@ class Throughput:
         """Return the speed since the last reading, and begin anew.
 
         `pairs_per_second` (rows of all streams), `text_tokens_per_second`, `input_wait` (share of
-        the time spent waiting for batches), `model_tflops` (10^12 FLOP/s that the model needs,
+        the time spent waiting for batches), `model_tflops` (10^12 FLOP/s that the towers need,
         recomputation not counted) and, where the peak of the device is known, `mfu`, their share of
-        it. Nothing when no step was counted.
+        it; neither where nothing goes through a tower. Nothing when no step was counted.
         """
         if not self._steps:
             self._restart()
@@ -133,10 +133,11 @@ class Throughput:
             "pairs_per_second": self._steps * self._rows / seconds,
             "text_tokens_per_second": self._steps * self._work.text_tokens / seconds,
             "input_wait": self._input_seconds / seconds,
-            "model_tflops": flops / 1e12,
         }
-        if self._peak is not None:
-            numbers["mfu"] = flops / self._peak
+        if flops:
+            numbers["model_tflops"] = flops / 1e12
+            if self._peak is not None:
+                numbers["mfu"] = flops / self._peak
         self._restart()
         return numbers
 

@@ -31,17 +31,22 @@ def fusion(**changes):
     return bind_head(head, TINY, params)
 
 
+def pooled(rng):
+    vectors = rng.normal(size=(ROWS, TINY.embedding))
+    return jnp.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), jnp.float32)
+
+
 def image(seed):
     rng = np.random.default_rng(seed)
     tokens = rng.normal(size=(ROWS, PATCHES, TINY.vision.transformer.width))
-    return Features(None, jnp.asarray(tokens, jnp.float32), None, None)
+    return Features(pooled(rng), jnp.asarray(tokens, jnp.float32), None, None)
 
 
 def text(seed):
     rng = np.random.default_rng(seed)
     tokens = rng.normal(size=(ROWS, WORDS, TINY.text.transformer.width))
     visible = np.arange(WORDS) < rng.integers(1, WORDS + 1, (ROWS, 1))
-    return Features(None, jnp.asarray(tokens, jnp.float32), jnp.asarray(visible), None)
+    return Features(pooled(rng), jnp.asarray(tokens, jnp.float32), jnp.asarray(visible), None)
 
 
 def relation(seed):
@@ -59,9 +64,10 @@ def same(one, two):
 
 
 @MASKINGS
+@pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("view", [image, text])
-def test_what_is_absent_changes_nothing(masking, view):
-    module = fusion(masking=masking)
+def test_what_is_absent_changes_nothing(masking, residual, view):
+    module = fusion(masking=masking, residual=residual)
     head, other = view(0), view(1)
     for present, changed in [
         (there(True, True, False), (head, relation(2), other)),
@@ -112,6 +118,20 @@ def test_an_entity_alone_is_a_tail_without_the_rest():
         module = fusion(masking=masking)
         (found,) = module(image(0), relation(1), text(2), [there(False, False, True)])
         assert np.allclose(module.entity(text(2)), found.pooled, atol=2e-6) == equal
+
+
+def test_a_fresh_residual_fusion_says_what_the_embeddings_of_entities_say():
+    head = replace(HEAD, residual=True)
+    module = bind_head(head, TINY, init_head(head, "fusion", TINY, 0))
+    one, other = image(0), text(1)
+    readings = module(
+        one, relation(2), other, [there(True, True, False), there(False, False, True)]
+    )
+    for found, expected in zip(readings, (one.pooled, other.pooled), strict=True):
+        np.testing.assert_allclose(found.pooled, expected, atol=1e-6)
+    np.testing.assert_allclose(module.entity(other), other.pooled, atol=1e-6)
+    changed = fusion(residual=True).entity(other)
+    assert np.abs(changed - other.pooled).max() > 1e-2
 
 
 def test_slots_and_modalities_are_told_apart():

@@ -114,6 +114,14 @@ def test_a_device_of_unknown_peak_has_no_mfu_and_a_reading_of_nothing_no_speed(c
     assert "mfu" not in numbers
 
 
+def test_a_step_without_work_for_towers_has_no_share_of_a_peak(clock, monkeypatch):
+    monkeypatch.setattr(metrics, "peak_flops", lambda device: 1e6)
+    throughput = Throughput(16, WORK._replace(flops=0), jax.devices())
+    throughput.count(make_event(1))
+    clock.now += 1
+    assert throughput.read().keys() == {"pairs_per_second", "text_tokens_per_second", "input_wait"}
+
+
 def test_metrics_are_written_one_step_late_and_the_last_ones_at_the_end(clock):
     writer = Collector()
     log = logged([writer], every=2)
