@@ -97,7 +97,7 @@ class EmojiAttributes(EmojiSet):
 
 @dataclass(frozen=True, kw_only=True)
 class EmojiNames(EmojiSet):
-    """Which name, of those of all things that there are drawings of, belongs to a picture?
+    """Which name belongs to a picture, of those of all things that there are drawings of?
 
     The pictures are of one thing each, by either artist, with any attributes: the first ones are
     those of zero-shot classification in the source's own sets, which asks for names of the same
@@ -106,11 +106,14 @@ class EmojiNames(EmojiSet):
 
     Attributes:
         kind: tells this set apart from the others.
+        among: names of "all" things compete, or the "own" ones of the concepts that are asked
+            about: a model may know a name, and yet prefer whatever it was shown.
         items: pictures; all concepts have equally many.
     """
 
     kind: Literal["emoji_names"]
     concepts: Literal["seen", "unseen"] = "unseen"
+    among: Literal["all", "own"] = "all"
     items: PositiveInt = 500
 
     def open(self, name: str, root: Path, transform: EvaluationTransform) -> ZeroShotSet:
@@ -118,12 +121,16 @@ class EmojiNames(EmojiSet):
         parts = splits(self.world)
         numbers = self._numbers(parts)
         scenes, labels = single_things(parts, self.items, f"{self.concepts} concepts", numbers)
-        everything = choose_concepts(len(catalogue()), self.world.seed)  # the world's come first
+        if self.among == "all":
+            named = choose_concepts(len(catalogue()), self.world.seed)  # the world's come first
+            labels = labels + numbers.start
+        else:
+            named = parts.concepts[numbers.start : numbers.stop]
         return ZeroShotSet(
             name,
             painted(Painter(parts, transform.size), scenes, name),
-            labels + numbers.start,
-            class_names(everything),
+            labels,
+            class_names(named),
             TEMPLATES,
             cutoffs=(1, 5, 10),
         )

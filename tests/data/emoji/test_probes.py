@@ -122,6 +122,16 @@ def test_names_are_all_that_there_are_and_labels_those_of_what_is_shown(concepts
     assert max(counts.values()) - min(counts.values()) <= 1
 
 
+@pytest.mark.parametrize("concepts", ["seen", "unseen"])
+def test_names_can_compete_among_the_concepts_asked_about_alone(concepts):
+    data = opened(NAMES, concepts=concepts, among="own")
+    all_names = opened(NAMES, concepts=concepts)
+    assert [*data.pictures.names()] == [*all_names.pictures.names()]
+    assert len(data.class_names) == {"seen": 20, "unseen": 6}[concepts]
+    for one, other in zip(data.labels.tolist(), all_names.labels.tolist(), strict=True):
+        assert data.class_names[one] == all_names.class_names[other]
+
+
 def test_pictures_of_unseen_things_are_by_all_artists_and_those_of_zero_shot():
     data = opened(NAMES)
     drawn = {
