@@ -35,6 +35,8 @@ embeddings by SOURCE:
     python launch/prepare.py neighbours --source=karpathy:coco --set=file=coco/dataset_coco.json \
         --model=SOURCE --output=coco/neighbours.npy
 
+or, with `--listed=train_neg_clip.tsv` in the place of `--model`, of the authors' own list.
+
 As in the authors' code (vinid/neg_clip), by the command in the README of
 mertyg/vision-language-models-are-bows where it says a number, else by the defaults:
 

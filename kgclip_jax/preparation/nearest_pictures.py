@@ -21,7 +21,7 @@ from kgclip_jax.files import atomic_file, writing
 from kgclip_jax.preparation.progress import RecordsProgress
 
 COSINES_IN_MEMORY = 2**26  # 256 MB as float32
-UNREADABLE = -1
+NONE = -1  # in the place of a neighbour, of a picture without any
 
 
 class Found(NamedTuple):
@@ -50,8 +50,7 @@ def store_nearest(
         DataError: too many cannot be read.
         UserError: the disk refuses.
     """
-    if output.suffix != ".npy":
-        raise ConfigError(f"{output}: the name of a file of neighbours must end in .npy")
+    check_name(output)
     pictures = encoded_pictures(
         [_picture(records, index) for index in range(len(records))],
         transform,
@@ -68,9 +67,20 @@ def store_nearest(
     if readable.sum() <= count:
         raise ConfigError(f"{records.name}: {readable.sum()} pictures have no {count} neighbours")
     nearest = nearest_rows(np.concatenate(vectors), readable, count)
-    with atomic_file(output) as temporary, writing(output), temporary.open("wb") as file:
-        np.save(file, nearest)
+    write_neighbours(output, nearest)
     return Found(len(readable), int(readable.sum()))
+
+
+def check_name(output: Path) -> None:
+    """Raise ConfigError when a file of neighbours is called as none is."""
+    if output.suffix != ".npy":
+        raise ConfigError(f"{output}: the name of a file of neighbours must end in .npy")
+
+
+def write_neighbours(output: Path, rows: Int32[np.ndarray, "n k"]) -> None:
+    """Write the file, whole or not at all. Raises UserError when the disk refuses."""
+    with atomic_file(output) as temporary, writing(output), temporary.open("wb") as file:
+        np.save(file, rows)
 
 
 def nearest_rows(
@@ -80,7 +90,7 @@ def nearest_rows(
 
     Which of equal ones are left out, where not all of them are among the nearest, is not defined.
     """
-    nearest = np.full((len(vectors), count), UNREADABLE, np.int32)
+    nearest = np.full((len(vectors), count), NONE, np.int32)
     block = max(1, COSINES_IN_MEMORY // len(vectors))
     for start in range(0, len(vectors), block):
         rows = np.arange(start, min(start + block, len(vectors)))
@@ -91,7 +101,7 @@ def nearest_rows(
         best.sort(axis=1)
         order = np.argsort(-np.take_along_axis(cosines, best, axis=1), axis=1, kind="stable")
         nearest[rows] = np.take_along_axis(best, order, axis=1)
-    nearest[~readable] = UNREADABLE
+    nearest[~readable] = NONE
     return nearest
 
 

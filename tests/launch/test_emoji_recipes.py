@@ -74,3 +74,39 @@ def test_the_quickstart_goes_on_with_and_without_structure():
     }
     with pytest.raises(ConfigError, match="no variant 'structured'; did you mean structure"):
         experiment("quickstart", "structured")
+
+
+GRAPH_ROWS = ("entities", "relations", "triplets", "all")
+
+
+@pytest.mark.parametrize("row", GRAPH_ROWS)
+def test_a_row_with_the_graph_differs_from_clip_in_what_it_adds_and_in_steps(row):
+    changed = {"total_steps", "streams.graph", "heads.fusion", "objectives.triplets"}
+    changed.add("evaluation.unseen drawings")
+    if row == "all":
+        changed |= {"streams.neighbourhoods", "heads.gnn", "objectives.graph", "teachers.base"}
+        changed.add("objectives.distillation")
+    clip, other = (experiment("emoji_graph", f"{each},2") for each in ("clip", row))
+    assert differing(clip, other) == changed
+    assert other.total_steps < clip.total_steps
+    base = experiment("emoji_graph", "base,2")
+    assert other.init_from == clip.init_from == "runs/emoji_graph-base,2"
+    assert other.seed == clip.seed != base.seed
+    assert other.sources == base.sources
+    assert base.seed != experiment("emoji_graph", "base,3").seed
+
+
+def test_every_set_of_the_graph_s_recipe_is_of_the_world_that_is_trained_on():
+    settings = experiment("emoji_graph", "all,1")
+    (source,) = settings.streams["captions"].sources.values()
+    worlds = [each.world for each in settings.evaluation.values() if hasattr(each, "world")]
+    assert worlds == [source.world] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [("graphs,1", "no row 'graphs'"), ("clip", "a seed must follow the row, as in clip,1")],
+)
+def test_rows_of_the_graph_s_recipe_that_are_none_are_refused(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        experiment("emoji_graph", arguments)

@@ -110,6 +110,14 @@ def test_negclip_trains_on_listed_captions_and_similar_pictures(
     assert re.search(r"listed.*made", output)
 
 
+@pytest.mark.parametrize("how", [[], ["--model=clip", "--listed=list.tsv"]])
+def test_similar_pictures_are_found_by_a_model_or_listed(commands, result, coco, how):
+    options = [f"--source=karpathy:{coco}", f"--output={coco / 'n.npy'}", *how]
+    made = result(commands.start("launch/prepare.py", "neighbours", *options))
+    assert made.returncode == 2
+    assert "found by --model=SOURCE or listed in --listed=FILE.tsv" in made.stderr
+
+
 def test_negclip_with_random_swaps_needs_no_graphs(train, coco, made_by_torch, tmp_path):
     bare = shutil.copytree(coco, tmp_path / "bare", ignore=shutil.ignore_patterns("graphs"))
     changes = {"optimizer.schedule.warmup_steps": 0, "data.path": bare}

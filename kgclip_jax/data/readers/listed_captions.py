@@ -13,7 +13,7 @@ lists as pickles, whatever the name says; these are refused, for nothing of a fi
 
 import ast
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,22 +114,32 @@ def _is_made_of(wrong: str, caption: str) -> bool:
 
 
 def _negclip(path: Path) -> Iterator[Listing]:
+    for key, row in negclip_rows(path, ("title", "neg_caption")):
+        wrong = strings(path, f"{key}.neg_caption", row["neg_caption"])
+        found = tuple(Listed("listed", clean_caption(text)) for text in wrong)
+        yield Listing(row["title"], found, int(not found))
+
+
+def negclip_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Read the rows of a file of NegCLIP one by one, each with what messages call it.
+
+    Raises:
+        DataError: the file cannot be read, or a row lacks one of the columns.
+    """
     csv.field_size_limit(LONGEST_FIELD)
     try:
         with path.open(encoding="utf-8", newline="") as file:
             for line, row in enumerate(csv.DictReader(file, delimiter="\t"), 2):
-                key = f"line {line}"
-                check_object(path, key, row, {"title": str, "neg_caption": str})
-                wrong = _strings(path, f"{key}.neg_caption", row["neg_caption"])
-                found = tuple(Listed("listed", clean_caption(text)) for text in wrong)
-                yield Listing(row["title"], found, int(not found))
+                check_object(path, f"line {line}", row, dict.fromkeys(columns, str))
+                yield f"line {line}", row
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: {error}") from error
 
 
-def _strings(path: Path, key: str, written: str) -> list[str]:
+def strings(path: Path, key: str, written: str) -> list[str]:
+    """Read a list of strings as Python writes it. Raises DataError when it is none."""
     try:
         value = ast.literal_eval(written)  # literals alone: it executes nothing
     except (ValueError, SyntaxError, MemoryError, RecursionError):
