@@ -213,12 +213,12 @@ class Fusion(nnx.Module):
         """Return the sum of the embeddings of the ends that are there, if it is read."""
         if not self.settings.residual:
             return None
-        ends = ((0, head.pooled), (TAIL, tail.pooled))
-        sums = [
-            sum(jnp.where(there[:, slot, None], pooled, 0) for slot, pooled in ends)
-            for there in present
-        ]
-        return concat_rows(sums)
+
+        def of_ends(there: Bool[Array, "b 3"]) -> Float[Array, "b d"]:
+            ends = jnp.stack([head.pooled, tail.pooled], axis=1)
+            return jnp.sum(ends, axis=1, where=there[:, ::TAIL, None])  # but for the relation
+
+        return concat_rows([of_ends(there) for there in present])
 
     def _pool(
         self,
