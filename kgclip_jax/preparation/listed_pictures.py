@@ -5,7 +5,6 @@ it. Pictures are known by their file names alone: folders are those of the autho
 output is as that of `nearest_pictures`.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -14,8 +13,9 @@ import numpy as np
 
 from kgclip_jax.data.readers.listed_captions import negclip_rows, strings
 from kgclip_jax.data.records import Records, readable_records
+from kgclip_jax.data.streams.neighbours import NONE
 from kgclip_jax.errors import DataError
-from kgclip_jax.preparation.nearest_pictures import NONE, check_name, write_neighbours
+from kgclip_jax.preparation.nearest_pictures import check_name, write_neighbours
 
 
 class Found(NamedTuple):
@@ -62,11 +62,12 @@ def store_listed(records: Records, listing: Path, output: Path, *, bad_share: fl
 
 def _numbers_by_name(records: Records, bad_share: float) -> Mapping[str, int]:
     """Return the numbers of records by the file names of their pictures."""
-    names = [(_name(record.key), n) for n, record in readable_records(records, bad_share)]
-    (name, times), *_ = Counter(name for name, _ in names).most_common(1) or [("", 0)]
-    if times > 1:
-        raise DataError(f"{records.name}: {times} pictures are called {name}")
-    return dict(names)
+    numbers: dict[str, int] = {}
+    for number, record in readable_records(records, bad_share):
+        name = _name(record.key)
+        if numbers.setdefault(name, number) != number:
+            raise DataError(f"{records.name}: 2 pictures are called {name}")
+    return numbers
 
 
 def _name(path: str) -> str:

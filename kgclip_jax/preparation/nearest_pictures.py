@@ -16,12 +16,12 @@ from rich.console import Console
 
 from kgclip_jax.data.lazy_pictures import EncodedPicture, EvaluationTransform, encoded_pictures
 from kgclip_jax.data.records import Records
+from kgclip_jax.data.streams.neighbours import NONE
 from kgclip_jax.errors import BadRecord, ConfigError
 from kgclip_jax.files import atomic_file, writing
 from kgclip_jax.preparation.progress import RecordsProgress
 
 COSINES_IN_MEMORY = 2**26  # 256 MB as float32
-NONE = -1  # in the place of a neighbour, of a picture without any
 
 
 class Found(NamedTuple):
