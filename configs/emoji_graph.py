@@ -6,11 +6,12 @@ r"""Knowledge-CLIP on emoji: what a knowledge graph tells of things that trainin
         --output=graphs/emoji_names
     for seed in 1 2 3; do
       python launch/train.py --config=configs/emoji_graph.py:base,$seed
-      for row in clip entities relations triplets all; do
+      for row in clip entities relations triplets all alone distilled; do
         python launch/train.py --config=configs/emoji_graph.py:$row,$seed
       done
     done
-    python launch/compare.py runs/emoji_graph-clip,? runs/emoji_graph-triplets,?
+    python launch/compare.py runs/emoji_graph-{clip,entities,relations,triplets,all},?
+    python launch/compare.py runs/emoji_graph-{base,alone,distilled,triplets},?
 
 WORDNET is the folder of WordNet's data.noun and index.noun (Debian's wordnet-base has it). Pictures
 show one of 361 things; of 90 others the graph alone speaks: their categories, keywords, what they
@@ -23,6 +24,11 @@ base, a CLIP that knows the names of what it was shown:
     triplets    both
     all         and the graph-entity loss, and distillation from the base
 
+What is forgotten of the names that the base knew, when only the graph is learnt from:
+
+    alone       `triplets` without the contrastive loss of captions
+    distilled   and with distillation from the base, on captioned pictures, instead
+
 The fusion adds what it reads to the embeddings of the entities, where the paper's replaces them.
 Settings were chosen on the world of seed 0; this is another one.
 """
@@ -34,8 +40,10 @@ from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import suggestion, to_dict
 
 BASE_STEPS = 1500
-STEPS = dict(clip=1000, entities=400, relations=400, triplets=400, all=250)
-WEIGHTS = dict(entities=(1.0, 0.0), relations=(0.0, 1.0), triplets=(1.0, 1.0), all=(1.0, 1.0))
+STEPS = dict(
+    clip=1000, entities=400, relations=400, triplets=400, all=250, alone=400, distilled=400
+)
+WEIGHTS = dict(entities=(1.0, 0.0), relations=(0.0, 1.0))  # of E2E and E2R; both elsewhere
 ROWS_SEED = 1000  # rows see other scenes than their base
 
 WORLD = dict(
@@ -62,9 +70,15 @@ def get_config(arguments: str) -> ConfigDict:
     config = _plain(ROWS_SEED + int(seed), STEPS[row])
     config.init_from = f"runs/emoji_graph-base,{seed}"
     if row != "clip":
-        _add_triplets(config, *WEIGHTS[row])
+        _add_triplets(config, *WEIGHTS.get(row, (1.0, 1.0)))
     if row == "all":
-        _add_graph_and_teacher(config)
+        _add_neighbourhoods(config)
+    if row in ("all", "distilled"):
+        _add_teacher(config)
+    if row in ("alone", "distilled"):
+        del config.objectives.contrastive
+    if row == "alone":
+        del config.streams.captions
     return config
 
 
@@ -74,7 +88,7 @@ def _plain(seed: int, steps: int) -> ConfigDict:
     config.seed = seed
     config.model = to_dict(preset("quickstart"))
     config.model.vision.image_size = 48
-    emoji = dict(kind="emoji", world=WORLD, evaluation_items=1000)
+    emoji = dict(kind="emoji", world=WORLD, evaluation_items=0)
     config.streams = dict(captions=dict(sources=dict(emoji=emoji), rows=128))
     config.objectives = dict(contrastive=dict(form="softmax"))
     config.optimizer = dict(
@@ -82,6 +96,7 @@ def _plain(seed: int, steps: int) -> ConfigDict:
     )
     names = dict(kind="emoji_names", world=WORLD, items=900)
     config.evaluation = {
+        "unseen scenes": dict(kind="emoji_retrieval", world=WORLD, items=300),
         "unseen things": dict(names, concepts="unseen", among="own"),
         "unseen things among all": dict(names, concepts="unseen"),
         "seen things among all": dict(names, concepts="seen"),
@@ -101,12 +116,16 @@ def _add_triplets(config: ConfigDict, entity_weight: float, relation_weight: flo
     config.evaluation["unseen drawings"] = dict(kind="links", view="image_text", **PLACE)
 
 
-def _add_graph_and_teacher(config: ConfigDict) -> None:
-    """Neighbourhoods of entities, and the base as it was."""
+def _add_neighbourhoods(config: ConfigDict) -> None:
+    """Entities of the graph among those around them."""
     config.streams.neighbourhoods = dict(
         rows=96, roots=24, fanout=8, hops=2, gloss_share=0.0, **PLACE
     )
     config.heads.gnn = dict(kind="rgcn", relations=4, depth=2, bases=4)
     config.objectives.graph = dict()
+
+
+def _add_teacher(config: ConfigDict) -> None:
+    """The base as it was."""
     config.teachers = dict(base=dict(kind="dual_encoder", init_from=config.init_from))
     config.objectives.distillation = dict(teacher="base")

@@ -6,8 +6,8 @@
 SOURCE is a released CLIP (the paper: OpenAI's ViT-L/14, and ViT-B/32 for its ablations): a Hugging
 Face folder or hub id, an open_clip folder, OpenAI's own file, or a run of this library. GRAPH is
 the absolute path of any folder that `prepare.py graph` writes (docs/data.md): VisualSem, Visual
-Genome, ConceptNet and others; its triples are learnt by whatever its entities have, images or
-texts. coco is a folder with Karpathy's dataset_coco.json and COCO's pictures, whose captions keep
+Genome, ConceptNet and others, or several of them in one (`--source=joined:graphs`); its triples are
+learnt by whatever its entities have, images or texts. coco is a folder with Karpathy's dataset_coco.json and COCO's pictures, whose captions keep
 the model near what it was. A further argument:
 
     :SOURCE,GRAPH,safe     the contrastive loss of the captions too
@@ -37,9 +37,9 @@ What the paper does not say, or we could not find, is our choice:
     optimizer         AdamW, b1 0.9, b2 0.98, eps 1e-6, decay 0.05, gradients clipped at 1
     length            ten epochs of the captions
 
-What is not as in the paper: it draws on VisualSem, Visual Genome, ConceptNet, COCO and CC3M at
-once; here one GRAPH, and COCO for distillation alone (CC3M's archives: `streams.captions.sources`).
-Its "image of" and "caption of" triples are the contrastive loss of `safe`.
+What is not as in the paper: it draws on COCO and CC3M beside VisualSem, Visual Genome and
+ConceptNet; here COCO serves distillation alone (CC3M's archives: `streams.captions.sources`). Its
+"image of" and "caption of" triples are the contrastive loss of `safe`.
 
 No numbers of ours: no released weights were at hand. On emoji scenes `configs/emoji_graph.py` tells
 what the losses do.

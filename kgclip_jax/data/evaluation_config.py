@@ -30,6 +30,7 @@ EVALUATIONS = Registry(
         "vsr": _SUITE,
         "vl_checklist": _SUITE,
         "nlvr": _SUITE,
+        "emoji_retrieval": "kgclip_jax.data.emoji.probes:EmojiRetrieval",
         "emoji_attributes": "kgclip_jax.data.emoji.probes:EmojiAttributes",
         "emoji_names": "kgclip_jax.data.emoji.probes:EmojiNames",
         "emoji_linear_probe": "kgclip_jax.data.emoji.probes:EmojiLinearProbe",

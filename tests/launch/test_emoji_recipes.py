@@ -76,7 +76,7 @@ def test_the_quickstart_goes_on_with_and_without_structure():
         experiment("quickstart", "structured")
 
 
-GRAPH_ROWS = ("entities", "relations", "triplets", "all")
+GRAPH_ROWS = ("entities", "relations", "triplets", "all", "alone", "distilled")
 
 
 @pytest.mark.parametrize("row", GRAPH_ROWS)
@@ -84,15 +84,20 @@ def test_a_row_with_the_graph_differs_from_clip_in_what_it_adds_and_in_steps(row
     changed = {"total_steps", "streams.graph", "heads.fusion", "objectives.triplets"}
     changed.add("evaluation.unseen drawings")
     if row == "all":
-        changed |= {"streams.neighbourhoods", "heads.gnn", "objectives.graph", "teachers.base"}
-        changed.add("objectives.distillation")
+        changed |= {"streams.neighbourhoods", "heads.gnn", "objectives.graph"}
+    if row in ("all", "distilled"):
+        changed |= {"teachers.base", "objectives.distillation"}
+    if row in ("alone", "distilled"):
+        changed.add("objectives.contrastive")
+    if row == "alone":
+        changed.add("streams.captions")
     clip, other = (experiment("emoji_graph", f"{each},2") for each in ("clip", row))
     assert differing(clip, other) == changed
     assert other.total_steps < clip.total_steps
     base = experiment("emoji_graph", "base,2")
     assert other.init_from == clip.init_from == "runs/emoji_graph-base,2"
     assert other.seed == clip.seed != base.seed
-    assert other.sources == base.sources
+    assert other.sources == ([] if row == "alone" else base.sources)
     assert base.seed != experiment("emoji_graph", "base,3").seed
 
 
@@ -100,7 +105,7 @@ def test_every_set_of_the_graph_s_recipe_is_of_the_world_that_is_trained_on():
     settings = experiment("emoji_graph", "all,1")
     (source,) = settings.streams["captions"].sources.values()
     worlds = [each.world for each in settings.evaluation.values() if hasattr(each, "world")]
-    assert worlds == [source.world] * 3
+    assert worlds == [source.world] * 4
 
 
 @pytest.mark.parametrize(

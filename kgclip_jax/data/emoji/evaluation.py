@@ -42,7 +42,7 @@ def evaluation_sets(world: EmojiWorld, size: int, items: int) -> list[Evaluation
     """
     parts = splits(world)
     painter = Painter(parts, size)
-    sets: list[EvaluationSet] = [_retrieval(parts, painter, items)]
+    sets: list[EvaluationSet] = [scene_retrieval(parts, painter, items)]
     for name, concepts in (("seen concepts", parts.seen), ("unseen concepts", parts.unseen)):
         if len(concepts) > 1:
             sets.append(_zero_shot(parts, painter, items, name, concepts))
@@ -51,8 +51,12 @@ def evaluation_sets(world: EmojiWorld, size: int, items: int) -> list[Evaluation
     return sets
 
 
-def _retrieval(parts: Splits, painter: Painter, items: int) -> RetrievalSet:
-    """Draw scenes of several things, told in full, so that each caption fits one picture alone."""
+def scene_retrieval(parts: Splits, painter: Painter, items: int) -> RetrievalSet:
+    """Draw scenes of several things, told in full, so that each caption fits one picture alone.
+
+    Raises:
+        ConfigError: the world is too small for that many of them.
+    """
     name = "unseen scenes"
     most = parts.world.max_objects
     crowd = _Crowd()

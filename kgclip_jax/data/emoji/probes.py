@@ -1,4 +1,4 @@
-"""Held-out sets of an emoji world that a config asks for: attributes, names, linear probes.
+"""Held-out sets of an emoji world that a config asks for.
 
     config.evaluation = dict(names=dict(kind="emoji_names", world=world, concepts="unseen"))
 
@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from kgclip_jax.data.emoji.attribute_items import draw_item, families
 from kgclip_jax.data.emoji.concepts import catalogue, choose_concepts
+from kgclip_jax.data.emoji.evaluation import scene_retrieval
 from kgclip_jax.data.emoji.held_out_scenes import (
     TEMPLATES,
     class_names,
@@ -22,7 +23,13 @@ from kgclip_jax.data.emoji.held_out_scenes import (
 from kgclip_jax.data.emoji.render import Painter
 from kgclip_jax.data.emoji.scenes import Scene
 from kgclip_jax.data.emoji.world import EmojiWorld, Splits, splits
-from kgclip_jax.data.evaluation_sets import ChoiceSet, LinearProbeSet, Question, ZeroShotSet
+from kgclip_jax.data.evaluation_sets import (
+    ChoiceSet,
+    LinearProbeSet,
+    Question,
+    RetrievalSet,
+    ZeroShotSet,
+)
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.questions import ask_which
 from kgclip_jax.knowledge.caption import Caption
@@ -33,8 +40,29 @@ _LEAST_CONCEPTS = 2  # that can be taken for each other
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmojiRetrieval:
+    """Retrieval over unseen scenes: the source's own set, for runs without that source.
+
+    Attributes:
+        kind: tells this set apart from the others.
+        world: what the scenes are made of.
+        items: pictures, of one caption each.
+    """
+
+    kind: Literal["emoji_retrieval"]
+    world: EmojiWorld
+    items: Annotated[int, Range(2, INT32_MAX)] = 500
+
+    def open(self, name: str, root: Path, transform: EvaluationTransform) -> RetrievalSet:
+        """Draw the scenes. Nothing is read from `root`. Raises as `scene_retrieval` does."""
+        parts = splits(self.world)
+        scenes = scene_retrieval(parts, Painter(parts, transform.size), self.items)
+        return scenes._replace(name=name)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EmojiSet:
-    """What all kinds have in common.
+    """What the kinds that ask about one thing have in common.
 
     Attributes:
         world: what the scenes are made of.

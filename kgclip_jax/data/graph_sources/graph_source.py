@@ -18,6 +18,7 @@ GRAPH_SOURCES = Registry(
         "conceptnet": f"{_ROOM}.conceptnet:ConceptNet",
         "edge_lists": f"{_ROOM}.edge_lists:EdgeLists",
         "emoji": "kgclip_jax.data.emoji.concept_graph:EmojiGraph",
+        "joined": f"{_ROOM}.joined_graphs:JoinedGraphs",
         "n_triples": f"{_ROOM}.n_triples:NTriples",
         "parquet": f"{_ROOM}.parquet_tables:ParquetTables",
         "visual_genome": f"{_ROOM}.picture_regions:PictureRegions",

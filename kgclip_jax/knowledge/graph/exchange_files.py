@@ -83,31 +83,41 @@ def write_edge_lists(graph: KnowledgeGraph, folder: Path, *, weights: bool = Fal
     _write_lines(folder / NAMES, named)
 
 
-def _triples(graph: KnowledgeGraph, splits: Iterable[str]) -> Iterator[pa.Table]:
+def triple_table(graph: KnowledgeGraph, split: str, start: int, count: int) -> pa.Table:
+    """Return up to `count` triples of a split in words, the columns of triples.parquet."""
+    part = graph.splits[split]
+    rows = np.arange(start, min(start + count, len(part)))
+    ids = part.triples(rows)
     keys = graph.entities["key"].combine_chunks()
     relations = pa.array(graph.contents.relations, _TEXT)
-    sources = pa.array(graph.contents.sources, _TEXT)
-    for name in splits:
-        split = graph.splits[name]
-        for start in range(0, len(split), _ROWS):
-            rows = np.arange(start, min(start + _ROWS, len(split)))
-            ids = split.triples(rows)
-            columns = {
-                "head": keys.take(pa.array(ids.head)),
-                "relation": relations.take(pa.array(ids.relation)),
-                "tail": keys.take(pa.array(ids.tail)),
-                "weight": split.weights[rows],
-                "split": pa.repeat(name, len(rows)),
-                "source": sources.take(pa.array(split.sources[rows])),
-            }
-            yield pa.table(columns)
+    columns = {
+        "head": keys.take(pa.array(ids.head)),
+        "relation": relations.take(pa.array(ids.relation)),
+        "tail": keys.take(pa.array(ids.tail)),
+        "weight": part.weights[rows],
+        "split": pa.repeat(split, len(rows)),
+        "source": pa.array(graph.contents.sources, _TEXT).take(pa.array(part.sources[rows])),
+    }
+    return pa.table(columns).cast(TRIPLE_COLUMNS)
+
+
+def entity_table(graph: KnowledgeGraph, start: int, count: int, folder: Path) -> pa.Table:
+    """Return up to `count` entities by `ENTITY_SCHEMA`, whose images are paths from `folder`."""
+    way = Path(os.path.relpath(graph.contents.pictures, folder))
+    table = graph.entities.slice(start, count)
+    images = [[str(way / file) for file in files] for files in table["images"].to_pylist()]
+    return with_images(table, images)
+
+
+def _triples(graph: KnowledgeGraph, splits: Iterable[str]) -> Iterator[pa.Table]:
+    for split in splits:
+        for start in range(0, len(graph.splits[split]), _ROWS):
+            yield triple_table(graph, split, start, _ROWS)
 
 
 def _entities(graph: KnowledgeGraph, folder: Path) -> Iterator[pa.Table]:
-    way = Path(os.path.relpath(graph.contents.pictures, folder))
-    for batch in graph.entities.to_batches(_ROWS):
-        images = [[str(way / file) for file in files] for files in batch["images"].to_pylist()]
-        yield with_images(pa.Table.from_batches([batch]), images)
+    for start in range(0, len(graph), _ROWS):
+        yield entity_table(graph, start, _ROWS, folder)
 
 
 def _write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:

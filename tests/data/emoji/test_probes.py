@@ -11,7 +11,12 @@ import pytest
 from kgclip_jax.data.emoji import EmojiWorld, evaluation_sets
 from kgclip_jax.data.emoji.caption_words import FAMILIES
 from kgclip_jax.data.emoji.concepts import catalogue
-from kgclip_jax.data.emoji.probes import EmojiAttributes, EmojiLinearProbe, EmojiNames
+from kgclip_jax.data.emoji.probes import (
+    EmojiAttributes,
+    EmojiLinearProbe,
+    EmojiNames,
+    EmojiRetrieval,
+)
 from kgclip_jax.data.emoji.world import splits
 from kgclip_jax.data.evaluation_config import EVALUATIONS
 from kgclip_jax.data.evaluation_sets import fingerprint
@@ -107,6 +112,15 @@ def test_an_item_does_not_depend_on_their_number():
             for data, question in ((few, short), (many, long))
         ]
         assert asked[0] == asked[1]
+
+
+def test_retrieval_is_the_source_s_own():
+    asked = EmojiRetrieval(kind="emoji_retrieval", world=WORLD, items=12)
+    own = evaluation_sets(WORLD, 32, 12)[0]
+    data = opened(asked)
+    assert fingerprint([data]) == fingerprint([own._replace(name="mine")])
+    with pytest.raises(ConfigError, match="items"):
+        opened(asked, items=1)
 
 
 @pytest.mark.parametrize("concepts", ["seen", "unseen"])

@@ -12,6 +12,7 @@ from rich.console import Console
 from kgclip_jax.data.emoji.concept_graph import EmojiGraph
 from kgclip_jax.data.graph_sources.conceptnet import ConceptNet
 from kgclip_jax.data.graph_sources.edge_lists import EdgeLists
+from kgclip_jax.data.graph_sources.joined_graphs import JoinedGraphs
 from kgclip_jax.data.graph_sources.n_triples import NTriples
 from kgclip_jax.data.graph_sources.parquet_tables import ParquetTables
 from kgclip_jax.data.graph_sources.picture_regions import PictureRegions
@@ -215,6 +216,14 @@ def emoji(folder, **settings):
     return EmojiGraph(wordnet=str(folder), concepts=0, unseen_concepts=0, **settings)
 
 
+def joined(folder):
+    """What two sources say, one of which calls the relation otherwise."""
+    for name, write in (("pets", edge_lists), ("tables", parquet)):
+        (folder / "files" / name).mkdir(parents=True, exist_ok=True)
+        store(write(folder / "files" / name), folder / name)
+    return JoinedGraphs(folder=str(folder), folders="pets,tables")
+
+
 LAYOUTS = {
     "conceptnet": Layout(
         conceptnet,
@@ -237,6 +246,16 @@ LAYOUTS = {
             ("category/animal-mammal", "in category", "category/animals-and-nature"),
         },
         {"concept/dog": "dog", "n00002137": "animal", "category/animal-mammal": "animal mammal"},
+    ),
+    "joined": Layout(
+        joined,
+        {
+            ("pets/dog", "is a", "pets/animal"),
+            ("pets/cat", "is a", "pets/animal"),
+            ("tables/1", "is a", "tables/2"),
+            ("tables/2", "is a", "tables/3"),
+        },
+        {"pets/owl": "owl", "tables/1": "dog"},
     ),
     "n_triples": Layout(
         n_triples,

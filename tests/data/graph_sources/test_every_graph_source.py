@@ -7,7 +7,13 @@ from contextlib import contextmanager
 import pytest
 
 from kgclip_jax.data.emoji import concept_graph
-from kgclip_jax.data.graph_sources import parquet_tables, picture_regions, text_blocks, visualsem
+from kgclip_jax.data.graph_sources import (
+    joined_graphs,
+    parquet_tables,
+    picture_regions,
+    text_blocks,
+    visualsem,
+)
 from kgclip_jax.data.graph_sources.graph_source import GRAPH_SOURCES, GraphSource
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import ConfigError, DataError
@@ -34,6 +40,7 @@ def small_blocks(monkeypatch):
     """Blocks of a line, a row, a picture, or a node."""
     monkeypatch.setattr(text_blocks, "BLOCK_BYTES", 400)
     monkeypatch.setattr(parquet_tables, "_ROWS", 1)
+    monkeypatch.setattr(joined_graphs, "_ROWS", 1)
     monkeypatch.setattr(picture_regions, "_PICTURES", 1)
     monkeypatch.setattr(visualsem, "_ENTRIES", 1)
 
