@@ -7,8 +7,9 @@ SOURCE is a released CLIP (the paper: OpenAI's ViT-L/14, and ViT-B/32 for its ab
 Face folder or hub id, an open_clip folder, OpenAI's own file, or a run of this library. GRAPH is
 the absolute path of any folder that `prepare.py graph` writes (docs/data.md): VisualSem, Visual
 Genome, ConceptNet and others, or several of them in one (`--source=joined:graphs`); its triples are
-learnt by whatever its entities have, images or texts. coco is a folder with Karpathy's dataset_coco.json and COCO's pictures, whose captions keep
-the model near what it was. A further argument:
+learnt by whatever its entities have, images or texts. coco is a folder with Karpathy's
+dataset_coco.json and COCO's pictures, whose captions keep the model near what it was. A further
+argument:
 
     :SOURCE,GRAPH,safe     the contrastive loss of the captions too
 

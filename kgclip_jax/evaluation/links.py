@@ -14,7 +14,12 @@ from kgclip_jax.errors import BadRecord, ConfigError, DataError
 from kgclip_jax.evaluation.encoder import HeadReader
 from kgclip_jax.evaluation.result import Result, measured
 from kgclip_jax.knowledge.graph.knowledge_graph import TripleIds
-from kgclip_jax.knowledge.graph.link_ranks import Ranks, filtered_ranks, ranks_among, unseen
+from kgclip_jax.knowledge.graph.link_ranks import (
+    Ranks,
+    filtered_ranks,
+    filtered_relation_ranks,
+    unseen,
+)
 from kgclip_jax.models.link_model import LinkModel, LinkRows, RelationModel
 from kgclip_jax.schema import suggestion
 
@@ -206,13 +211,8 @@ def _relation_rows(encoder: HeadReader, data: LinkSet) -> Iterator[Result]:
             if found is None:
                 return
             scores[some[others]] = found
-    every = np.arange(count)
-    n = len(head)
-    true = data.graph.contains(
-        np.repeat(head, count), np.tile(every, n), np.repeat(tail, count)
-    ).reshape(n, count)
-    ranked = ranks_among(scores, relation, true)
-    triples = np.arange(n)
+    ranked = filtered_relation_ranks(data.graph, data.triples, scores)
+    triples = np.arange(len(head))
     yield from _rows(data.name, ranked, triples, of="relation ")
     metric, chance = "relation Hits@1, mean of relations", float(np.mean(1 / ranked.candidates))
     yield measured(

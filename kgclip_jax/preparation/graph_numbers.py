@@ -10,14 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Int32, Shaped
 
+from kgclip_jax.errors import DataError
 from kgclip_jax.files import writing
 from kgclip_jax.knowledge.graph.knowledge_graph import SPLITS
 from kgclip_jax.knowledge.graph.split_folder import EdgeList
 
 _GROUP = 2**20  # words that are looked up together, or as many as there are
-_ROWS = 2**20  # triples that are looked at together
+_ROWS = 2**20  # triples that are looked at together, or as many as there are words
 _TRIPLE = np.dtype(
     [
         ("head", np.int32),
@@ -95,10 +97,11 @@ def number_triples(blocks: Iterable[pa.Table], entities: pa.Array, folder: Path)
         folder: where the numbers are kept.
 
     Raises:
+        DataError: a triple is of another split than there are.
         UserError: the disk refuses.
     """
     ends, relations, sources = Vocabulary(entities), Vocabulary(), Vocabulary()
-    splits = Vocabulary(SPLITS)
+    splits = pa.array(SPLITS, pa.large_string())
     path = folder / "numbers"
     with writing(path), path.open("wb") as file:
         for group in _groups(blocks, ends):
@@ -106,12 +109,13 @@ def number_triples(blocks: Iterable[pa.Table], entities: pa.Array, folder: Path)
             rows = np.empty(len(table), _TRIPLE)
             rows["head"], rows["tail"] = ends.numbers([table["head"], table["tail"]])
             rows["weight"] = table["weight"].to_numpy()
-            for vocabulary, name in (
-                (relations, "relation"),
-                (sources, "source"),
-                (splits, "split"),
-            ):
+            for vocabulary, name in ((relations, "relation"), (sources, "source")):
                 (rows[name],) = vocabulary.numbers([table[name]])
+            words = table["split"].cast(splits.type)
+            rows["split"] = pc.index_in(words, splits).fill_null(-1).to_numpy()
+            if (rows["split"] < 0).any():
+                other = words.filter(pc.invert(pc.is_in(words, splits)))[0]
+                raise DataError(f"{folder.parent}: a triple of the split {str(other)!r}")
             file.write(rows.data)
     return Numbered(_mapped(path), ends.words, relations.words, sources.words)
 
@@ -144,14 +148,15 @@ def part_triples(rows: Triples, known: int, folder: Path) -> Parted:
 def _groups(blocks: Iterable[pa.Table], ends: Vocabulary) -> Iterator[list[pa.Table]]:
     """Yield blocks together, so that words that are known already are not hashed too often."""
     group: list[pa.Table] = []
-    words = 0
+    words = rows = 0
     for block in blocks:
         group.append(block)
+        rows += len(block)
         chunks = [chunk for name in ("head", "tail") for chunk in block[name].chunks]
         words += sum(len(chunk.dictionary) for chunk in chunks)
-        if words >= max(_GROUP, len(ends.words)):
+        if words >= max(_GROUP, len(ends.words)) or rows >= max(_ROWS, len(ends.words)):
             yield group
-            group, words = [], 0
+            group, words, rows = [], 0, 0
     if group:
         yield group
 

@@ -77,9 +77,10 @@ def store_graph(
     settings = {key: value for key, value in to_dict(source).items() if key != "folder"}
     plan = GraphPlan(settings, {name: sha256(path) for name, path in source.files().items()})
     begin(output, plan)
-    if (output / CONTENTS).exists():
-        return KnowledgeGraph(output)
     folder = output / PARTS
+    if (output / CONTENTS).exists():
+        shutil.rmtree(folder, ignore_errors=True)  # of a launch that was killed at its very end
+        return KnowledgeGraph(output)
     with RecordsProgress(console, 0, None, "rows") as progress:
         entities = _stored(folder / "entities", source.entities(), progress)
         triples = _stored(folder / "triples", source.triples(), progress)

@@ -72,7 +72,6 @@ def writable_bytes():
 def main(folder, blocks, megabytes, rows):
     pa.set_cpu_count(1)
     key_ranges.RANGE = graph_checks._EDGES = split_folder._ROWS = graph_numbers._ROWS = rows
-    graph_numbers._GROUP = rows
     for name, count in (("first", 1), ("graph", blocks)):
         graph = store_graph(
             MadeUpTriples(count), folder / name, bad_share=0, console=Console(quiet=True)

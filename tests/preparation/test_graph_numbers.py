@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from kgclip_jax.data.graph_sources.graph_source import triple_rows
+from kgclip_jax.errors import DataError
 from kgclip_jax.preparation import graph_numbers
 from kgclip_jax.preparation.graph_numbers import Vocabulary, number_triples, part_triples
 
@@ -70,6 +71,29 @@ def test_splits_are_parted_and_what_is_unknown_is_counted(tmp_path, few):
         "valid": [],
         "test": [],
     }
+
+
+def test_many_triples_of_few_words_are_not_held_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(graph_numbers, "_ROWS", 4)
+    seen = []
+    numbers = Vocabulary.numbers
+    monkeypatch.setattr(
+        Vocabulary, "numbers", lambda self, columns: seen.append(columns) or numbers(self, columns)
+    )
+    numbered = number_triples(
+        (block(BLOCKS[0][0], "train", "me") for _ in range(20)),
+        pa.array([], pa.large_string()),
+        tmp_path,
+    )
+    assert len(numbered.rows) == 40
+    assert max(len(column) for columns in seen for column in columns) == 4
+
+
+def test_a_split_that_there_is_not_is_refused(tmp_path):
+    with pytest.raises(DataError, match="a triple of the split 'validation'"):
+        number_triples(
+            [block(BLOCKS[0][0], "validation", "me")], pa.array([], pa.large_string()), tmp_path
+        )
 
 
 def test_without_blocks_there_are_no_triples(tmp_path):

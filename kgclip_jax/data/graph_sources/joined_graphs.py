@@ -1,21 +1,23 @@
 """Graphs that `prepare.py graph` has made, side by side in one, as Knowledge-CLIP trains on three.
 
-Relations of the same words are one. Entities are told apart by the folder that they come from:
-that two of them have one name does not make them the same thing.
+Relations of the same words in two graphs are one. Entities are told apart by the folder that they
+come from: that two of them have one name does not make them the same thing.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kgclip_jax.data.graph_sources.graph_source import ENDS, Block, triple_rows
+from kgclip_jax.data.graph_sources.graph_source import Block, triple_rows
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import DataError
+from kgclip_jax.files import is_plain_name
 from kgclip_jax.knowledge.graph.exchange_files import entity_table, triple_table
 from kgclip_jax.knowledge.graph.knowledge_graph import CONTENTS, ENTITY_SCHEMA, KnowledgeGraph
 from kgclip_jax.schema import LocalPath, check
@@ -38,7 +40,11 @@ class JoinedGraphs:
     folders: str = ""
 
     def __post_init__(self) -> None:
-        check(bool(self.folders), "folders must name the graphs to join")
+        names = self.folders.split(",")
+        check(
+            all(map(is_plain_name, names)) and len({*names}) == len(names),
+            "folders must name the graphs to join, each once, with commas between",
+        )
 
     def files(self) -> Mapping[str, Path]:
         """Return what tells the content of each graph. Raises DataError where one is missing."""
@@ -64,8 +70,18 @@ class JoinedGraphs:
         """Return nothing: graphs describe all of their entities."""
 
     def phrase(self, relation: str) -> str:
-        """Return the relation: it is called by its words here."""
-        return relation
+        """Return the words that a relation is called by, see `_relations`."""
+        return self._phrases[relation]
+
+    @cached_property
+    def _phrases(self) -> Mapping[str, str]:
+        return {
+            relation: phrase
+            for name, graph in self._opened()
+            for relation, phrase in zip(
+                _relations(name, graph), graph.contents.phrases, strict=True
+            )
+        }
 
     def _opened(self) -> Iterator[tuple[str, KnowledgeGraph]]:
         for name, path in self.files().items():
@@ -78,12 +94,21 @@ class JoinedGraphs:
 
 
 def _triples(name: str, graph: KnowledgeGraph, split: str, start: int, skips: Skips) -> pa.Table:
-    table = triple_table(graph, split, start, _ROWS)
-    phrases = dict(zip(graph.contents.relations, graph.contents.phrases, strict=True))
-    said = pa.array([phrases[relation] for relation in table["relation"].to_pylist()])
-    ends = {end: _told_apart(name, table[end]) for end in ENDS[::2]} | {"relation": said}
+    table = triple_table(graph, split, start, _ROWS, _relations(name, graph))
+    ends = {end: _told_apart(name, table[end]) for end in ("head", "tail")}
+    ends["relation"] = table["relation"]
     source = pc.if_else(pc.equal(table["source"], ""), name, _told_apart(name, table["source"]))
     return triple_rows(ends, weight=table["weight"], split=split, source=source)
+
+
+def _relations(name: str, graph: KnowledgeGraph) -> list[str]:
+    """Call relations by their words, but those of one graph that have the same by their names."""
+    contents = graph.contents
+    times = Counter(contents.phrases)
+    return [
+        phrase if times[phrase] == 1 else f"{name}/{relation}"
+        for relation, phrase in zip(contents.relations, contents.phrases, strict=True)
+    ]
 
 
 def _told_apart(name: str, words: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -20,6 +20,7 @@ from typing import ClassVar, Literal
 from kgclip_jax.data.graph_sources.text_blocks import lines_of
 from kgclip_jax.data.labelled import Item, Items, gather
 from kgclip_jax.data.readers.json_lists import check_object
+from kgclip_jax.data.readers.picture_files import leads_outside
 from kgclip_jax.data.skips import Skips
 from kgclip_jax.errors import DataError
 from kgclip_jax.files import parse_json
@@ -66,6 +67,8 @@ def _items(path: Path, skips: Skips) -> Iterator[Item]:
             skips.add(NO_AGREEMENT, place)
         elif label in CLASSES:
             picture = f"{entry['Flickr30K_ID']}.jpg"
+            if leads_outside(picture):
+                raise DataError(f"{path}: {place}: {picture!r} is no picture of the folder")
             yield Item((entry["sentence2"],), {CLASSES.index(label): 1.0}, picture)
         else:
             known = ", ".join(CLASSES)

@@ -17,7 +17,7 @@ times (Teney et al., CVPR 2018; the code of bottom-up-attention-vqa and ViLT), w
 
 Source: Goyal et al., CVPR 2017. Spelling and accuracy are those of the official evaluation,
 github.com/GT-Vision-Lab/VQA, where ten equal answers are compared as they stand, and others
-normalised.
+normalised. A class is submitted in its commonest spelling: "t-shirt", whose norm is "t shirt".
 """
 
 import re
@@ -95,20 +95,32 @@ class VqaData:
 
 
 def frequent_answers(files: Sequence[Path], most: int) -> list[str]:
-    """Return the most frequent answers, the commonest first, normalised."""
+    """Return the most frequent answers, the commonest first, each in its commonest spelling."""
     counts: Counter[str] = Counter()
+    spellings: dict[str, Counter[str]] = {}
     for path in files:
         entries = read_json_object(path).get("annotations")
         fields = {"multiple_choice_answer": str}
         for _, entry in objects(path, "annotations", entries, fields):
-            counts[normalised(entry["multiple_choice_answer"])] += 1
-    return sorted(counts, key=lambda answer: (-counts[answer], answer))[:most]
+            said = _stripped(entry["multiple_choice_answer"])
+            counts[answer := normalised(said)] += 1
+            spellings.setdefault(answer, Counter())[said] += 1
+    chosen = sorted(counts, key=lambda answer: (-counts[answer], answer))[:most]
+    return [_commonest(spellings[answer]) for answer in chosen]
+
+
+def _commonest(spellings: Counter[str]) -> str:
+    """Return the commonest one; of equally common ones one that is normalised, if it is there."""
+    return min(spellings, key=lambda said: (-spellings[said], normalised(said) != said, said))
 
 
 def _items(questions: Path, annotations: Path, classes: Sequence[str]) -> Iterator[Item]:
-    classes_of = {answer: place for place, answer in enumerate(classes)}
+    places = {answer: place for place, answer in enumerate(classes)}
+    of_normalised = {normalised(answer): place for answer, place in places.items()}
     content = read_json_object(questions)
     part = content.get("data_subtype")
+    if not isinstance(part, str) or not re.fullmatch(r"\w+", part):
+        raise DataError(f"{questions}: data_subtype must be like 'train2014', not {part!r}")
     fields = {"question_id": int, "image_id": int, "question": str}
     asked = {
         entry["question_id"]: entry
@@ -124,6 +136,7 @@ def _items(questions: Path, annotations: Path, classes: Sequence[str]) -> Iterat
         answers = [answer["answer"] for _, answer in said]
         if not answers:
             raise DataError(f"{annotations}: {place} has no answers")
+        classes_of = places if _are_equal(answers) else of_normalised
         scored = accuracies(answers).items()
         yield Item(
             texts=(question["question"],),
@@ -138,13 +151,13 @@ def _items(questions: Path, annotations: Path, classes: Sequence[str]) -> Iterat
 def accuracies(answers: Sequence[str]) -> dict[str, float]:
     """Return the accuracy of each answer that people gave; that of all others is 0.
 
+    Answers are normalised, unless all are equal.
+
     An answer is right as far as three people gave it, averaged over leaving each person out: with
     c of n people, [c min((c - 1) / 3, 1) + (n - c) min(c / 3, 1)] / n, which for ten people is
     0.3, 0.6, 0.9 and 1 for c = 1, 2, 3 and more.
     """
-    said = [re.sub(r"[\n\t]", " ", answer).strip() for answer in answers]
-    if len(set(said)) > 1:
-        said = [normalised(answer) for answer in said]
+    said = list(map(_stripped if _are_equal(answers) else normalised, answers))
     n = len(said)
     return {
         answer: (c * min((c - 1) / 3, 1) + (n - c) * min(c / 3, 1)) / n
@@ -152,9 +165,17 @@ def accuracies(answers: Sequence[str]) -> dict[str, float]:
     }
 
 
+def _are_equal(answers: Sequence[str]) -> bool:
+    return len({_stripped(answer) for answer in answers}) == 1
+
+
+def _stripped(answer: str) -> str:
+    return re.sub(r"[\n\t]", " ", answer).strip()
+
+
 def normalised(answer: str) -> str:
     """Return an answer without marks and articles, with digits and apostrophes, in lower case."""
-    answer = re.sub(r"[\n\t]", " ", answer).strip()
+    answer = _stripped(answer)
     glued = _COMMA_IN_NUMBER.search(answer) is not None
     text = answer
     for mark in _MARKS:

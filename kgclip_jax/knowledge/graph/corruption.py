@@ -35,7 +35,7 @@ def corrupted(
     """
     shape = bits.shape
     head, relation, tail = (np.repeat(ids, shape[1]) for ids in triples)
-    bits = bits.reshape(-1)
+    bits = bits.flatten()  # a copy, which is drawn from again
     of_head = bits >> np.uint64(63) == 1
     entities = np.zeros(len(bits), np.int32)
     waiting = np.arange(len(bits))

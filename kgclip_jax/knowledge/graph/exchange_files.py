@@ -12,7 +12,7 @@
 """
 
 import os.path
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,16 +83,20 @@ def write_edge_lists(graph: KnowledgeGraph, folder: Path, *, weights: bool = Fal
     _write_lines(folder / NAMES, named)
 
 
-def triple_table(graph: KnowledgeGraph, split: str, start: int, count: int) -> pa.Table:
-    """Return up to `count` triples of a split in words, the columns of triples.parquet."""
+def triple_table(
+    graph: KnowledgeGraph, split: str, start: int, count: int, relations: Sequence[str]
+) -> pa.Table:
+    """Return up to `count` triples of a split in words, the columns of triples.parquet.
+
+    `relations` is what those of the graph are called.
+    """
     part = graph.splits[split]
     rows = np.arange(start, min(start + count, len(part)))
     ids = part.triples(rows)
     keys = graph.entities["key"].combine_chunks()
-    relations = pa.array(graph.contents.relations, _TEXT)
     columns = {
         "head": keys.take(pa.array(ids.head)),
-        "relation": relations.take(pa.array(ids.relation)),
+        "relation": pa.array(relations, _TEXT).take(pa.array(ids.relation)),
         "tail": keys.take(pa.array(ids.tail)),
         "weight": part.weights[rows],
         "split": pa.repeat(split, len(rows)),
@@ -112,7 +116,7 @@ def entity_table(graph: KnowledgeGraph, start: int, count: int, folder: Path) ->
 def _triples(graph: KnowledgeGraph, splits: Iterable[str]) -> Iterator[pa.Table]:
     for split in splits:
         for start in range(0, len(graph.splits[split]), _ROWS):
-            yield triple_table(graph, split, start, _ROWS)
+            yield triple_table(graph, split, start, _ROWS, graph.contents.relations)
 
 
 def _entities(graph: KnowledgeGraph, folder: Path) -> Iterator[pa.Table]:

@@ -73,7 +73,8 @@ def write_graph(
     keys, views = EdgeKeys(len(entities), len(relations.names)), entity_views(entities)
     keys.check()
     counts = Counter(left_out)
-    digest = hashlib.sha256(repr((relations, tuple(sources))).encode())
+    named = Relations(tuple(relations.names), tuple(relations.phrases))
+    digest = hashlib.sha256(repr((named, tuple(sources))).encode())
     (folder / CONTENTS).unlink(missing_ok=True)
     triples = {}
     for name in SPLITS:

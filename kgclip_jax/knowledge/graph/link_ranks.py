@@ -1,6 +1,6 @@
 """Filtered ranks of link prediction (Bordes et al., NeurIPS 2013)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph, TripleIds
 
 Scorer = Callable[[TripleIds, bool], Float[np.ndarray, "n entities"]]
 
-_ROWS = 256
+_ROWS, _SCORES = 256, 2**26  # at once, at most
 
 
 class Ranks(NamedTuple):
@@ -23,6 +23,9 @@ class Ranks(NamedTuple):
 
     ranks: Float64[np.ndarray, " n"]
     candidates: Int64[np.ndarray, " n"]
+
+
+_NONE = Ranks(np.zeros(0), np.zeros(0, np.int64))
 
 
 def filtered_ranks(
@@ -40,11 +43,37 @@ def filtered_ranks(
             head of (relation, tail); more is better, NaN is last, -inf is no candidate.
         of_head: rank heads.
     """
-    found = []
-    for start in range(0, len(triples.head), _ROWS):
-        part = TripleIds(*(ids[start : start + _ROWS] for ids in triples))
+    found = [_NONE]
+    rows = max(1, min(_ROWS, _SCORES // len(graph)))
+    for start in range(0, len(triples.head), rows):
+        part = TripleIds(*(ids[start : start + rows] for ids in triples))
         found.append(_ranks(graph, part, score(part, of_head), of_head=of_head))
-    return Ranks(*map(np.concatenate, zip(*found, strict=True)))
+    return _joined(found)
+
+
+def filtered_relation_ranks(
+    graph: KnowledgeGraph, triples: TripleIds, scores: Float[np.ndarray, "n relations"]
+) -> Ranks:
+    """Rank the true relation of each triple among those that are not true as well.
+
+    Args:
+        graph: knows what is true.
+        triples: to be found again.
+        scores: of each relation between head and tail; more is better, NaN is last.
+    """
+    found = [_NONE]
+    count = scores.shape[1]
+    every, rows = np.arange(count), max(1, _SCORES // count)
+    for start in range(0, len(scores), rows):
+        head, relation, tail = (ids[start : start + rows] for ids in triples)
+        ends = np.repeat(head, count), np.tile(every, len(head)), np.repeat(tail, count)
+        true = graph.contains(*ends).reshape(-1, count)
+        found.append(ranks_among(scores[start : start + rows], relation, true))
+    return _joined(found)
+
+
+def _joined(parts: Sequence[Ranks]) -> Ranks:
+    return Ranks(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def unseen(graph: KnowledgeGraph, triples: TripleIds) -> Bool[np.ndarray, " n"]:

@@ -23,7 +23,7 @@ class Neighbourhood(NamedTuple):
         neighbours: rows of the entities that edges lead to.
         relations: of the same edges.
         mask: False: there is no edge. Entities of the last hop have none.
-        left_out: number of entities that did not fit, with the edges that lead to them.
+        left_out: number of entities that were met and did not fit, with the edges that lead there.
     """
 
     entities: Int32[np.ndarray, " m"]
@@ -77,21 +77,23 @@ class NeighbourhoodSampler:
         self, roots: Int[np.ndarray, " n"], table: "_RowTable", parts: tuple[str | int, ...]
     ) -> Neighbourhood:
         frontier = table.missing(roots)
-        count, left_out = len(frontier), 0
+        count = len(frontier)
         if count > self.most_entities:
             raise ValueError(f"{count} roots do not fit into {self.most_entities} entities")
         table.append(frontier)
-        samples = []
+        samples: list[Sample] = []
+        left_out = [frontier[:0]]
         for _ in range(self.hops):
             bits = bits_of(frontier, self.fanout + 1, *parts)
             samples.append(self.adjacency.sample(frontier, bits))
             frontier = table.missing(samples[-1].neighbours[samples[-1].mask])
             if (spare := self.most_entities - len(table)) < len(frontier):
-                left_out += len(frontier) - spare
-                keys = bits_of(frontier, 1, *parts, "fitting")[:, 0]
-                frontier = frontier[np.argsort(keys)[:spare]]
+                order = np.argsort(bits_of(frontier, 1, *parts, "fitting")[:, 0])
+                left_out.append(frontier[order[spare:]])
+                frontier = frontier[order[:spare]]
             table.append(frontier)
-        return self._padded(samples, table, count, left_out)
+        # Who did not fit at one hop may be met at the next one too.
+        return self._padded(samples, table, count, len(np.unique(np.concatenate(left_out))))
 
     def _padded(
         self, samples: list[Sample], table: "_RowTable", roots: int, left_out: int

@@ -105,8 +105,11 @@ def write_split(folder: Path, edges: EdgeList, keys: EdgeKeys, views: Views) -> 
         views: which entities can be seen as an image, and which as a text.
 
     Raises:
+        DataError: there are 2**31 triples or more, whose rows 32 bits cannot count.
         UserError: the disk refuses.
     """
+    if len(edges.head) >= 2**31:
+        raise DataError(f"{folder}: {len(edges.head):,} triples are more than 2**31 - 1")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for path in abandoned_paths(folder):

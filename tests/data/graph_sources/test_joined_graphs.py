@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kgclip_jax.data.graph_sources.edge_lists import EdgeLists
 from kgclip_jax.data.graph_sources.joined_graphs import JoinedGraphs
 from kgclip_jax.errors import DataError
 from tests.data.graph_sources.graph_layouts import (
@@ -17,6 +18,10 @@ from tests.data.graph_sources.graph_layouts import (
 )
 
 
+def joined(folder, names):
+    return JoinedGraphs(folder=str(folder), folders=names)
+
+
 @pytest.fixture
 def graphs(tmp_path):
     for name, write in (("lists", edge_lists), ("visual", visualsem)):
@@ -27,7 +32,7 @@ def graphs(tmp_path):
 
 
 def test_all_that_each_graph_holds_is_kept(graphs, tmp_path):
-    graph = store(JoinedGraphs(folder=str(graphs), folders="lists,visual"), tmp_path / "joined")
+    graph = store(joined(graphs, "lists,visual"), tmp_path / "joined")
     assert graph.contents.triples == {"train": 3, "valid": 1, "test": 1}
     assert triples_of(graph, "valid") == {("lists/fox", "is a", "lists/animal")}
     assert graph.contents.relations == graph.contents.phrases == ("is a",)
@@ -44,12 +49,29 @@ def test_all_that_each_graph_holds_is_kept(graphs, tmp_path):
 
 
 def test_some_of_them_are_named(graphs, tmp_path):
-    graph = store(JoinedGraphs(folder=str(graphs), folders="visual"), tmp_path / "joined")
+    graph = store(joined(graphs, "visual"), tmp_path / "joined")
     assert graph.contents.triples == {"train": 1, "valid": 0, "test": 0}
+
+
+def test_relations_of_one_graph_stay_apart_though_they_have_the_same_words(tmp_path):
+    """Or what is held out would be in train."""
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "pets" / "train.txt").write_text("dog\tisA\tpet\ndog\tsees\tpet\n")
+    (tmp_path / "pets" / "test.txt").write_text("dog\tis_a\tpet\n")
+    pets = store(EdgeLists(folder=str(tmp_path / "pets")), tmp_path / "graphs" / "pets")
+    assert pets.contents.phrases == ("is a", "sees", "is a")
+    graph = store(joined(tmp_path / "graphs", "pets"), tmp_path / "joined")
+    assert graph.contents.relations == ("pets/isA", "sees", "pets/is_a")
+    assert graph.contents.phrases == pets.contents.phrases
+    assert triples_of(graph, "test").isdisjoint(triples_of(graph))
+
+
+@pytest.mark.parametrize("folders", ["", "lists,lists", "lists,./lists", "../graphs/lists"])
+def test_graphs_are_named_once(folders):
+    with pytest.raises(ValueError, match="folders must name"):
+        JoinedGraphs(folders=folders)
 
 
 def test_what_is_no_graph_is_named(graphs):
     with pytest.raises(DataError, match=r"visuals/graph.json: not found"):
-        JoinedGraphs(folder=str(graphs), folders="visuals").files()
-    with pytest.raises(ValueError, match="folders must name"):
-        JoinedGraphs(folder=str(graphs))
+        joined(graphs, "visuals").files()

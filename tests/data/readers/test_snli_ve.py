@@ -24,6 +24,7 @@ def test_malformed_lines_are_named(tmp_path):
     good = snli_line("1", "Yes.", "neutral")
     for bad, message in (
         (good | {"gold_label": "maybe"}, "line 2 has gold_label 'maybe', none of contradiction, "),
+        (good | {"Flickr30K_ID": "../1"}, "line 2: '../1.jpg' is no picture of the folder"),
         ({"gold_label": "neutral"}, "line 2 has no 'Flickr30K_ID' of type str or int"),
     ):
         data = write_snli_ve(tmp_path, "dev", [good, bad])

@@ -67,6 +67,24 @@ def test_classes_are_the_most_frequent_answers_of_questions(tmp_path):
     assert frequent_answers(files * 2, 9) == ["cat", "b", "no", "why"]
 
 
+def test_a_class_is_submitted_in_its_commonest_spelling(tmp_path):
+    said = [["t-shirt"] * 10, ["t-shirt"] * 9 + ["shirt"], ["t shirt"] * 10]
+    entries = [annotation(n, each, each[0]) for n, each in enumerate(said)]
+    data = write_vqa(tmp_path, "train2014", [question(n, "What?") for n in range(3)], entries)
+    items = data.read(tmp_path, bad_share=0.0)
+    assert items.classes == ["t-shirt"]
+    # Of ten equal answers the official code compares the spelling.
+    assert [label.tolist()[0] for label in items.labels] == [0, 0, -1]
+
+
+def test_the_part_must_be_named(tmp_path):
+    data = small_vqa(tmp_path)
+    path = tmp_path / data.questions
+    path.write_text(path.read_text().replace('"data_subtype"', '"subtype"'))
+    with pytest.raises(DataError, match="data_subtype must be like 'train2014', not None"):
+        data.read(tmp_path, bad_share=0.0)
+
+
 def test_questions_become_items(tmp_path):
     data = small_vqa(tmp_path)
     items = data.read(tmp_path, bad_share=0.0)

@@ -56,6 +56,12 @@ def test_no_negatives_may_be_wanted(graph):
     assert found.entities.shape == found.of_head.shape == found.mask.shape == (6, 0)
 
 
+def test_the_given_numbers_are_left_alone(graph):
+    triples, bits = graph.splits["train"].triples(np.arange(2)), bits_of(np.arange(2), 8, "mine")
+    first, second = (corrupted(graph, triples, bits).entities for _ in range(2))
+    assert np.array_equal(first, second)
+
+
 def test_it_is_a_function_of_seed_and_row(graph):
     _, found = drawn(graph, 8, 0, "a")
     _, again = drawn(graph, 8, 0, "a")

@@ -109,14 +109,16 @@ def test_the_fingerprint_does_not_know_in_how_many_parts_entities_came(tmp_path)
         write_graph(
             tmp_path / str(number),
             entities,
-            Relations(["r"], ["r"]),
+            Relations(many(["r"]), many(["r"])),
             {"train": edges},
             sources=[""],
             pictures=".",
             left_out={},
             settings={},
         )
-        for number, entities in enumerate((whole, pa.concat_tables([*parts, whole.slice(1)])))
+        for number, (many, entities) in enumerate(
+            ((list, whole), (tuple, pa.concat_tables([*parts, whole.slice(1)])))
+        )
     ]
     assert graphs[0].contents.fingerprint == graphs[1].contents.fingerprint
 

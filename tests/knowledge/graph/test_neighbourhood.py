@@ -64,6 +64,14 @@ def test_what_does_not_fit_is_left_out_with_its_edges():
     assert part.mask[:2].any(axis=1).all()
 
 
+def test_who_does_not_fit_at_two_hops_is_left_out_once():
+    edges = random_edges(0, 1, 1, 4)._replace(
+        head=np.array([1, 2, 1, 2], np.int32), tail=np.array([0, 0, 2, 1], np.int32)
+    )
+    found = NeighbourhoodSampler(indexed(edges, 3).incoming, 4, 2, 2)(np.array([0]), 0)
+    assert (found.present, found.left_out) == (2, 1)
+
+
 def test_no_entity_is_left_out_more_often_than_others():
     """Not those of high numbers, as a plain cut would."""
     head = np.arange(1, 21)
