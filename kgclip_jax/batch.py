@@ -80,6 +80,13 @@ class Pairs(NamedTuple):
     tables: Mapping[str, Any] | None = None  # the rows of each side table, by its name
 
 
+class TextBlock(NamedTuple):
+    """Texts without pictures: the stream of kind `texts`."""
+
+    text: Texts | Features
+    tables: Mapping[str, Any] | None  # as in `Pairs`
+
+
 class TripletBlock(NamedTuple):
     """Triples of a knowledge graph whose ends have one modality each.
 

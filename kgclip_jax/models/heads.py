@@ -23,6 +23,7 @@ HEADS = Registry(
         "classifier": "kgclip_jax.models.classifier:ClassifierHead",
         "entity_table": "kgclip_jax.models.entity_table:EntityTableHead",
         "fusion": "kgclip_jax.models.fusion:FusionHead",
+        "linear": "kgclip_jax.models.linear_map:LinearHead",
         "rgcn": "kgclip_jax.models.rgcn:RgcnHead",
     },
 )

@@ -27,6 +27,7 @@ OBJECTIVES = Registry(
         "distillation": "kgclip_jax.objectives.distillation:Distillation",
         "graph": "kgclip_jax.objectives.graph:Graph",
         "link_prediction": "kgclip_jax.objectives.link_prediction:LinkPrediction",
+        "text_distillation": "kgclip_jax.objectives.text_distillation:TextDistillation",
         "triplets": "kgclip_jax.objectives.triplets:Triplets",
     },
 )

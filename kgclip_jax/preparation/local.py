@@ -29,11 +29,13 @@ class _Job:
     Attributes:
         writer: of any part.
         processed: number of records that all workers have been through.
+        started: number of workers that have begun.
         stop: set when they shall give up.
     """
 
     writer: PartWriter[Any, Any]
     processed: "Synchronized[int]"
+    started: "Synchronized[int]"
     stop: Event
 
     def write(self, number: int) -> Any:
@@ -47,6 +49,7 @@ class _Job:
 
 
 _job: _Job  # of this process, when it is a worker
+_number = 0  # of this process among the workers
 
 
 def write_locally(
@@ -67,10 +70,9 @@ def write_locally(
         UserError: the disk refuses, or a worker was killed.
     """
     context = multiprocessing.get_context("spawn")  # forked threads may hold locks for ever
-    processed, stop = context.Value("q", 0), context.Event()
-    pool = ProcessPoolExecutor(
-        workers, context, initializer=_start, initargs=(_Job(writer, processed, stop),)
-    )
+    processed, started, stop = context.Value("q", 0), context.Value("q", 0), context.Event()
+    job = _Job(writer, processed, started, stop)
+    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(job,))
     try:
         seen = 0
         with _one_thread():
@@ -106,10 +108,18 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
+def worker_number() -> int:
+    """Return which one of the workers this process is, counted from 0."""
+    return _number
+
+
 def _start(job: _Job) -> None:
-    global _job
+    global _job, _number
     follow_parent()
     _job = job
+    with job.started.get_lock():
+        _number = job.started.value
+        job.started.value += 1
 
 
 def _write(number: int) -> Any:

@@ -20,7 +20,8 @@ _REMEMBERED_SCENES = 8192  # about 1 KB each; epochs come back to them
 class EmojiScenes:
     """The training scenes of a world, painted on the fly; a `records.Source`.
 
-    Record `index` is the same scene and the same picture in every epoch; its captions differ.
+    Record `index` is the same scene and the same picture in every epoch; its captions differ, or
+    are one of `world.captions`.
     Pickles to the settings alone: each process reads the drawings for itself, when it first paints.
     """
 
@@ -41,9 +42,24 @@ class EmojiScenes:
     def caption(self, index: int, rng: np.random.Generator) -> Caption:
         """Describe scene `index` anew: another choice of what to say, and of the words.
 
+        Where the world has a number of captions for each scene, choose one of them.
+
         Raises:
             IndexError: there is no such scene.
         """
+        if self.world.captions is None:
+            return self._describe(index, rng)
+        return self._caption(index, int(rng.integers(self.world.captions)))
+
+    def captions(self, index: int) -> list[Caption]:
+        """Return all captions of scene `index`, in a world that has a number of them."""
+        return [self._caption(index, number) for number in range(self.world.captions or 0)]
+
+    def _caption(self, index: int, number: int) -> Caption:
+        rng = generator(self.world.seed, "emoji training caption", index, number)
+        return self._describe(index, rng)
+
+    def _describe(self, index: int, rng: np.random.Generator) -> Caption:
         world = self.world
         habits = Habits(
             leave_out=world.distractor_probability,

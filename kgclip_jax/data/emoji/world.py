@@ -39,6 +39,7 @@ class EmojiWorld:
         unseen_pair_share: of the concepts, how many are never shown with a given attribute value,
             and how many never as the subject of a given relation.
         max_words: captions are no longer.
+        captions: of each training scene, the same ones in every epoch; None: always new ones.
 
     Raises:
         ValueError: a family is unknown, or there twice.
@@ -55,6 +56,7 @@ class EmojiWorld:
     relation_probability: Share = 0.7
     unseen_pair_share: Annotated[float, Range(0, 0.4)] = 0.1
     max_words: Annotated[int, Range(MIN_WORDS, 1_000)] = 16
+    captions: Annotated[int, Range(1, 1_000)] | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.families) - set(FAMILIES))

@@ -11,7 +11,12 @@ from kgclip_jax.data.records import Source
 from kgclip_jax.data.streams.texts import Draw
 from kgclip_jax.schema import Registry
 
-TABLES = Registry("table", {})
+TABLES = Registry(
+    "table",
+    {
+        "embeddings": "kgclip_jax.data.streams.embedding_table:EmbeddingTable",
+    },
+)
 
 
 @runtime_checkable

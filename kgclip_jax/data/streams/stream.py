@@ -18,6 +18,7 @@ STREAMS = Registry(
         "edges": f"{_ROOM}.edges:EdgesConfig",
         "labelled": f"{_ROOM}.labelled_stream:LabelledConfig",
         "neighbourhoods": f"{_ROOM}.neighbourhoods_config:NeighbourhoodsConfig",
+        "texts": f"{_ROOM}.text_stream:TextsConfig",
         "triplets": f"{_ROOM}.triplets_config:TripletsConfig",
     },
 )

@@ -14,6 +14,7 @@ COMMANDS = {
     "check_graph": "check_graph_command",
     "negclip": "negclip_command",
     "neighbours": "neighbours_command",
+    "embed": "embed_command",
 }
 
 
