@@ -10,7 +10,6 @@ serves any records, splits and orders that say the same; several captions of a p
 ones beside human ones, are rows of their own. Nothing is read before it is asked for.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float, Int, Int64, UInt64
+from jaxtyping import Float, Int, Int64
 
 from kgclip_jax.arrays import map_array
+from kgclip_jax.data.text_index import TextIndex, hashes_of, write_index
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.files import atomic_file, read_json_object, write_json, writing
 from kgclip_jax.schema import check, parse, to_dict
@@ -29,7 +29,6 @@ CONTENTS, INDEX, MOMENTS = "embeddings.json", "texts.npy", "moments.npy"
 AGAIN = "let `python launch/prepare.py embed` make it"
 Stored = Literal["float16", "float32"]
 
-_EXAMPLES = 3
 _BLOCK = 65_536  # rows that are looked at together
 
 
@@ -96,12 +95,12 @@ def complete(folder: Path, contents: EmbeddedContents) -> None:
         UserError: the disk refuses.
     """
     parts = _Parts(folder, contents.rows, contents.width, contents.dtype)
-    hashes = np.concatenate([_hashes(parts.texts(number)) for number in range(len(contents.rows))])
-    hashes, rows = np.unique(hashes, return_index=True)
-    _save(folder / INDEX, np.stack([hashes, rows.astype(np.uint64)]))
-    _save(folder / MOMENTS, _moments(parts.blocks(), contents.width))
-    found = to_dict(contents) | {"texts": len(hashes)}
-    write_json(folder / CONTENTS, found)
+    hashes = [hashes_of(parts.texts(number)) for number in range(len(contents.rows))]
+    distinct = write_index(folder / INDEX, np.concatenate(hashes))
+    path = folder / MOMENTS
+    with atomic_file(path) as temporary, writing(path), temporary.open("wb") as file:
+        np.save(file, _moments(parts.blocks(), contents.width))
+    write_json(folder / CONTENTS, to_dict(contents) | {"texts": distinct})
 
 
 def read_contents(folder: Path) -> EmbeddedContents:
@@ -125,6 +124,7 @@ class EmbeddedTexts:
     Attributes:
         folder: where they are.
         contents: what there is.
+        index: of the rows of texts.
         moments: mean and standard deviation of each number of an embedding, over all rows.
     """
 
@@ -137,7 +137,9 @@ class EmbeddedTexts:
         self.folder = folder
         self.contents = read_contents(folder)
         width = self.contents.width
-        self._hashes, self._rows = _mapped(folder / INDEX, (2, self.contents.texts), np.uint64)
+        self.index = TextIndex(folder / INDEX)
+        if len(self.index) != self.contents.texts:
+            raise DataError(f"{self.index.path}: is not of {self.contents.texts:,} texts; {AGAIN}")
         self.moments = _mapped(folder / MOMENTS, (2, width), np.float32)
         self._parts = _Parts(folder, self.contents.rows, width, self.contents.dtype)
 
@@ -148,21 +150,11 @@ class EmbeddedTexts:
         return sum(self.contents.rows)
 
     def rows_of(self, texts: Sequence[str]) -> Int64[np.ndarray, " n"]:
-        """Return the row of each text.
-
-        Raises:
-            DataError: some are not here; the message tells how many, and the first ones.
-        """
-        wanted = _hashes(texts)
-        places = np.minimum(np.searchsorted(self._hashes, wanted), len(self._hashes) - 1)
-        missing = np.flatnonzero(self._hashes[places] != wanted)
-        if len(missing):
-            examples = ", ".join(repr(texts[place]) for place in missing[:_EXAMPLES])
-            raise DataError(
-                f"{self.folder}: {len(missing):,} of {len(texts):,} texts have no embedding: "
-                f"{examples}; {AGAIN} from the same texts"
-            )
-        return self._rows[places].astype(np.int64)
+        """Return the row of each text. Raises DataError where some are not here."""
+        rows = self.index.rows_of(texts)
+        if not ((rows >= 0) & (rows < len(self))).all():
+            raise DataError(f"{self.index.path}: is not of {len(self):,} rows; {AGAIN}")
+        return rows
 
     def vectors(self, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n d"]:
         """Return the embeddings of some rows. Raises DataError when one is not finite."""
@@ -232,20 +224,18 @@ class _Parts:
             table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{path}: {error}; {AGAIN}") from error
-        if not table.schema.equals(schema) or len(table) != rows or table["text"].null_count:
+        if (
+            not table.schema.equals(schema)
+            or (len(table), table["text"].num_chunks) != (rows, 1)
+            or table["text"].null_count
+        ):
             raise DataError(
                 f"{path}: expected {rows:,} texts with {self._width} numbers of type "
                 f"{self._dtype}, found {len(table):,} of {table.schema.types}; {AGAIN}"
             )
-        texts, embeddings = (table[name].combine_chunks() for name in schema.names)
+        texts, embeddings = (table[name].chunk(0) for name in schema.names)  # which stay on disk
         vectors = embeddings.flatten().to_numpy(zero_copy_only=True)
         return texts, vectors.reshape(rows, self._width)
-
-
-def _hashes(texts: Sequence[str]) -> UInt64[np.ndarray, " n"]:
-    """Hash texts to 64 bits: of a hundred million, two meet by accident once in 4,000 folders."""
-    digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
-    return np.frombuffer(b"".join(digests), "<u8")
 
 
 def _moments(
@@ -261,11 +251,6 @@ def _moments(
     mean = total / count
     variance = np.maximum(squares / count - np.square(mean), 0)
     return np.stack([mean, np.sqrt(variance)]).astype(np.float32)
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    with atomic_file(path) as temporary, writing(path), temporary.open("wb") as file:
-        np.save(file, array)
 
 
 def _mapped(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:

@@ -24,6 +24,7 @@ OBJECTIVES = Registry(
         "structure_clip_code": "kgclip_jax.objectives.structure_clip_code:StructureClipCode",
         "ce_clip": "kgclip_jax.objectives.ce_clip:CeClip",
         "classification": "kgclip_jax.objectives.label_loss:Classification",
+        "concepts": "kgclip_jax.objectives.concepts:Concepts",
         "distillation": "kgclip_jax.objectives.distillation:Distillation",
         "graph": "kgclip_jax.objectives.graph:Graph",
         "link_prediction": "kgclip_jax.objectives.link_prediction:LinkPrediction",

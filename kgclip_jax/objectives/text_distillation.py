@@ -56,7 +56,7 @@ def relational_distance(
         teacher: of the same texts; no gradient reaches it.
         chunk_size: texts compared at a time; None: all.
     """
-    student = normalise(student)
+    student = normalise(student.astype(jnp.float32))
     teacher = normalise(jax.lax.stop_gradient(teacher.astype(jnp.float32)))
     count, d = student.shape
 

@@ -197,10 +197,11 @@ def paraphrases(records: Records, found: EmbeddedTexts, most: int = 1000) -> Par
             different = list(dict.fromkeys(records.record(index).captions))
         except BadRecord:
             continue
-        if len(different) > 1 and len(pairs) < most:
+        if len(different) > 1:
             pairs.append(different[:2])
     if len(pairs) < 2:
         return None
+    pairs = pairs[:: -(-len(pairs) // most)]
     first, second = (
         _unit(found.vectors(found.rows_of([pair[side] for pair in pairs])).astype(np.float32))
         for side in (0, 1)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32
+from safetensors import SafetensorError
 
 from kgclip_jax.errors import ConfigError, DataError, UserError
 from kgclip_jax.files import sha256
@@ -71,12 +72,13 @@ class TextTeacher:
         """Load the model.
 
         Raises:
-            ConfigError: there is no such model, or the settings do not fit it.
-            DataError: its weights are missing, in part or as a whole.
+            ConfigError: there is no such model in safetensors, or the settings do not fit it.
+            DataError: its file of weights is damaged, or some are missing or of another shape.
             UserError: PyTorch, transformers or the package with the model are not installed.
         """
         transformers, torch = _libraries()
         transformers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.set_verbosity_error()  # what is missing is an error here
         self.settings, self._device = settings, device
         name = resolved(settings.model)
         keep = {"revision": settings.revision, "trust_remote_code": False}
@@ -84,10 +86,17 @@ class TextTeacher:
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(name, **keep)
             model, loading = transformers.AutoModel.from_pretrained(
-                name, use_safetensors=True, output_loading_info=True, dtype=dtype, **keep
+                name,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # `_check_whole` refuses them
+                dtype=dtype,
+                **keep,
             )
         except (OSError, ValueError, ImportError) as error:
             raise ConfigError(f"teacher {name}: {str(error).splitlines()[0]}") from error
+        except SafetensorError as error:
+            raise DataError(f"teacher {name}: {error}") from error
         _check_whole(name, loading)
         if not -1 - _layers(model) <= settings.layer <= _layers(model):
             raise ConfigError(f"teacher {name}: layer {settings.layer} of {_layers(model)}")
@@ -176,7 +185,9 @@ def identified(settings: TeacherSettings) -> TeacherSettings:
         hashes = "".join(f"{path.name}={sha256(path)};" for path in files)
         return replace(settings, revision=hashlib.sha256(hashes.encode()).hexdigest())
     try:
-        config = transformers.AutoConfig.from_pretrained(name, revision=settings.revision)
+        config = transformers.AutoConfig.from_pretrained(
+            name, revision=settings.revision, trust_remote_code=False
+        )
     except (OSError, ValueError) as error:
         raise ConfigError(f"teacher {name}: {str(error).splitlines()[0]}") from error
     return replace(settings, revision=config._commit_hash)
@@ -193,7 +204,7 @@ def _libraries() -> tuple[Any, Any]:
         import torch
         import transformers
     except ImportError as error:
-        raise UserError(f"{error.name}: pip install -r requirements-teach.txt") from error
+        raise UserError(f"{error}: pip install -r requirements-teach.txt") from error
     return transformers, torch
 
 

@@ -14,6 +14,7 @@ from kgclip_jax.schema import Registry
 TABLES = Registry(
     "table",
     {
+        "concepts": "kgclip_jax.data.streams.concept_table:ConceptTable",
         "embeddings": "kgclip_jax.data.streams.embedding_table:EmbeddingTable",
     },
 )

@@ -15,6 +15,7 @@ COMMANDS = {
     "negclip": "negclip_command",
     "neighbours": "neighbours_command",
     "embed": "embed_command",
+    "concepts": "concepts_command",
 }
 
 
