@@ -33,6 +33,7 @@ EVALUATIONS = Registry(
         "emoji_retrieval": "kgclip_jax.data.emoji.probes:EmojiRetrieval",
         "emoji_attributes": "kgclip_jax.data.emoji.probes:EmojiAttributes",
         "emoji_names": "kgclip_jax.data.emoji.probes:EmojiNames",
+        "emoji_synonyms": "kgclip_jax.data.emoji.probes:EmojiSynonyms",
         "emoji_linear_probe": "kgclip_jax.data.emoji.probes:EmojiLinearProbe",
     },
 )

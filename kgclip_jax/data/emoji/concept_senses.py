@@ -8,7 +8,7 @@ too have no synset.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,6 +120,21 @@ def sense_of(concept: Concept, nouns: Nouns) -> Sense | None:
     )
     key = next(fitting, senses[0] if senses else None)
     return None if key is None else Sense(key, entry.get("how") == ">")
+
+
+def synonym_of(concept: Concept, nouns: Nouns, known: Collection[str]) -> str | None:
+    """Return another word for a thing, or None where WordNet has none.
+
+    Args:
+        concept: the thing.
+        nouns: of WordNet.
+        known: words that it must have none of.
+    """
+    sense = sense_of(concept, nouns)
+    if sense is None or sense.narrower:
+        return None
+    words = nouns.synsets[sense.key].words
+    return next((word for word in words if not set(known) & {*word.lower().split()}), None)
 
 
 def _listed() -> Iterator[tuple[str, Mapping[str, str | None]]]:

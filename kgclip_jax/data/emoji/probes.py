@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from kgclip_jax.data.emoji.attribute_items import draw_item, families
+from kgclip_jax.data.emoji.concept_senses import read_nouns, synonym_of
 from kgclip_jax.data.emoji.concepts import catalogue, choose_concepts
 from kgclip_jax.data.emoji.evaluation import scene_retrieval
 from kgclip_jax.data.emoji.held_out_scenes import (
@@ -32,9 +33,11 @@ from kgclip_jax.data.evaluation_sets import (
 )
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.questions import ask_which
+from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.caption import Caption
+from kgclip_jax.knowledge.english import article
 from kgclip_jax.ranges import INT32_MAX, PositiveInt, Range
-from kgclip_jax.schema import check
+from kgclip_jax.schema import LocalPath, check
 
 _LEAST_CONCEPTS = 2  # that can be taken for each other
 
@@ -136,7 +139,7 @@ class EmojiNames(EmojiSet):
         kind: tells this set apart from the others.
         among: names of "all" things compete, or the "own" ones of the concepts that are asked
             about: a model may know a name, and yet prefer whatever it was shown.
-        items: pictures; all concepts have equally many.
+        items: pictures; all concepts have equally many, or one more.
     """
 
     kind: Literal["emoji_names"]
@@ -165,6 +168,51 @@ class EmojiNames(EmojiSet):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmojiSynonyms(EmojiSet):
+    """Which thing does a picture show, if things are called by words that no caption has?
+
+    Of the concepts those are asked about that have a synonym in WordNet of which no word is in the
+    name of any thing: "donut" does for a doughnut, and "domestic dog" not for a dog. From captions
+    alone a model knows such words by what they are spelt with at most.
+
+    Attributes:
+        kind: tells this set apart from the others.
+        wordnet: folder of `data.noun` and `index.noun`, absolute or relative to `data.path`.
+        items: pictures; all of these concepts have equally many, or one more.
+    """
+
+    kind: Literal["emoji_synonyms"]
+    wordnet: LocalPath
+    items: PositiveInt = 500
+
+    def open(self, name: str, root: Path, transform: EvaluationTransform) -> ZeroShotSet:
+        """Draw the pictures.
+
+        Raises:
+            ConfigError: fewer than two concepts have a synonym.
+            DataError: a file of WordNet is missing or malformed; or see `catalogue`.
+        """
+        parts, nouns = splits(self.world), read_nouns(root / self.wordnet)
+        known = {word for thing in catalogue() for word in thing.name.lower().split()}
+        synonyms: dict[str, int] = {}  # of two things with one synonym the first is asked about
+        for number in self._numbers(parts):
+            if word := synonym_of(parts.concepts[number], nouns, known):
+                synonyms.setdefault(word, number)
+        if len(synonyms) < _LEAST_CONCEPTS:
+            raise ConfigError(f"{len(synonyms)} of the {self.concepts} concepts have a synonym")
+        numbers = [*synonyms.values()]
+        scenes, labels = single_things(parts, self.items, f"{self.concepts} concepts", numbers)
+        return ZeroShotSet(
+            name,
+            painted(Painter(parts, transform.size), scenes, name),
+            labels,
+            [f"{article(word)} {word}" for word in synonyms],
+            TEMPLATES,
+            cutoffs=(1, 5, 10),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class EmojiLinearProbe(EmojiSet):
     """A linear classifier of frozen picture embeddings, see `kgclip_jax.evaluation.linear_probe`.
 
@@ -172,7 +220,7 @@ class EmojiLinearProbe(EmojiSet):
 
     Attributes:
         kind: tells this set apart from the others.
-        items: pictures that it is measured on; all concepts have equally many.
+        items: pictures that it is measured on; all concepts have equally many, or one more.
         training_items: others that it is fitted to.
     """
 

@@ -16,6 +16,7 @@ from kgclip_jax.data.emoji.probes import (
     EmojiLinearProbe,
     EmojiNames,
     EmojiRetrieval,
+    EmojiSynonyms,
 )
 from kgclip_jax.data.emoji.world import splits
 from kgclip_jax.data.evaluation_config import EVALUATIONS
@@ -121,6 +122,41 @@ def test_retrieval_is_the_source_s_own():
     assert fingerprint([data]) == fingerprint([own._replace(name="mine")])
     with pytest.raises(ConfigError, match="items"):
         opened(asked, items=1)
+
+
+def write_nouns(folder, senses):
+    """A WordNet of lone synsets: the words of each, the first of which leads there."""
+    lines, index = "", ""
+    for number, words in enumerate(senses, 1):
+        joined = " ".join(f"{word.replace(' ', '_')} 0" for word in words)
+        lines += f"{number:08d} 05 n {len(words):02x} {joined} 000 | a thing  \n"
+        index += f"{words[0].replace(' ', '_')} n 1 0 1 0 {number:08d}  \n"
+    (folder / "data.noun").write_text(lines)
+    (folder / "index.noun").write_text(index)
+    for part in ("verb", "adj", "adv"):
+        (folder / f"data.{part}").write_text("")
+
+
+def test_synonyms_have_no_word_of_a_name(tmp_path):
+    names = [PARTS.concepts[number].name for number in PARTS.seen][:4]
+    first, second, third, fourth = names
+    write_nouns(
+        tmp_path,
+        [
+            (first, f"true {first}", "quux"),
+            (second, "quux"),
+            (third, "great frobnitz"),
+            (fourth,),
+        ],
+    )
+    asked = EmojiSynonyms(kind="emoji_synonyms", world=WORLD, wordnet=str(tmp_path), items=5)
+    data = opened(asked)
+    assert data.class_names == ["a quux", "a great frobnitz"]
+    shown = [PARTS.concepts[number].name for (number,) in concepts_of(data.pictures)]
+    assert shown == [first, third, first, third, first]
+    assert data.labels.tolist() == [0, 1, 0, 1, 0]
+    with pytest.raises(ConfigError, match="0 of the unseen concepts have a synonym"):
+        opened(asked, concepts="unseen")
 
 
 @pytest.mark.parametrize("concepts", ["seen", "unseen"])
