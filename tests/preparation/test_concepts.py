@@ -7,13 +7,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from kgclip_jax.data.embedded_texts import (
-    EmbeddedContents,
-    EmbeddedTexts,
-    complete,
-    part_file,
-    write_part,
-)
 from kgclip_jax.data.text_concepts import TextConcepts
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.preparation import concepts
@@ -24,6 +17,7 @@ from kgclip_jax.preparation.concepts import (
     soft_labels,
     store_concepts,
 )
+from tests.data.made_up_embeddings import embedded
 
 POINTS = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
 CENTRES = POINTS[:2]
@@ -40,24 +34,8 @@ def near_directions(count, directions=4, width=6):
     return points + 0.1 * rng.normal(size=points.shape).astype(np.float32)
 
 
-def embedded(folder, vectors, parts=1):
-    folder.mkdir(exist_ok=True)
-    texts = [f"text {number}" for number in range(len(vectors))]
-    rows = np.array_split(np.arange(len(vectors)), parts)
-    for number, each in enumerate(rows):
-        path = folder / part_file(number, parts)
-        write_part(path, [texts[row] for row in each], vectors[each].astype(np.float16))
-    contents = EmbeddedContents(
-        settings={},
-        rows=tuple(map(len, rows)),
-        texts=len(texts),
-        width=vectors.shape[1],
-        dtype="float16",
-        fingerprint="f",
-        left_out={},
-    )
-    complete(folder, contents)
-    return EmbeddedTexts(folder)
+def stored(folder, vectors, parts=1):
+    return embedded(folder, [f"text {number}" for number in range(len(vectors))], vectors, parts)
 
 
 @pytest.fixture
@@ -100,7 +78,7 @@ def test_what_is_not_kept_is_spread_and_told():
 def test_a_folder_has_the_labels_of_every_text(tmp_path, fixed_centres, monkeypatch):
     monkeypatch.setattr(concepts, "_BLOCK", 7)
     vectors = near_directions(30)
-    found = store_concepts(embedded(tmp_path / "texts", vectors, 3), tmp_path / "out", SETTINGS)
+    found = store_concepts(stored(tmp_path / "texts", vectors, 3), tmp_path / "out", SETTINGS)
     names = [f"text {number}" for number in (29, 0, 17)]
     labels = found.labels(names)
     assert labels.shape == (3, 4)
@@ -120,7 +98,7 @@ def test_a_folder_has_the_labels_of_every_text(tmp_path, fixed_centres, monkeypa
 def test_the_same_again_has_nothing_to_do_and_others_are_refused(
     tmp_path, fixed_centres, monkeypatch
 ):
-    texts = embedded(tmp_path / "texts", near_directions(30))
+    texts = stored(tmp_path / "texts", near_directions(30))
     first = store_concepts(texts, tmp_path / "out", SETTINGS)
     monkeypatch.setattr(concepts, "k_means", None)
     again = store_concepts(texts, tmp_path / "out", SETTINGS)
@@ -132,16 +110,14 @@ def test_the_same_again_has_nothing_to_do_and_others_are_refused(
 def test_nothing_is_there_when_labels_fail(tmp_path, fixed_centres, monkeypatch):
     monkeypatch.setattr(concepts, "soft_labels", None)
     with pytest.raises(TypeError):
-        store_concepts(
-            embedded(tmp_path / "texts", near_directions(30)), tmp_path / "out", SETTINGS
-        )
+        store_concepts(stored(tmp_path / "texts", near_directions(30)), tmp_path / "out", SETTINGS)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["reports"]
     with pytest.raises(DataError, match=r"concepts\.json: not found; let `python launch/prepare"):
         TextConcepts(tmp_path / "out")
 
 
 def test_a_damaged_folder_is_refused(tmp_path, fixed_centres):
-    texts = embedded(tmp_path / "texts", near_directions(30))
+    texts = stored(tmp_path / "texts", near_directions(30))
     store_concepts(texts, tmp_path / "out", SETTINGS)
     path = tmp_path / "out" / "concepts.npy"
     whole = np.load(path)
