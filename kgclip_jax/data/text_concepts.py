@@ -78,7 +78,7 @@ class TextConcepts:
             DataError: it is unfinished, or a file is missing or of another folder.
         """
         self.folder = folder
-        self.contents = _read_contents(folder)
+        self.contents = read_concept_contents(folder)
         self._index = TextIndex(folder / INDEX)
         shape = (self.contents.rows, self.contents.kept)
         self._concepts = _mapped(folder / CONCEPTS, shape, np.int32)
@@ -112,7 +112,8 @@ class TextConcepts:
         return found
 
 
-def _read_contents(folder: Path) -> ConceptContents:
+def read_concept_contents(folder: Path) -> ConceptContents:
+    """Read what a folder holds. Raises DataError: it is unfinished, or the file is malformed."""
     path = folder / CONTENTS
     if not path.is_file():
         raise DataError(f"{path}: not found; {AGAIN}, it writes this last")
