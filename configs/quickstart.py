@@ -1,4 +1,4 @@
-"""Train a small CLIP on emoji scenes, on a laptop, in minutes.
+r"""Train a small CLIP on emoji scenes, on a laptop, in minutes.
 
     python launch/train.py --config=configs/quickstart.py
 
@@ -18,6 +18,15 @@ what training shows, their drawings:
     python launch/prepare.py graph --source=emoji --set=concepts=16 --set=unseen_concepts=8 \
         --output=graphs/emoji
     python launch/train.py --config=configs/quickstart.py:graph
+
+Or with a language model as teacher of what the graph calls things; or with scene graphs, the
+knowledge graph and the teacher together, in every step:
+
+    pip install -r requirements-teach.txt
+    python launch/prepare.py embed --teacher=minilm --source=graph:graphs/emoji \
+        --output=embeddings/emoji
+    python launch/train.py --config=configs/quickstart.py:teacher
+    python launch/train.py --config=configs/quickstart.py:all
 """
 
 from ml_collections import ConfigDict
@@ -28,11 +37,11 @@ from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import suggestion, to_dict
 
 # What goes on takes the same time on two cores, with what it takes to compile.
-STEPS = dict(clip=1200, longer=820, structure=460, graph=380)
+STEPS = dict(clip=1200, longer=820, structure=460, graph=380, teacher=640, all=260)
 
 
 def get_config(variant: str = "clip") -> ConfigDict:
-    """Return the experiment: `clip`, or what goes on: `longer`, `structure` or `graph`."""
+    """Return the experiment: `clip`, or what goes on: one of STEPS."""
     if variant not in STEPS:
         raise ConfigError(f"there is no variant {variant!r}{suggestion(variant, STEPS)}")
     config = ConfigDict()
@@ -56,10 +65,12 @@ def get_config(variant: str = "clip") -> ConfigDict:
     if variant != "clip":
         config.init_from = "runs/quickstart"
         config.seed = 1  # or it would see the same scenes again
-    if variant == "structure":
+    if variant in ("structure", "all"):
         _add_structure(config)
-    if variant == "graph":
+    if variant in ("graph", "all"):
         _add_graph(config)
+    if variant in ("teacher", "all"):
+        _add_teacher(config)
     config.total_steps = STEPS[variant]
     return config
 
@@ -86,3 +97,13 @@ def _add_graph(config: ConfigDict) -> None:
     config.heads = dict(fusion=dict(transformer=blocks, relations=2))
     config.objectives.triplets = dict(relation_weight=1.0)
     config.evaluation = {"unseen drawings": dict(kind="links", view="image_text", **place)}
+
+
+def _add_teacher(config: ConfigDict) -> None:
+    """What a language model makes of the names, glosses and categories of things."""
+    folder = "embeddings/emoji"
+    tables = dict(teacher=dict(kind="embeddings", folder=folder))
+    config.streams.words = dict(kind="texts", texts=folder, rows=64, length=16, tables=tables)
+    heads = {} if "heads" not in config else config.heads.to_dict()
+    config.heads = heads | dict(teacher_map=dict(kind="linear", width=384))
+    config.objectives.text_distillation = dict(stream="words")

@@ -8,6 +8,8 @@
     python launch/prepare.py check_graph --graph=FOLDER
     python launch/prepare.py negclip --source=KIND:FOLDER [--set=KEY=VALUE ...] --output=FILE.tsv
     python launch/prepare.py neighbours --source=KIND:FOLDER [...] --model=MODEL --output=FILE.npy
+    python launch/prepare.py embed --teacher=MODEL --source=KIND:PATH [...] --output=FOLDER
+    python launch/prepare.py concepts --embeddings=FOLDER --output=FOLDER
 
 `shards` stores captioned pictures as ArrayRecord shards, scaled down, on all cores; `verify` reads
 them again and compares them with their manifest. `parse` stores the scene graphs of all captions,
@@ -17,11 +19,15 @@ visual_genome:FOLDER. `negclip` lists wrong captions, in which two words or phra
 change places; `neighbours` finds the nearest pictures of each by a model's embeddings. KINDs of
 sources, and the KEYs that each has, are those of a config's streams.
 
-`graph` makes a knowledge graph. Its KINDs are conceptnet:FILE, edge_lists:FOLDER, n_triples:FILE,
-parquet:FOLDER, visual_genome:FOLDER, visualsem:FOLDER, wordnet:FOLDER and emoji; docs/data.md has
-them in a table.
+`graph` makes a knowledge graph. Its KINDs are conceptnet:FILE, edge_lists:FOLDER, joined:FOLDER,
+n_triples:FILE, parquet:FOLDER, visual_genome:FOLDER, visualsem:FOLDER, wordnet:FOLDER and emoji;
+docs/data.md has them in a table.
 `graph` ends with what the graph holds and what is odd in it; `check_graph` says that again of one
 that is there.
+
+`embed` stores what a language model makes of each caption of a source, or of the texts of
+graph:FOLDER, lines:FILE or emoji; pip install -r requirements-teach.txt first. `concepts` clusters
+these embeddings.
 
 `COMMAND --help` lists the flags of a command. For instance:
 

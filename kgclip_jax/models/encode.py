@@ -33,7 +33,7 @@ def encode(towers: DualEncoder, batch: Any, read: Container[str] | None = None) 
     `read` are the paths of the inputs that somebody reads, by default all; others become None.
 
     Raises:
-        ValueError: a text or picture does not fit its tower, or a knowledge encoder lacks triples.
+        ValueError: a text or picture does not fit its tower.
     """
     leaves, structure = jax.tree_util.tree_flatten_with_path(batch, is_leaf=is_input)
     paths = [path_of(keys) for keys, _ in leaves]
@@ -79,18 +79,22 @@ def _encode_texts(towers: DualEncoder, texts: Sequence[Texts]) -> list[Features]
 def _with_graphs(
     towers: DualEncoder, plain: Sequence[Array], texts: Sequence[Texts]
 ) -> Sequence[Array]:
-    """Add to embeddings what a knowledge encoder, where there is one, reads in the triples."""
-    if towers.shape.knowledge is None:
+    """Add to embeddings what a knowledge encoder, where there is one, reads in triples.
+
+    Texts without any, such as names of entities, get nothing, as a caption that says no triple.
+    """
+    triples = {place: node.triples for place, node in enumerate(texts) if node.triples is not None}
+    if towers.shape.knowledge is None or not triples:
         return plain
-    triples = [node.triples for node in texts if node.triples is not None]
-    if len(triples) < len(texts):
-        raise ValueError("the knowledge encoder needs the triples of all texts")
 
     def read(tokens: Array, mask: Array) -> Array:
         return towers.read_graphs(Triples(tokens, mask))
 
-    known = _run_by_shape(read, triples, inner=(3, 1))
-    return [alone + said for alone, said in zip(plain, known, strict=True)]
+    known = _run_by_shape(read, [*triples.values()], inner=(3, 1))
+    pooled = [*plain]
+    for place, said in zip(triples, known, strict=True):
+        pooled[place] += said
+    return pooled
 
 
 def _filled_up(x: Shaped[Array, "..."], n: int, *, axis: int) -> Shaped[Array, "..."]:

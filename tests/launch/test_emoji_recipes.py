@@ -76,6 +76,14 @@ def test_the_quickstart_goes_on_with_and_without_structure():
         experiment("quickstart", "structured")
 
 
+def test_all_variants_of_the_quickstart_are_one_run():
+    longer, everything = experiment("quickstart", "longer"), experiment("quickstart", "all")
+    alone = [experiment("quickstart", each) for each in ("structure", "graph", "teacher")]
+    assert differing(longer, everything) == set().union(*(differing(longer, o) for o in alone))
+    assert everything.objectives.keys() == {"structure_clip", "triplets", "text_distillation"}
+    assert everything.heads.keys() == {"fusion", "teacher_map"}
+
+
 GRAPH_ROWS = ("entities", "relations", "triplets", "all", "alone", "distilled")
 
 

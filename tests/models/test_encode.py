@@ -5,7 +5,6 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from kgclip_jax.batch import Features, Images, Texts, Triples
 from kgclip_jax.models import dual_encoder, encode, spec
@@ -111,5 +110,21 @@ def test_a_knowledge_encoder_reads_the_triples_of_all_texts_at_once():
     features = run(text, model=model, params=params)
     change = np.linalg.norm(features.pooled - features.plain, axis=1)
     np.testing.assert_allclose(change, [shape.knowledge.weight, 0], rtol=1e-5)
-    with pytest.raises(ValueError, match="needs the triples of all texts"):
-        run((text, Texts((tokens(2),))), model=model, params=params)
+
+
+def test_a_knowledge_encoder_adds_nothing_to_texts_without_triples():
+    blocks = spec.Transformer(SHAPE.text.transformer.width, 1, 2, 64)
+    shape = replace(SHAPE, knowledge=spec.KnowledgeEncoder(blocks, triples=2, element_length=3))
+    model = dual_encoder.Model(shape)
+    params = model.initialise(0)
+    triples = Triples(RNG.integers(1, 900, (2, 2, 3, 3)).astype(np.int32), np.ones((2, 2), bool))
+    text, entity = Texts((tokens(2),), triples), Texts((tokens(2),))
+    for batch in ((text, entity), (entity, text)):
+        found = dict(zip(map(id, batch), run(batch, model=model, params=params), strict=True))
+        said, alone = found[id(text)], found[id(entity)]
+        np.testing.assert_array_equal(alone.pooled, alone.plain)
+        change = np.linalg.norm(said.pooled - said.plain, axis=1)
+        np.testing.assert_allclose(change, shape.knowledge.weight, rtol=1e-5)
+    np.testing.assert_allclose(
+        run(entity, model=model, params=params).pooled, alone.pooled, rtol=1e-6
+    )

@@ -267,12 +267,6 @@ def test_the_hinge_on_negatives_trains_the_encoder_in_the_paper_alone(objective)
         assert max(largest) > 1e-5
 
 
-def test_triples_that_are_missing_are_an_error():
-    model, params, _ = with_knowledge()
-    with pytest.raises(ValueError, match="needs the triples of all texts"):
-        embed(model, params, Texts((make_tokens(2),)))
-
-
 def test_the_length_of_what_is_added_does_not_depend_on_precision():
     model, params, _ = with_knowledge()
     rough = Model(model.shape, replace(model.execution, dtype="bfloat16"))

@@ -51,8 +51,7 @@ class NeighbourhoodsConfig:
         check(self.roots < self.rows, "rows must be more than roots: neighbours take some too")
 
     def check(self, *, reads_graphs: bool) -> None:
-        """Refuse a model with a knowledge encoder, which wants scene graphs of all texts."""
-        check(not reads_graphs, "model.knowledge reads scene graphs, which entities have none of")
+        """Accept any model: of entities, a knowledge encoder reads nothing."""
 
     def open(self, name: str, opening: StreamOpening) -> NeighbourhoodStream:
         """Open the graph.

@@ -191,13 +191,6 @@ def test_what_the_graph_has_none_of_is_refused(folder):
         NeighbourhoodsConfig(graph="graph", rows=4, roots=4)
 
 
-def test_models_with_a_knowledge_encoder_are_refused():
-    for kind in ("triplets", "neighbourhoods"):
-        with pytest.raises(ValueError, match=r"model\.knowledge reads scene graphs"):
-            CONFIGS[kind].check(reads_graphs=True)
-        CONFIGS[kind].check(reads_graphs=False)
-
-
 def test_a_model_whose_texts_may_not_be_cut_takes_its_context_length(folder):
     whole = Preprocessing(16, TOKENIZER, causal=False)
     block = open_stream(folder, "triplets", preprocessing=whole).load(0, [0]).blocks["text_text"]
