@@ -35,7 +35,6 @@ from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models import spec
-from kgclip_jax.models.flops import step_work
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.structure_clip import StructureClip
@@ -82,7 +81,7 @@ class Contender:
         made = [stream.load(step, units).blocks for step in range(flags.batches)]
         self.input_seconds = (time.process_time() - start) / flags.batches
         self.steps = Steps(experiment, made[0])
-        self.work = step_work(shape, {"captions": made[0]}, self.steps.setup.read)
+        self.work = self.steps.setup.work
         self.batches = [self.steps.place(pairs) for pairs in made]
         self.turn(2)
 

@@ -23,7 +23,6 @@ from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.loading import Start, find_start
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Params
-from kgclip_jax.models.flops import step_work
 from kgclip_jax.rehearsal import rehearse
 from kgclip_jax.reporting.tables import results_table, to_terminal
 from kgclip_jax.run_evaluation import next_steps, record_evaluation, write_run_report
@@ -298,10 +297,9 @@ class Run:
         json_lines = JsonLines(self.workdir.metrics)
         tensorboard = TensorBoard(self.workdir.root, start)
         display = Display(self.console, start, stop)
-        batch = {name: stream.abstract() for name, stream in self.streams.items()}
         throughput = Throughput(
             sum(self.rows.values()),
-            step_work(settings.model, batch, setup.read),
+            setup.work,
             list(setup.mesh.devices.flat),
         )
         watch = CollapseWatch(

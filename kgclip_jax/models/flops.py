@@ -6,10 +6,11 @@ matrix products count (dense layers, attention scores and sums).
 
 import logging
 import math
-from collections.abc import Container
-from typing import NamedTuple
+from collections.abc import Container, Sequence
+from typing import Any, NamedTuple
 
 import jax
+from jax.extend.core import Jaxpr, JaxprEqn, jaxprs_in_params
 
 from kgclip_jax.batch import Batch, Images
 from kgclip_jax.models import spec
@@ -103,12 +104,28 @@ def knowledge_flops(shape: spec.DualEncoder) -> int:
     return blocks + 2 * knowledge.transformer.width * shape.embedding
 
 
+def matrix_flops(jaxpr: Jaxpr) -> int:
+    """Count the matrix products of a traced function, those of nested ones and loops too."""
+    return sum(_equation_flops(equation) for equation in jaxpr.eqns)
+
+
+def _equation_flops(equation: JaxprEqn) -> int:
+    left: Any
+    out: Any
+    if equation.primitive.name == "dot_general":
+        left, out = equation.invars[0].aval, equation.outvars[0].aval
+        (contracted, _), _ = equation.params["dimension_numbers"]
+        return 2 * math.prod(out.shape) * math.prod(left.shape[axis] for axis in contracted)
+    times = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
+    return times * sum(map(matrix_flops, jaxprs_in_params(equation.params)))
+
+
 class Work(NamedTuple):
-    """What towers do in a step.
+    """What models do in a step.
 
     Attributes:
-        flops: forward and backward pass without recomputation: MFU's numerator. Objectives add a
-            few in a thousand, which are not counted.
+        flops: forward and backward pass without recomputation: MFU's numerator. What objectives do
+            with embeddings behind their heads adds a few in a thousand, and is not counted.
         text_tokens: that the text tower sees, padding included.
     """
 
@@ -116,11 +133,30 @@ class Work(NamedTuple):
     text_tokens: int
 
 
-def step_work(shape: spec.DualEncoder, batch: Batch, read: Container[str]) -> Work:
+def step_work(
+    shape: spec.DualEncoder,
+    batch: Batch,
+    read: Container[str],
+    *,
+    heads: int = 0,
+    teachers: Sequence[tuple[spec.DualEncoder, Container[str]]] = (),
+) -> Work:
     """Count the work of a training step.
 
-    `read` are the paths of the inputs that go through the towers.
+    Args:
+        shape: of the model.
+        batch: blocks of a whole step, which may be abstract.
+        read: paths of the inputs that go through its towers.
+        heads: FLOPs of a forward pass of the heads over the step.
+        teachers: of frozen models, the shape and what goes through them; forward alone.
     """
+    forward, text_tokens = _forward_work(shape, batch, read)
+    taught = sum(_forward_work(teacher, batch, paths)[0] for teacher, paths in teachers)
+    return Work(3 * (forward + heads) + taught, text_tokens)
+
+
+def _forward_work(shape: spec.DualEncoder, batch: Batch, read: Container[str]) -> tuple[int, int]:
+    """Return the FLOPs of a forward pass, and how many tokens of texts there are."""
     forward = text_tokens = 0
     for path, node in inputs_by_path(batch).items():
         if path not in read:
@@ -130,9 +166,10 @@ def step_work(shape: spec.DualEncoder, batch: Batch, read: Container[str]) -> Wo
             continue
         for tokens in node.tokens:
             texts, length = math.prod(tokens.shape[:-1]), tokens.shape[-1]
-            forward += texts * (text_flops(shape, length) + knowledge_flops(shape))
+            forward += texts * text_flops(shape, length)
+            forward += texts * knowledge_flops(shape) * (node.triples is not None)
             text_tokens += texts * length
-    return Work(3 * forward, text_tokens)
+    return forward, text_tokens
 
 
 def parameter_count(params: Params) -> int:

@@ -1,19 +1,20 @@
-"""Which arguments of a function matter to its result, found by tracing it."""
+"""Which arguments of a traced function matter to its result."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 from jax.extend.core import Jaxpr, Var
 
 
-def used_arguments(function: Callable[..., Any], *arguments: Any) -> Any:
+def used_arguments(jaxpr: Jaxpr, arguments: Any) -> Any:
     """Return a tree like `arguments` that tells of each leaf whether the result depends on it.
 
-    Nothing is computed: the leaves may be abstract (`jax.ShapeDtypeStruct`).
+    Args:
+        jaxpr: what `jax.make_jaxpr` made of a function of these arguments.
+        arguments: whose leaves may be abstract.
     """
-    closed = jax.make_jaxpr(function)(*arguments)
-    used = _used_inputs(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
+    used = _used_inputs(jaxpr, [True] * len(jaxpr.outvars))
     return jax.tree.unflatten(jax.tree.structure(arguments), used)
 
 

@@ -14,6 +14,7 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.adapters import Lora, merge_adapters
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.models.encode import encode, inputs_by_path
+from kgclip_jax.models.flops import matrix_flops
 from kgclip_jax.models.heads import Head, bind_head
 from kgclip_jax.models.rows import map_microbatches
 from kgclip_jax.objectives.liveness import used_arguments
@@ -49,6 +50,7 @@ class LossFunction:
         microbatches: parts that the batch goes through the towers in.
         read: the inputs that some objective reads, by path.
         taught: the inputs that some objective reads of each teacher.
+        head_flops: of a forward pass of the heads, see `models.flops.matrix_flops`.
     """
 
     model: Model
@@ -59,6 +61,7 @@ class LossFunction:
     microbatches: int = 1
     read: frozenset[str] | None = None
     taught: Mapping[str, frozenset[str]] | None = None
+    head_flops: int = 0
 
     def __call__(
         self, params: Params, batch: Batch, fixed: Fixed, step: Int[Array, ""]
@@ -155,7 +158,9 @@ class _Taught(dict[str, Any]):
 def with_read_inputs(
     loss: LossFunction, params: Params, batch: Batch, fixed: Fixed
 ) -> LossFunction:
-    """Return the same loss, knowing which inputs its objectives read; nobody has to declare it.
+    """Return the same loss, knowing which inputs its objectives read and what its heads cost.
+
+    Nobody has to declare it: the first phase of all objectives is traced.
 
     Args:
         loss: the loss over all inputs.
@@ -173,7 +178,9 @@ def with_read_inputs(
     rows = jax.eval_shape(loss._encode, params, batch)
     taught = jax.eval_shape(loss._taught, batch, fixed)
     step = jax.ShapeDtypeStruct((), jnp.int32)
-    _, rows_used, taught_used, _, _ = used_arguments(embed, params, rows, taught, fixed, step)
+    arguments = (params, rows, taught, fixed, step)
+    jaxpr = jax.make_jaxpr(embed)(*arguments).jaxpr
+    _, rows_used, taught_used, _, _ = used_arguments(jaxpr, arguments)
 
     def read(used: Any) -> frozenset[str]:
         leaves = leaves_by_path(used)
@@ -187,4 +194,5 @@ def with_read_inputs(
         loss,
         read=read(rows_used),
         taught={name: read(used) for name, used in taught_used.items()},
+        head_flops=matrix_flops(jaxpr),
     )

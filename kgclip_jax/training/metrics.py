@@ -120,8 +120,9 @@ class Throughput:
         """Return the speed since the last reading, and begin anew.
 
         `pairs_per_second` (rows of all streams), `text_tokens_per_second`, `input_wait` (share of
-        the time spent waiting for batches), `model_tflops` (10^12 FLOP/s that the towers need,
-        recomputation not counted) and, where the peak of the device is known, `mfu`, their share of
+        the time spent waiting for batches), `model_tflops` (10^12 FLOP/s that towers, heads and
+        teachers need, recomputation not counted) and, where the peak of the device is known,
+        `mfu`, their share of
         it; neither where nothing goes through a tower. Nothing when no step was counted.
         """
         if not self._steps:

@@ -13,6 +13,7 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.adapters import abstract_adapters, init_adapters, merge_adapters
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.models.encode import inputs_by_path
+from kgclip_jax.models.flops import Work, step_work
 from kgclip_jax.models.heads import init_head
 from kgclip_jax.models.teachers import Teacher
 from kgclip_jax.training import sharding
@@ -41,8 +42,8 @@ class Setup:
         model_params: gives the parameters that `model` takes, from those of a state.
         step: takes a training step; reuses the memory of the state it is given.
         fixed: what the step reads beside, on the devices.
-        read: inputs of the batch that some objective reads, by path.
-        unread: those that none does; no tower sees them.
+        work: of the model, its heads and teachers in a step.
+        unread: inputs of the batch that no objective reads, by path; no tower sees them.
     """
 
     model: Model
@@ -54,7 +55,7 @@ class Setup:
     model_params: Callable[[Params], Params]
     step: Step
     fixed: Fixed
-    read: frozenset[str]
+    work: Work
     unread: tuple[str, ...]
 
 
@@ -115,7 +116,7 @@ def set_up(
         model_params=lambda params: merge_adapters(params["model"], params["adapters"], adapters),
         step=jax.jit(step, donate_argnums=0, out_shardings=(shardings, None)),
         fixed=fixed,
-        read=loss.read or frozenset(),
+        work=_work(loss, batch),
         unread=_check_read(loss, batch, streams),
     )
 
@@ -164,6 +165,13 @@ def _fixed(
             name: jax.device_put(stream.constants(), everywhere) for name, stream in streams.items()
         },
     )
+
+
+def _work(loss: LossFunction, batch: Batch) -> Work:
+    """Count what the model, its heads and teachers do in a step."""
+    teachers = [(loss.teachers[name].shape, paths) for name, paths in (loss.taught or {}).items()]
+    read = loss.read or frozenset()
+    return step_work(loss.model.shape, batch, read, heads=loss.head_flops, teachers=teachers)
 
 
 def _check_read(loss: LossFunction, batch: Batch, streams: Mapping[str, Stream]) -> tuple[str, ...]:

@@ -4,9 +4,13 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from kgclip_jax.objectives.liveness import used_arguments
+from kgclip_jax.objectives import liveness
 
 X = jax.ShapeDtypeStruct((3,), "float32")
+
+
+def used_arguments(function, *arguments):
+    return liveness.used_arguments(jax.make_jaxpr(function)(*arguments).jaxpr, arguments)
 
 
 def product(a, b):

@@ -12,10 +12,17 @@ from rich.console import Console
 from tensorboardX.proto.event_pb2 import Event as TensorBoardEvent
 from tensorboardX.proto.event_pb2 import SessionLog
 
-from kgclip_jax.batch import Images, Pairs, Texts
+from kgclip_jax.batch import Images, Pairs, Texts, Triples
 from kgclip_jax.errors import DataError, DivergedError, UserError
 from kgclip_jax.models import spec
-from kgclip_jax.models.flops import Work, image_flops, knowledge_flops, step_work, text_flops
+from kgclip_jax.models.flops import (
+    Work,
+    image_flops,
+    knowledge_flops,
+    matrix_flops,
+    step_work,
+    text_flops,
+)
 from kgclip_jax.models.presets import preset
 from kgclip_jax.training import metrics
 from kgclip_jax.training.display import Display
@@ -84,15 +91,15 @@ def test_speed_is_work_by_time_since_the_last_reading(clock, monkeypatch):
 
 
 def test_work_is_that_of_the_inputs_which_somebody_reads():
-    def pairs(model):
+    def pairs(model, triples=None, **others):
         ids = jnp.zeros((16, 2), int)
         image = Images(jnp.zeros((16, 16, 16, 3), jnp.uint8))
-        text = Texts((jnp.zeros((8, 8), int), jnp.zeros((8, 32), int)))
-        batch = {
-            "captions": Pairs(image, text, ids, Texts((jnp.zeros((16, 2, 8), int),)), None, None)
-        }
+        text = Texts((jnp.zeros((8, 8), int), jnp.zeros((8, 32), int)), triples)
+        negatives = Texts((jnp.zeros((16, 2, 8), int),), triples)
+        batch = {"captions": Pairs(image, text, ids, negatives, None, None)}
         read = {"captions/image", "captions/text"}
-        return step_work(model, batch, read), step_work(model, batch, {*read, "captions/negatives"})
+        more = {*read, "captions/negatives"}
+        return step_work(model, batch, read, **others), step_work(model, batch, more)
 
     some, more = pairs(MODEL)
     forward = 16 * image_flops(MODEL) + 8 * (text_flops(MODEL, 8) + text_flops(MODEL, 32))
@@ -100,7 +107,29 @@ def test_work_is_that_of_the_inputs_which_somebody_reads():
     assert more == (3 * (forward + 32 * text_flops(MODEL, 8)), 8 * 8 + 8 * 32 + 32 * 8)
     knowledge = spec.KnowledgeEncoder(MODEL.text.transformer)
     model = dataclasses.replace(MODEL, knowledge=knowledge)
-    assert pairs(model)[1].flops - more.flops == 3 * (16 + 32) * knowledge_flops(model)
+    triples = Triples(jnp.zeros(()), jnp.zeros(()))
+    assert pairs(model, triples)[1].flops - more.flops == 3 * (16 + 32) * knowledge_flops(model)
+    assert pairs(model)[1] == more  # texts without triples
+    teachers = [(MODEL, {"captions/image"}), (MODEL, {"captions/text"})]
+    assert pairs(MODEL, heads=5, teachers=teachers)[0].flops == 3 * (forward + 5) + forward
+
+
+def test_matrix_products_are_counted_in_loops_and_nested_functions():
+    x, w = jnp.ones((3, 4)), jnp.ones((5, 4, 4))
+
+    @jax.jit
+    def blocks(x, w):
+        block = jax.checkpoint(lambda x, w: (jnp.einsum("bi,io->bo", x, w) * 2, None))
+        return jax.lax.scan(block, x, w)[0]
+
+    def function(x, w):
+        return jnp.einsum("bd,cd->bc", blocks(x, w), x) + jnp.sum(x)
+
+    counted = matrix_flops(jax.make_jaxpr(function)(x, w).jaxpr)
+    assert counted == 5 * 2 * 3 * 4 * 4 + 2 * 3 * 3 * 4
+    fusion = jax.make_jaxpr(lambda x, y: jnp.einsum("bhd,bkd->bhk", x, y))
+    both = fusion(jnp.ones((2, 6, 8)), jnp.ones((2, 7, 8)))
+    assert matrix_flops(both.jaxpr) == 2 * 2 * 6 * 7 * 8
 
 
 def test_a_device_of_unknown_peak_has_no_mfu_and_a_reading_of_nothing_no_speed(clock):

@@ -16,7 +16,7 @@ from kgclip_jax.data.tokenization.tokenizer_config import Tokenizers
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.encode import encode
-from kgclip_jax.models.flops import text_flops
+from kgclip_jax.models.flops import step_work, text_flops
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.contrastive import Contrastive
@@ -94,6 +94,14 @@ def test_toys_are_read_from_a_config_like_any_other_kind(monkeypatch):
     assert settings.objectives["toy"] == settings.objectives["twin"]
     _, (metrics,) = trainer(settings, ONE).train(1)
     assert metrics["loss"] == pytest.approx(2 * metrics["twin/loss"], rel=1e-6)
+
+
+def test_the_work_of_a_step_has_that_of_heads():
+    batch = {"toy": TOY.streams["toy"].open("toy", OPENING).abstract()}
+    towers = step_work(TINY, batch, {"toy/head", "toy/tail"})
+    width, embedding = TINY.vision.transformer.width, TINY.embedding
+    mixer = 2 * 32 * (width * embedding + embedding * embedding)
+    assert trainer(TOY, ONE).setup.work == towers._replace(flops=towers.flops + 3 * mixer)
 
 
 @pytest.fixture(scope="module")
