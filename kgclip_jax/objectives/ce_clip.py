@@ -23,6 +23,7 @@ from kgclip_jax.objectives.pairs import (
     existing,
     require_negatives,
 )
+from kgclip_jax.objectives.weights import Weight
 from kgclip_jax.ranges import NonNegativeFloat, PositiveFloat
 from kgclip_jax.schema import check
 
@@ -177,7 +178,7 @@ class CeClip:
     heads: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["ce_clip"] = "ce_clip"
-    weight: PositiveFloat = 1.0
+    weight: Weight = 1.0
     stream: str = "captions"
     intra_modal: Literal["formula", "code", "caption"] = "formula"
     intra_modal_weight: NonNegativeFloat = 0.3

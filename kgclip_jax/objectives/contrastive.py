@@ -26,7 +26,8 @@ from kgclip_jax.objectives.pairs import (
     fold,
     require_negatives,
 )
-from kgclip_jax.ranges import PositiveFloat, PositiveInt
+from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import check
 
 
@@ -182,7 +183,7 @@ class Contrastive:
     heads: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["contrastive"] = "contrastive"
-    weight: PositiveFloat = 1.0
+    weight: Weight = 1.0
     stream: str = "captions"
     form: Literal["softmax", "sigmoid"] = "softmax"
     chunk_size: PositiveInt | None = None

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float
 from kgclip_jax.models import spec
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import ABSENT, Candidates, candidates_of, fold
+from kgclip_jax.objectives.weights import Weight
 from kgclip_jax.ranges import PositiveFloat, PositiveInt
 
 
@@ -134,7 +135,7 @@ class Distillation:
 
     kind: Literal["distillation"] = "distillation"
     teacher: str
-    weight: PositiveFloat = 1.0
+    weight: Weight = 1.0
     stream: str = "captions"
     scale: PositiveFloat = 100.0
     chunk_size: PositiveInt | None = None

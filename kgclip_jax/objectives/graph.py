@@ -13,7 +13,8 @@ from kgclip_jax.models.dual_encoder import normalise
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import ABSENT, Candidates, candidates_of, compare, fold
 from kgclip_jax.objectives.triplets import check_relations
-from kgclip_jax.ranges import PositiveFloat, PositiveInt
+from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import check
 
 
@@ -86,7 +87,7 @@ class Graph:
     """
 
     kind: Literal["graph"] = "graph"
-    weight: PositiveFloat = 1.0
+    weight: Weight = 1.0
     stream: str = "neighbourhoods"
     heads: tuple[str, ...] = ("fusion", "gnn")
     chunk_size: PositiveInt | None = None

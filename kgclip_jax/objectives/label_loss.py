@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int32
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.objectives.objective import Context, Losses, Objective
-from kgclip_jax.ranges import PositiveFloat
+from kgclip_jax.objectives.weights import Weight
 from kgclip_jax.schema import check
 
 Form = Literal["softmax", "sigmoid", "squared"]
@@ -61,7 +61,7 @@ class Classification:
     """
 
     kind: Literal["classification"] = "classification"
-    weight: PositiveFloat = 1.0
+    weight: Weight = 1.0
     stream: str = "labelled"
     heads: tuple[str, ...] = ("classifier",)
     form: Form = "softmax"

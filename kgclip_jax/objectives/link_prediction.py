@@ -15,7 +15,8 @@ from kgclip_jax.models.entity_table import EntityTable
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import ABSENT
 from kgclip_jax.objectives.triplets import check_relations
-from kgclip_jax.ranges import NonNegativeFloat, PositiveFloat
+from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.ranges import NonNegativeFloat
 from kgclip_jax.schema import check
 
 
@@ -42,7 +43,7 @@ class LinkPrediction:
     """
 
     kind: Literal["link_prediction"] = "link_prediction"
-    weight: PositiveFloat = 1.0
+    weight: Weight = 1.0
     stream: str = "edges"
     heads: tuple[str, ...] = ("table",)
     form: Literal["all", "sampled"] = "all"

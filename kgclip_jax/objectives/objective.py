@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
+from kgclip_jax.objectives.weights import LinearWeight, Weight
 from kgclip_jax.schema import Registry
 
 OBJECTIVES = Registry(
@@ -67,7 +68,7 @@ class Objective(Protocol):
         ...
 
     @property
-    def weight(self) -> float:
+    def weight(self) -> Weight:
         """Factor of the loss in the total."""
         ...
 
@@ -106,17 +107,24 @@ class Objective(Protocol):
         ...
 
 
-def weighted_sum(objectives: Mapping[str, Objective], losses: Mapping[str, Losses]) -> Losses:
+def weighted_sum(
+    objectives: Mapping[str, Objective],
+    losses: Mapping[str, Losses],
+    step: Int[Array, ""] | int,
+) -> Losses:
     """Add weight times loss over the objectives.
 
     Metrics are logged unweighted under the name of their objective: "contrastive/loss",
-    "contrastive/image_to_text_accuracy", ...
+    "contrastive/image_to_text_accuracy", ..., and "contrastive/weight" where that moves.
     """
     total = jnp.zeros(())
     metrics = {}
     for name, objective in objectives.items():
         loss, details = losses[name]
-        total += objective.weight * loss
+        weight: Any = objective.weight
+        if isinstance(weight, LinearWeight):
+            weight = metrics[f"{name}/weight"] = weight.at(step)
+        total += weight * loss
         metrics[f"{name}/loss"] = loss
         metrics |= {f"{name}/{key}": value for key, value in details.items()}
     return Losses(total, metrics)

@@ -12,7 +12,8 @@ from kgclip_jax.objectives.contrastive import refuse_unused_bias, softmax_contra
 from kgclip_jax.objectives.hinge import negative_hinge
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import require_negatives
-from kgclip_jax.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
+from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.ranges import NonNegativeFloat, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class StructureClip:
     heads: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["structure_clip"] = "structure_clip"
-    weight: PositiveFloat = 1.0
+    weight: Weight = 1.0
     stream: str = "captions"
     negative_weight: NonNegativeFloat = 1.0
     margin: NonNegativeFloat = 0.1

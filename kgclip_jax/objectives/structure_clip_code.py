@@ -11,7 +11,8 @@ from kgclip_jax.objectives.contrastive import refuse_unused_bias
 from kgclip_jax.objectives.hinge import hardest_negative_hinge, negative_hinge
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import require_negatives
-from kgclip_jax.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class StructureClipCode:
     heads: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["structure_clip_code"] = "structure_clip_code"
-    weight: PositiveFloat = 1.0
+    weight: Weight = 1.0
     stream: str = "captions"
     negative_weight: NonNegativeFloat = 5.0
     margin: NonNegativeFloat = 0.1

@@ -13,7 +13,8 @@ from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import normalise
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import Candidates, candidates_of, fold
-from kgclip_jax.ranges import PositiveFloat, PositiveInt
+from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import check
 
 Form = Literal["squared", "cosine", "relational"]
@@ -94,7 +95,7 @@ class TextDistillation:
     """
 
     kind: Literal["text_distillation"] = "text_distillation"
-    weight: PositiveFloat = 1.0
+    weight: Weight = 1.0
     stream: str = "captions"
     table: str = "teacher"
     heads: tuple[str, ...] = ("teacher_map",)

@@ -16,7 +16,8 @@ from kgclip_jax.models.fusion import Fused
 from kgclip_jax.models.rows import concat_rows
 from kgclip_jax.objectives.contrastive import softmax_contrastive
 from kgclip_jax.objectives.objective import Context, Losses, Objective
-from kgclip_jax.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
+from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.ranges import NonNegativeFloat, PositiveInt
 from kgclip_jax.schema import check
 
 
@@ -42,7 +43,7 @@ class Triplets:
     """
 
     kind: Literal["triplets"] = "triplets"
-    weight: PositiveFloat = 1.0
+    weight: Weight = 1.0
     stream: str = "graph"
     heads: tuple[str, ...] = ("fusion",)
     entity_weight: NonNegativeFloat = 1.0

@@ -77,7 +77,7 @@ class LossFunction:
         for name, objective in self.objectives.items():
             heads = {head: bound[head] for head in objective.heads}
             losses[name] = objective.loss(heads, vectors[name], contexts[objective.stream])
-        total = weighted_sum(self.objectives, losses)
+        total = weighted_sum(self.objectives, losses, step)
         scale = next(iter(contexts.values())).logit_scale
         return total.loss, total.metrics | {"logit_scale": scale}
 

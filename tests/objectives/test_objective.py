@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.objective import Losses, check_objectives, weighted_sum
 from kgclip_jax.objectives.structure_clip import StructureClip
 from kgclip_jax.objectives.structure_clip_code import StructureClipCode
+from kgclip_jax.objectives.weights import LinearWeight
+from kgclip_jax.schema import parse
 
 CLIP = replace(preset("tiny"), logit_bias=None)
 SIGLIP = replace(CLIP, logit_bias=-10.0)
@@ -24,7 +27,7 @@ def test_losses_are_weighted_and_metrics_are_not():
         "clip": Losses(jnp.asarray(2.0), {"accuracy": jnp.asarray(0.25)}),
         "twins": Losses(jnp.asarray(7.0), {"accuracy": jnp.asarray(1.0), "margin": jnp.asarray(4)}),
     }
-    loss, metrics = weighted_sum(objectives, losses)
+    loss, metrics = weighted_sum(objectives, losses, 0)
     np.testing.assert_allclose(loss, 0.5 * 2 + 3 * 7)
     assert {name: float(value) for name, value in metrics.items()} == {
         "clip/loss": 2,
@@ -33,6 +36,23 @@ def test_losses_are_weighted_and_metrics_are_not():
         "twins/accuracy": 1,
         "twins/margin": 4,
     }
+
+
+def test_a_weight_may_move():
+    weight = parse(Contrastive, {"weight": {"end": 2.0, "steps": 10, "after": 4}}).weight
+    assert weight == LinearWeight(end=2.0, steps=10, after=4)
+    objectives = {"clip": Contrastive(weight=weight), "twins": Contrastive()}
+    losses = dict.fromkeys(objectives, Losses(jnp.asarray(3.0), {}))
+    for step, factor in ((0, 0), (4, 0), (9, 1), (14, 2), (100, 2)):
+        total = jax.jit(lambda step: weighted_sum(objectives, losses, step))(step)
+        assert total.metrics["clip/weight"] == pytest.approx(factor)
+        assert total.loss == pytest.approx(3 * factor + 3)
+        assert "twins/weight" not in total.metrics
+    falling = LinearWeight(start=1.0, end=0.5, steps=2)
+    assert [float(falling.at(step)) for step in (0, 1, 2)] == [1, 0.75, 0.5]
+    for wrong in ({"end": -1.0, "steps": 1}, {"end": 1.0, "steps": 0}, {"steps": 5}, -1.0, 0.0):
+        with pytest.raises(ConfigError, match="weight"):
+            parse(Contrastive, {"weight": wrong})
 
 
 @pytest.mark.parametrize(
