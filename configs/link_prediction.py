@@ -1,12 +1,21 @@
-"""Train a table of entities on a knowledge graph without names, and rank its held-out triples.
+r"""Train a table of entities on a knowledge graph without names, and rank its held-out triples.
 
     python launch/prepare.py graph --source=edge_lists:wn18rr --output=graphs/wn18rr
     python launch/train.py --config=configs/link_prediction.py:GRAPH,SCORER
 
-GRAPH is the absolute path of a folder that `prepare.py graph` writes (docs/data.md): of WN18RR,
-FB15k-237 or any list of edges. SCORER is `transe`, `distmult`, `complex` or `rotate`. The test
-split is ranked among all entities, both ends asked for, and whatever is true in any split is left
-out of the candidates. No text or image is read: the towers are tiny, and nothing trains them.
+or, where entities have names, from what a language model makes of these:
+
+    pip install -r requirements-teach.txt
+    python launch/prepare.py embed --teacher=minilm --source=graph:GRAPH --output=EMBEDDINGS
+    python launch/prepare.py entity_vectors --graph=GRAPH --embeddings=EMBEDDINGS \
+        --output=VECTORS.npy
+    python launch/train.py --config=configs/link_prediction.py:GRAPH,SCORER,VECTORS.npy
+
+GRAPH and VECTORS.npy are absolute paths; GRAPH is a folder that `prepare.py graph` writes
+(docs/data.md): of WN18RR, FB15k-237 or any list of edges. SCORER is `transe`, `distmult`, `complex`
+or `rotate`. The test split is ranked among all entities, both ends asked for, and whatever is true
+in any split is left out of the candidates. No text or image is read: the towers are tiny, and
+nothing trains them.
 
 `distmult` and `complex` compare with all entities, under a penalty on cubes (Lacroix et al., ICML
 2018); the distances of `transe` and `rotate` with sampled ones, of which the hard ones weigh more
@@ -18,6 +27,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from kgclip_jax.arrays import map_array
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.models.presets import preset
@@ -34,8 +44,9 @@ ROWS, WIDTH = 512, 512
 
 
 def get_config(arguments: str) -> ConfigDict:
-    """Return the experiment: `--config=configs/link_prediction.py:GRAPH,SCORER`."""
-    folder, _, scorer = arguments.rpartition(",")
+    """Return the experiment: `--config=configs/link_prediction.py:GRAPH,SCORER[,VECTORS.npy]`."""
+    folder, _, rest = arguments.partition(",")
+    scorer, _, vectors = rest.partition(",")
     if not folder or scorer not in OBJECTIVES:
         raise ConfigError(f"give GRAPH,SCORER{suggestion(scorer, OBJECTIVES)}")
     graph = KnowledgeGraph(Path(folder).absolute())
@@ -46,6 +57,8 @@ def get_config(arguments: str) -> ConfigDict:
     config.streams = dict(edges=dict(kind="edges", rows=ROWS, negatives=NEGATIVES[scorer], **place))
     relations = len(graph.contents.relations)
     table = dict(scorer=scorer, width=WIDTH, std=STD[scorer])
+    if vectors:
+        table |= dict(start=vectors, width=map_array(Path(vectors)).shape[1])
     config.heads = dict(
         table=dict(kind="entity_table", entities=len(graph), relations=relations, **table)
     )

@@ -10,6 +10,7 @@
     python launch/prepare.py neighbours --source=KIND:FOLDER [...] --model=MODEL --output=FILE.npy
     python launch/prepare.py embed --teacher=MODEL --source=KIND:PATH [...] --output=FOLDER
     python launch/prepare.py concepts --embeddings=FOLDER --output=FOLDER
+    python launch/prepare.py entity_vectors --graph=FOLDER --embeddings=FOLDER --output=FILE.npy
 
 `shards` stores captioned pictures as ArrayRecord shards, scaled down, on all cores; `verify` reads
 them again and compares them with their manifest. `parse` stores the scene graphs of all captions,
@@ -27,7 +28,7 @@ that is there.
 
 `embed` stores what a language model makes of each caption of a source, or of the texts of
 graph:FOLDER, lines:FILE or emoji; pip install -r requirements-teach.txt first. `concepts` clusters
-these embeddings.
+these embeddings; `entity_vectors` puts those of a graph's names in the order of its entities.
 
 `COMMAND --help` lists the flags of a command. For instance:
 

@@ -10,18 +10,22 @@ is given of a triple into a query, which is then compared with candidates for th
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int32
 
+from kgclip_jax.arrays import map_array
+from kgclip_jax.errors import DataError
 from kgclip_jax.models import spec
 from kgclip_jax.models.link_model import LinkRows
 from kgclip_jax.models.rows import constrain_table
 from kgclip_jax.ranges import PositiveFloat, PositiveInt
-from kgclip_jax.schema import check
+from kgclip_jax.schema import LocalPath, check
 
 Scorer = Literal["transe", "distmult", "complex", "rotate"]
 
@@ -36,6 +40,8 @@ class EntityTable(nnx.Module):
             return nnx.Param(std * jax.random.normal(rngs.params(), (rows, columns)))
 
         self.entities = table(settings.entities, width)
+        if settings.start is not None:
+            self.entities = nnx.Param(_started(settings))
         if settings.scorer == "rotate":
             shape = (settings.relations, width // 2)
             phases = jax.random.uniform(rngs.params(), shape, minval=-jnp.pi, maxval=jnp.pi)
@@ -115,6 +121,20 @@ class EntityTable(nnx.Module):
         return self.query(rows.entity, rows.relation, rows.asks_head)
 
 
+def _started(settings: "EntityTableHead") -> Float[Array, "entities d"]:
+    """Return the numbers of a file, read when they are needed and not when they are traced."""
+    path, shape = Path(settings.start or ""), (settings.entities, settings.width)
+    found = map_array(path)
+    if found.shape != shape or not np.issubdtype(found.dtype, np.floating):
+        raise DataError(f"{path}: expected {shape} numbers, found {found.shape} of {found.dtype}")
+
+    def read() -> np.ndarray:
+        numbers = np.asarray(found, np.float32)
+        return settings.std / numbers.std() * numbers
+
+    return jax.pure_callback(read, jax.ShapeDtypeStruct(shape, jnp.float32))
+
+
 def _times(
     x: Float[Array, "b d"], real: Float[Array, "b half"], imaginary: Float[Array, "b half"]
 ) -> Float[Array, "b d"]:
@@ -138,7 +158,9 @@ class EntityTableHead:
         entities: their number: those of the graph.
         relations: likewise.
         width: numbers of each entity; of complex vectors, both parts.
-        std: of the normal distribution that numbers start from.
+        std: standard deviation of the numbers that entities and relations start from.
+        start: a file of NumPy, entities x width, that entities start from, scaled to `std`;
+            `launch/prepare.py entity_vectors` makes one of their names. None: random numbers.
     """
 
     kind: Literal["entity_table"] = "entity_table"
@@ -147,12 +169,17 @@ class EntityTableHead:
     relations: PositiveInt
     width: PositiveInt = 128
     std: PositiveFloat = 0.1
+    start: LocalPath | None = None
 
     def __post_init__(self) -> None:
         is_complex = self.scorer in ("complex", "rotate")
         check(not is_complex or self.width % 2 == 0, "width must be even: complex numbers have two")
 
     def build(self, model: spec.DualEncoder, *, rngs: nnx.Rngs) -> EntityTable:
-        """Make the module; it has nothing to do with the model beside it."""
+        """Make the module; it has nothing to do with the model beside it.
+
+        Raises:
+            DataError: the file to start from is missing, or of another shape.
+        """
         del model
         return EntityTable(self, rngs=rngs)

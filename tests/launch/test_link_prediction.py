@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from kgclip_jax.errors import ConfigError
@@ -22,20 +23,24 @@ def graph(tmp_path_factory):
     return make_graph(tmp_path_factory.mktemp("row") / "graph", splits).folder
 
 
-@pytest.mark.parametrize("scorer", ["transe", "complex"])
-def test_an_entity_table_finds_what_follows(commands, result, graph, scorer, tmp_path):
+@pytest.mark.parametrize(("scorer", "starts"), [("transe", False), ("complex", True)])
+def test_an_entity_table_finds_what_follows(commands, result, graph, scorer, starts, tmp_path):
+    """From random numbers, or from those of a file."""
+    vectors = tmp_path / "vectors.npy"
+    np.save(vectors, np.random.default_rng(0).normal(size=(PEOPLE + 1, 32)))
     changes = {
         "total_steps": 150,
         "streams.edges.rows": 64,
-        "heads.table.width": 32,
+        **({} if starts else {"heads.table.width": 32}),
         "optimizer.learning_rate": 0.02,
         "data.workers": 0,
     }
     options = [f"--config.{key}={value}" for key, value in changes.items()]
-    file = f"--config=configs/link_prediction.py:{graph},{scorer}"
-    process = result(commands.start("launch/train.py", file, f"--workdir={tmp_path}", *options))
+    arguments = f"{graph},{scorer},{vectors}" if starts else f"{graph},{scorer}"
+    file, workdir = f"--config=configs/link_prediction.py:{arguments}", tmp_path / "run"
+    process = result(commands.start("launch/train.py", file, f"--workdir={workdir}", *options))
     assert process.returncode == 0, process.stderr
-    results = json.loads(Workdir(tmp_path).evaluation.read_text())["results"]
+    results = json.loads(Workdir(workdir).evaluation.read_text())["results"]
     (found,) = (row for row in results if row["metric"] == "Hits@3")
     assert found["value"] == 1  # where chance is 3 of 25
 

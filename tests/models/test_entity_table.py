@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kgclip_jax.errors import DataError
 from kgclip_jax.models.entity_table import EntityTableHead
 from kgclip_jax.models.heads import bind_head, init_head
 from kgclip_jax.models.presets import preset
@@ -13,8 +14,9 @@ ENTITIES, RELATIONS, WIDTH = 9, 3, 8
 SCORERS = pytest.mark.parametrize("scorer", ["transe", "distmult", "complex", "rotate"])
 
 
-def table(scorer):
-    head = EntityTableHead(scorer=scorer, entities=ENTITIES, relations=RELATIONS, width=WIDTH)
+def table(scorer, **changes):
+    sizes = {"entities": ENTITIES, "relations": RELATIONS, "width": WIDTH}
+    head = EntityTableHead(scorer=scorer, **sizes, **changes)
     params = init_head(head, "table", preset("tiny"), 0)
     return bind_head(head, preset("tiny"), params)
 
@@ -65,3 +67,24 @@ def test_gradients_are_finite_where_a_triple_fits_exactly(scorer):
 def test_complex_numbers_need_an_even_width():
     with pytest.raises(ValueError, match="width must be even"):
         EntityTableHead(scorer="rotate", entities=2, relations=1, width=3)
+
+
+def test_entities_start_from_a_file(tmp_path):
+    path = tmp_path / "vectors.npy"
+    vectors = np.random.default_rng(0).normal(size=(ENTITIES, WIDTH)).astype(np.float16)
+    np.save(path, vectors)
+    sizes = {"entities": ENTITIES, "relations": RELATIONS, "width": WIDTH}
+    head = EntityTableHead(scorer="transe", std=0.02, start=str(path), **sizes)
+    make = jax.jit(lambda: init_head(head, "table", preset("tiny"), 0))
+    found = make()["entities"]
+    np.testing.assert_allclose(found, 0.02 * vectors / np.float32(vectors).std(), rtol=1e-3)
+    np.testing.assert_allclose(
+        make()["relations"], table("transe", std=0.02).relations[...], rtol=1e-6
+    )
+    for wrong in (vectors[:-1], vectors.astype(int)):
+        np.save(path, wrong)
+        with pytest.raises(DataError, match=r"vectors\.npy: expected \(9, 8\) numbers, found"):
+            make.lower()
+    path.unlink()
+    with pytest.raises(DataError, match=r"vectors\.npy"):
+        init_head(head, "table", preset("tiny"), 0)

@@ -16,6 +16,7 @@ COMMANDS = {
     "neighbours": "neighbours_command",
     "embed": "embed_command",
     "concepts": "concepts_command",
+    "entity_vectors": "entity_vectors_command",
 }
 
 

@@ -1,7 +1,6 @@
 """`concepts`: clusters of embedded texts."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags
 
@@ -43,6 +42,6 @@ def run(rest: Sequence[str]) -> str:
         iterations=FLAGS.iterations,
         seed=FLAGS.seed,
     )
-    embedded = EmbeddedTexts(Path(FLAGS.embeddings))
+    embedded = EmbeddedTexts(FLAGS.embeddings)
     with sole_use(FLAGS.output):
         return describe_concepts(store_concepts(embedded, FLAGS.output, settings))
