@@ -84,7 +84,7 @@ def test_entities_start_from_a_file(tmp_path):
     for wrong in (vectors[:-1], vectors.astype(int)):
         np.save(path, wrong)
         with pytest.raises(DataError, match=r"vectors\.npy: expected \(9, 8\) numbers, found"):
-            make.lower()
+            jax.eval_shape(lambda: init_head(head, "table", preset("tiny"), 0))
     path.unlink()
     with pytest.raises(DataError, match=r"vectors\.npy"):
         init_head(head, "table", preset("tiny"), 0)
