@@ -65,7 +65,8 @@ def get_config(arguments: str) -> ConfigDict:
         "COCO test": dict(kind="retrieval", source=dict(karpathy, split="test"), folds=5)
     }
     config.streams = dict(captions=dict(sources=dict(coco=coco), rows=BATCH_SIZE))
-    config.objectives = dict(contrastive=dict(form="softmax"))
+    form = "softmax" if config.model.logit_bias is None else "sigmoid"
+    config.objectives = dict(contrastive=dict(form=form))
     if folders != ["plain"]:
         _add_teacher(config, *folders)
     steps = EPOCHS * PAIRS // BATCH_SIZE

@@ -202,10 +202,12 @@ def _convert_union(options: tuple[Any, ...], value: Any, path: str) -> Any:
     section = value.literal() if isinstance(value, Override) else value
     if isinstance(section, Mapping) and sections:
         return parse(_of_kind(sections, section.get("kind"), path), section, path)
-    for option in sorted(options, key=lambda option: option is str):  # which takes any text
-        if option not in sections:
-            with contextlib.suppress(ConfigError):
-                return _convert(option, value, path)
+    plain = [option for option in options if option not in sections]
+    if len(plain) == 1:
+        return _convert(plain[0], value, path)
+    for option in sorted(plain, key=lambda option: option is str):  # which takes any text
+        with contextlib.suppress(ConfigError):
+            return _convert(option, value, path)
     raise _mismatch(options, value, path)
 
 

@@ -39,9 +39,10 @@ def stands_alone(get_config):
 
 
 SHIPPED = [path for path in ALL if stands_alone(load(path).get_config)]
-# Those that follow a graph too are in tests/launch/test_graph_recipes.py.
+# Those that follow a graph or embeddings too are in tests/launch: test_graph_recipes.py and
+# test_kd_recipe.py.
 FOLLOW_A_MODEL = [
-    path for path in ALL if re.search(rf"{path.name}:SOURCE(?!,GRAPH)", load(path).__doc__)
+    path for path in ALL if re.search(rf"{path.name}:SOURCE(?!,GRAPH|,\$)", load(path).__doc__)
 ]
 
 

@@ -23,7 +23,7 @@ from kgclip_jax.objectives.pairs import (
     existing,
     require_negatives,
 )
-from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import NonNegativeFloat, PositiveFloat
 from kgclip_jax.schema import check
 

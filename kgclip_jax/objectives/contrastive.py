@@ -26,7 +26,7 @@ from kgclip_jax.objectives.pairs import (
     fold,
     require_negatives,
 )
-from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import check
 

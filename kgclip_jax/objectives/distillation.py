@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 from kgclip_jax.models import spec
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import ABSENT, Candidates, candidates_of, fold
-from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import PositiveFloat, PositiveInt
 
 

@@ -13,7 +13,7 @@ from kgclip_jax.models.dual_encoder import normalise
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import ABSENT, Candidates, candidates_of, compare, fold
 from kgclip_jax.objectives.triplets import check_relations
-from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import check
 

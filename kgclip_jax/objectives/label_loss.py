@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int32
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.objectives.objective import Context, Losses, Objective
-from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.schema import check
 
 Form = Literal["softmax", "sigmoid", "squared"]

@@ -15,7 +15,7 @@ from kgclip_jax.models.entity_table import EntityTable
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import ABSENT
 from kgclip_jax.objectives.triplets import check_relations
-from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import NonNegativeFloat
 from kgclip_jax.schema import check
 

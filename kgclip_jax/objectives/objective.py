@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
-from kgclip_jax.objectives.weights import LinearWeight, Weight
+from kgclip_jax.objectives.weight_schedule import LinearWeight, Weight
 from kgclip_jax.schema import Registry
 
 OBJECTIVES = Registry(
@@ -25,7 +25,7 @@ OBJECTIVES = Registry(
         "structure_clip_code": "kgclip_jax.objectives.structure_clip_code:StructureClipCode",
         "ce_clip": "kgclip_jax.objectives.ce_clip:CeClip",
         "classification": "kgclip_jax.objectives.label_loss:Classification",
-        "concepts": "kgclip_jax.objectives.concepts:Concepts",
+        "concepts": "kgclip_jax.objectives.concept_loss:Concepts",
         "distillation": "kgclip_jax.objectives.distillation:Distillation",
         "graph": "kgclip_jax.objectives.graph:Graph",
         "link_prediction": "kgclip_jax.objectives.link_prediction:LinkPrediction",

@@ -11,7 +11,7 @@ from kgclip_jax.objectives.contrastive import refuse_unused_bias
 from kgclip_jax.objectives.hinge import hardest_negative_hinge, negative_hinge
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import require_negatives
-from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 

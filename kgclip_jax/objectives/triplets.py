@@ -16,7 +16,7 @@ from kgclip_jax.models.fusion import Fused
 from kgclip_jax.models.rows import concat_rows
 from kgclip_jax.objectives.contrastive import softmax_contrastive
 from kgclip_jax.objectives.objective import Context, Losses, Objective
-from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import NonNegativeFloat, PositiveInt
 from kgclip_jax.schema import check
 

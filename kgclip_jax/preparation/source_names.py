@@ -50,7 +50,7 @@ def named(kinds: Mapping[str, type], name: str, assignments: Sequence[str] = ())
     return parse(kinds[kind], values, kind)
 
 
-def identity(source: StoredPictures) -> dict[str, Any]:
+def identity(source: Any) -> dict[str, Any]:
     """Return the settings of a source that decide on what is stored, as plain values."""
     return {key: value for key, value in to_dict(source).items() if _identifies(key)}
 

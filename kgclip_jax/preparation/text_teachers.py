@@ -20,7 +20,7 @@ from jaxtyping import Float32
 from safetensors import SafetensorError
 
 from kgclip_jax.errors import ConfigError, DataError, UserError
-from kgclip_jax.files import sha256
+from kgclip_jax.files import expanded, sha256
 from kgclip_jax.ranges import PositiveInt
 
 Pooling = Literal["last", "mean", "first", "end"]
@@ -156,13 +156,17 @@ class TextTeacher:
 
 
 def resolved(model: str) -> str:
-    """Return the folder of the model that comes as a package, or what was given.
+    """Return the folder of a model, that of the package for "minilm", or a hub id.
 
     Raises:
+        ConfigError: there is no such folder.
         UserError: the package is not installed.
     """
     if model != MINILM:
-        return model
+        path = expanded(model)
+        if path.startswith((".", "/")) and not Path(path).is_dir():
+            raise ConfigError(f"teacher {model}: there is no such folder")
+        return path
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or found.origin is None:
         raise UserError(f"teacher {MINILM}: pip install -r requirements-teach.txt")

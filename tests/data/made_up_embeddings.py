@@ -9,8 +9,8 @@ from kgclip_jax.data.embedded_texts import (
     part_file,
     write_part,
 )
-from kgclip_jax.preparation import concepts
-from kgclip_jax.preparation.concepts import ConceptSettings, store_concepts
+from kgclip_jax.preparation import text_clusters
+from kgclip_jax.preparation.text_clusters import ConceptSettings, store_concepts
 
 
 def embedded(folder, texts, vectors, parts=1):
@@ -42,6 +42,6 @@ def random_embeddings(folder, texts, width=6):
 def clustered(texts, output, monkeypatch, clusters=4):
     """Write concepts around the first vectors, without faiss."""
     monkeypatch.setattr(
-        concepts, "k_means", lambda x, clusters, **options: (x[:clusters].copy(), [0.0])
+        text_clusters, "k_means", lambda x, clusters, **options: (x[:clusters].copy(), [0.0])
     )
     return store_concepts(texts, output, ConceptSettings(clusters=clusters, kept=2))

@@ -314,6 +314,6 @@ def test_operations_are_those_that_the_compiler_counts():
     counted = lowered.cost_analysis()["flops"]  # element by element work is counted, too
     assert texts * knowledge_flops(shape) == pytest.approx(counted, rel=0.02)
     assert knowledge_flops(PLAIN) == 0
-    batch = {"text": Texts((make_tokens(4, 3),))}
+    batch = {"text": Texts((make_tokens(4, 3),), triples)}
     more = step_work(shape, batch, {"text"}).flops - step_work(PLAIN, batch, {"text"}).flops
     assert more == 3 * 4 * 3 * knowledge_flops(shape)

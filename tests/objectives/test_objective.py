@@ -14,7 +14,7 @@ from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.objective import Losses, check_objectives, weighted_sum
 from kgclip_jax.objectives.structure_clip import StructureClip
 from kgclip_jax.objectives.structure_clip_code import StructureClipCode
-from kgclip_jax.objectives.weights import LinearWeight
+from kgclip_jax.objectives.weight_schedule import LinearWeight
 from kgclip_jax.schema import parse
 
 CLIP = replace(preset("tiny"), logit_bias=None)

@@ -16,7 +16,7 @@ from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.data.streams.text_stream import TextsConfig
 from kgclip_jax.models.linear_map import LinearHead
 from kgclip_jax.models.transformer import Execution
-from kgclip_jax.objectives.concepts import Concepts
+from kgclip_jax.objectives.concept_loss import Concepts
 from kgclip_jax.objectives.text_distillation import TextDistillation
 from kgclip_jax.preparation.text_sources import EmojiCaptions
 from tests.data.made_up_embeddings import clustered, random_embeddings

@@ -26,7 +26,7 @@ def run(rest: Sequence[str]) -> str:
     """Cluster texts and label them."""
     from kgclip_jax.data.embedded_texts import EmbeddedTexts
     from kgclip_jax.locks import sole_use
-    from kgclip_jax.preparation.concepts import (
+    from kgclip_jax.preparation.text_clusters import (
         ConceptSettings,
         describe_concepts,
         store_concepts,

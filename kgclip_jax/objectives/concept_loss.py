@@ -13,7 +13,7 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.text_distillation import table_of
-from kgclip_jax.objectives.weights import Weight
+from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.schema import check
 
 _LEAST_TOTAL = 1e-12
@@ -57,7 +57,7 @@ class Concepts:
     """
 
     kind: Literal["concepts"] = "concepts"
-    weight: Weight = 0.01
+    weight: Weight = 1.0
     stream: str = "captions"
     table: str = "concepts"
     heads: tuple[str, ...] = ("concept_map",)

@@ -8,7 +8,7 @@ import pytest
 from kgclip_jax.batch import Features, Pairs, TextBlock
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
-from kgclip_jax.objectives.concepts import Concepts, soft_cross_entropy
+from kgclip_jax.objectives.concept_loss import Concepts, soft_cross_entropy
 from kgclip_jax.objectives.objective import Context
 
 # softmax(-d^2 / 1) of (1, 0), (0, 1), (0.6, 0.8) and the centres (1, 0), (0, 1).

@@ -9,8 +9,8 @@ import pytest
 
 from kgclip_jax.data.text_concepts import TextConcepts
 from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.preparation import concepts
-from kgclip_jax.preparation.concepts import (
+from kgclip_jax.preparation import text_clusters
+from kgclip_jax.preparation.text_clusters import (
     ConceptSettings,
     describe_concepts,
     k_means,
@@ -42,7 +42,7 @@ def stored(folder, vectors, parts=1):
 def fixed_centres(monkeypatch):
     """Centres without faiss."""
     centres = np.eye(6, dtype=np.float32)[:4]
-    monkeypatch.setattr(concepts, "k_means", lambda x, clusters, **options: (centres, [0.0]))
+    monkeypatch.setattr(text_clusters, "k_means", lambda x, clusters, **options: (centres, [0.0]))
     return centres
 
 
@@ -76,7 +76,7 @@ def test_what_is_not_kept_is_spread_and_told():
 
 
 def test_a_folder_has_the_labels_of_every_text(tmp_path, fixed_centres, monkeypatch):
-    monkeypatch.setattr(concepts, "_BLOCK", 7)
+    monkeypatch.setattr(text_clusters, "_BLOCK", 7)
     vectors = near_directions(30)
     found = store_concepts(stored(tmp_path / "texts", vectors, 3), tmp_path / "out", SETTINGS)
     names = [f"text {number}" for number in (29, 0, 17)]
@@ -100,7 +100,7 @@ def test_the_same_again_has_nothing_to_do_and_others_are_refused(
 ):
     texts = stored(tmp_path / "texts", near_directions(30))
     first = store_concepts(texts, tmp_path / "out", SETTINGS)
-    monkeypatch.setattr(concepts, "k_means", None)
+    monkeypatch.setattr(text_clusters, "k_means", None)
     again = store_concepts(texts, tmp_path / "out", SETTINGS)
     assert again.contents == first.contents
     with pytest.raises(ConfigError, match=r"settings\.temperature: 0\.1 -> 1\.0"):
@@ -108,7 +108,7 @@ def test_the_same_again_has_nothing_to_do_and_others_are_refused(
 
 
 def test_nothing_is_there_when_labels_fail(tmp_path, fixed_centres, monkeypatch):
-    monkeypatch.setattr(concepts, "soft_labels", None)
+    monkeypatch.setattr(text_clusters, "soft_labels", None)
     with pytest.raises(TypeError):
         store_concepts(stored(tmp_path / "texts", near_directions(30)), tmp_path / "out", SETTINGS)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["reports"]
