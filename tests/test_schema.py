@@ -180,7 +180,10 @@ def test_text_that_cannot_be_read_is_refused_by_key(name, text, message):
             {"shapes": {}, "paper": {"kind": "x"}},
             r"paper\.kind must be one of circle, brush, not 'x'",
         ),
-        ({"shapes": {}, "paper": float("nan")}, r"config\.paper must be finite in float32, not nan"),
+        (
+            {"shapes": {}, "paper": float("nan")},
+            r"config\.paper must be finite in float32, not nan",
+        ),
         ({"shapes": {}, "limit": float("inf")}, r"config\.limit must be finite in float32"),
         (
             {"shapes": {}, "first": {}},
