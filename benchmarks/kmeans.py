@@ -14,6 +14,8 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -59,9 +61,9 @@ def inertia(x: np.ndarray, found: np.ndarray) -> float:
     return float(np.concatenate(parts).mean())
 
 
-def measure(candidate: str, count: int, clusters: int, iterations: int) -> dict[str, float]:
-    """Run one candidate here."""
-    x = points(count)
+def measure(candidate: str, file: Path, clusters: int, iterations: int) -> dict[str, float]:
+    """Run one candidate here, on the points of a file."""
+    x = np.load(file)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
     found = centres(candidate, x, clusters, iterations)
@@ -76,16 +78,22 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=1_000_000)
     parser.add_argument("--clusters", type=int, default=1_000)
     parser.add_argument("--iterations", type=int, default=20)
-    parser.add_argument("--candidate")
+    parser.add_argument("--candidate", help=argparse.SUPPRESS)
+    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.candidate:
-        sizes = arguments.points, arguments.clusters, arguments.iterations
+        sizes = arguments.file, arguments.clusters, arguments.iterations
         print(json.dumps(measure(arguments.candidate, *sizes)))
         return
-    for candidate in CANDIDATES:
-        command = [sys.executable, __file__, *sys.argv[1:], f"--candidate={candidate}"]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-        print(f"{candidate:28}", "  ".join(f"{key} {value:,.4g}" for key, value in found.items()))
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "points.npy"
+        np.save(file, points(arguments.points))
+        for candidate in CANDIDATES:
+            options = [*sys.argv[1:], f"--candidate={candidate}", f"--file={file}"]
+            command = [sys.executable, __file__, *options]
+            found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+            told = "  ".join(f"{key} {value:,.4g}" for key, value in found.items())
+            print(f"{candidate:28}", told, flush=True)
 
 
 if __name__ == "__main__":
