@@ -36,7 +36,8 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import suggestion, to_dict
 
-# What goes on takes the same time on two cores, with what it takes to compile.
+# What goes on takes the same time on two cores, with what it takes to compile; `teacher` and `all`
+# have not been timed, and follow from what their parts cost.
 STEPS = dict(clip=1200, longer=820, structure=460, graph=380, teacher=640, all=260)
 
 
