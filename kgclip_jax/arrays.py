@@ -31,3 +31,20 @@ def map_array(path: Path) -> np.ndarray:
             ) from error
         reason = str(error) or type(error).__name__
         raise DataError(f"{path}: no whole NumPy array ({reason[:200]})") from error
+
+
+def map_array_of(path: Path, shape: tuple[int, ...], dtype: type, *, again: str) -> np.ndarray:
+    """Return the array of a `.npy` file, as `map_array`, if it has this shape and dtype.
+
+    `again` is what to do where it has not.
+
+    Raises:
+        DataError: as `map_array`, or it has another one.
+    """
+    array = map_array(path)
+    if array.shape != shape or array.dtype != dtype:
+        raise DataError(
+            f"{path}: expected {shape} numbers, found {array.shape}; as {np.dtype(dtype)}, found "
+            f"{array.dtype}; {again}"
+        )
+    return array.view(np.ndarray)

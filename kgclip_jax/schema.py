@@ -17,10 +17,11 @@ import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from kgclip_jax.errors import ConfigError
-from kgclip_jax.files import expanded
+from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.files import expanded, read_json_object
 from kgclip_jax.ranges import Range
 
 T = TypeVar("T")
@@ -98,6 +99,26 @@ def parse(cls: type[T], values: Mapping[str, Any], path: str = "config") -> T:
         return cls(**arguments)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def read_last(cls: type[T], path: Path, *, finish: str, again: str) -> T:
+    """Read the file that a command writes last, which says what its folder holds.
+
+    Args:
+        cls: the dataclass that it is parsed to.
+        path: the file.
+        finish: the command to finish where it is missing.
+        again: what to do where it makes no sense.
+
+    Raises:
+        DataError: it is missing or malformed.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: not found; {finish}, it writes this last")
+    try:
+        return parse(cls, read_json_object(path, ConfigError), str(path))
+    except ConfigError as error:
+        raise DataError(f"{error}; {again}") from error
 
 
 def check(holds: bool, message: str) -> None:

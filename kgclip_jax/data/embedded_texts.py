@@ -19,11 +19,11 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int, Int64
 
-from kgclip_jax.arrays import map_array
+from kgclip_jax.arrays import map_array_of
 from kgclip_jax.data.text_index import TextIndex, hashes_of, write_index
-from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.files import atomic_file, read_json_object, write_json, writing
-from kgclip_jax.schema import check, parse, to_dict
+from kgclip_jax.errors import DataError
+from kgclip_jax.files import atomic_file, write_json, writing
+from kgclip_jax.schema import check, read_last, to_dict
 
 CONTENTS, INDEX, MOMENTS = "embeddings.json", "texts.npy", "moments.npy"
 AGAIN = "let `python launch/prepare.py embed` make it"
@@ -109,13 +109,7 @@ def read_contents(folder: Path) -> EmbeddedContents:
     Raises:
         DataError: it is unfinished or no folder of embedded texts, or the file is malformed.
     """
-    path = folder / CONTENTS
-    if not path.is_file():
-        raise DataError(f"{path}: not found; {AGAIN}, it writes this last")
-    try:
-        return parse(EmbeddedContents, read_json_object(path, ConfigError), str(path))
-    except ConfigError as error:
-        raise DataError(f"{error}; {AGAIN}") from error
+    return read_last(EmbeddedContents, folder / CONTENTS, finish=AGAIN, again=AGAIN)
 
 
 class EmbeddedTexts:
@@ -140,7 +134,7 @@ class EmbeddedTexts:
         self.index = TextIndex(folder / INDEX)
         if len(self.index) != self.contents.texts:
             raise DataError(f"{self.index.path}: is not of {self.contents.texts:,} texts; {AGAIN}")
-        self.moments = _mapped(folder / MOMENTS, (2, width), np.float32)
+        self.moments = map_array_of(folder / MOMENTS, (2, width), np.float32, again=AGAIN)
         self._parts = _Parts(folder, self.contents.rows, width, self.contents.dtype)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -251,10 +245,3 @@ def _moments(
     mean = total / count
     variance = np.maximum(squares / count - np.square(mean), 0)
     return np.stack([mean, np.sqrt(variance)]).astype(np.float32)
-
-
-def _mapped(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    array = map_array(path)
-    if array.shape != shape or array.dtype != dtype:
-        raise DataError(f"{path}: expected {shape} numbers, found {array.shape}; {AGAIN}")
-    return array.view(np.ndarray)

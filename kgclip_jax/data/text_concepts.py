@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float16, Float32
 
-from kgclip_jax.arrays import map_array
+from kgclip_jax.arrays import map_array, map_array_of
 from kgclip_jax.data.text_index import TextIndex
-from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.files import read_json_object
-from kgclip_jax.schema import check, parse
+from kgclip_jax.errors import DataError
+from kgclip_jax.schema import check, read_last
 
 CONTENTS, CENTRES, INDEX = "concepts.json", "centres.npy", "texts.npy"
 CONCEPTS, PROBABILITIES = "concepts.npy", "probabilities.npy"
@@ -81,8 +80,8 @@ class TextConcepts:
         self.contents = read_concept_contents(folder)
         self._index = TextIndex(folder / INDEX)
         shape = (self.contents.rows, self.contents.kept)
-        self._concepts = _mapped(folder / CONCEPTS, shape, np.int32)
-        self._probabilities = _mapped(folder / PROBABILITIES, shape, np.float16)
+        self._concepts = map_array_of(folder / CONCEPTS, shape, np.int32, again=AGAIN)
+        self._probabilities = map_array_of(folder / PROBABILITIES, shape, np.float16, again=AGAIN)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TextConcepts, (self.folder,)
@@ -114,17 +113,4 @@ class TextConcepts:
 
 def read_concept_contents(folder: Path) -> ConceptContents:
     """Read what a folder holds. Raises DataError: it is unfinished, or the file is malformed."""
-    path = folder / CONTENTS
-    if not path.is_file():
-        raise DataError(f"{path}: not found; {AGAIN}, it writes this last")
-    try:
-        return parse(ConceptContents, read_json_object(path, ConfigError), str(path))
-    except ConfigError as error:
-        raise DataError(f"{error}; {AGAIN}") from error
-
-
-def _mapped(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    array = map_array(path)
-    if array.shape != shape or array.dtype != dtype:
-        raise DataError(f"{path}: expected {shape} numbers, found {array.shape}; {AGAIN}")
-    return array.view(np.ndarray)
+    return read_last(ConceptContents, folder / CONTENTS, finish=AGAIN, again=AGAIN)

@@ -23,17 +23,16 @@ import numpy as np
 from jaxtyping import UInt64
 
 from kgclip_jax.arrays import map_array
-from kgclip_jax.errors import ConfigError, DataError
+from kgclip_jax.errors import DataError
 from kgclip_jax.files import (
     atomic_file,
     parse_json,
-    read_json_object,
     write_json,
     writing,
 )
 from kgclip_jax.knowledge.graph_json import graph_from_json, graph_to_json
 from kgclip_jax.knowledge.scene_graph import SceneGraph, spans_of
-from kgclip_jax.schema import check, parse, to_dict
+from kgclip_jax.schema import check, read_last, to_dict
 
 CONTENTS = "graphs.json"
 INDEX = "graphs.npy"
@@ -115,16 +114,12 @@ def read_contents(folder: Path) -> Contents:
     Raises:
         DataError: it is unfinished or no folder of graphs, or the file is malformed.
     """
-    path = folder / CONTENTS
-    if not path.is_file():
-        raise DataError(
-            f"{path}: not found; let `python launch/prepare.py` finish (parse, or graphs), it "
-            "writes this last"
-        )
-    try:
-        return parse(Contents, read_json_object(path, ConfigError), str(path))
-    except ConfigError as error:
-        raise DataError(f"{error}; {_AGAIN}") from error
+    return read_last(
+        Contents,
+        folder / CONTENTS,
+        finish="let `python launch/prepare.py` finish (parse, or graphs)",
+        again=_AGAIN,
+    )
 
 
 class GraphStore:

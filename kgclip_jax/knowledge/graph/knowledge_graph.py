@@ -19,10 +19,9 @@ import pyarrow as pa
 from jaxtyping import Bool, Float32, Int, Int16, Int32
 
 from kgclip_jax.arrays import map_array
-from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.files import read_json_object
+from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge.graph.adjacency import Adjacency, unpacked
-from kgclip_jax.schema import check, parse
+from kgclip_jax.schema import check, read_last
 
 CONTENTS = "graph.json"
 ENTITIES = "entities.arrow"
@@ -189,15 +188,12 @@ def read_graph_contents(folder: Path) -> GraphContents:
     Raises:
         DataError: it is unfinished or no folder of a knowledge graph, or the file is malformed.
     """
-    path = folder / CONTENTS
-    if not path.is_file():
-        raise DataError(
-            f"{path}: not found; let `python launch/prepare.py graph` finish, it writes this last"
-        )
-    try:
-        return parse(GraphContents, read_json_object(path, ConfigError), str(path))
-    except ConfigError as error:
-        raise DataError(f"{error}; {AGAIN}") from error
+    return read_last(
+        GraphContents,
+        folder / CONTENTS,
+        finish="let `python launch/prepare.py graph` finish",
+        again=AGAIN,
+    )
 
 
 def read_split(folder: Path, entities: int, triples: int) -> Split:
