@@ -11,7 +11,7 @@ r"""Knowledge-CLIP on emoji: what a knowledge graph tells of things that trainin
       done
     done
     python launch/compare.py runs/emoji_graph-{clip,entities,relations,triplets,all},?
-    python launch/compare.py runs/emoji_graph-{base,alone,distilled,triplets},?
+    python launch/compare.py runs/emoji_graph-{alone,distilled,triplets},?
 
 WORDNET is the folder of WordNet's data.noun and index.noun (Debian's wordnet-base has it). Pictures
 show one of 361 things; of 90 others the graph alone speaks: their categories, keywords, what they
