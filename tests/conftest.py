@@ -1,5 +1,6 @@
 """Eight fake CPU devices and quick compilation for all tests; must run before JAX starts."""
 
+import gc
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,13 +20,21 @@ os.environ["XLA_FLAGS"] = " ".join(
         "--xla_cpu_use_fusion_emitters=false",
         "--xla_llvm_disable_expensive_passes=true",
         "--xla_cpu_parallel_codegen_split_count=1",  # the cores are busy with other tests
+        "--xla_cpu_emitter_verification_level=0",
     ]
 )
+os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"  # tracing spends its time on stack frames
 
-# Programs that are equal are compiled once in a process, whoever jits them.
-_compiled = TemporaryDirectory()
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled.name
+# Programs that are equal are compiled once, whichever process jits them; with a size the cache has
+# a lock.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _compiled = TemporaryDirectory()
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled.name
+    os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(2**34)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+
+# Traced programs are millions of objects that live long: looking at them again takes a twentieth.
+gc.set_threshold(100_000, 50, 50)
 
 settings.register_profile("suite", max_examples=40, deadline=None)  # deadlines depend on machines
 settings.load_profile("suite")
