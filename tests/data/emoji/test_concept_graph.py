@@ -24,7 +24,7 @@ NOUNS = {
     4: (("artifact",), (2,)),
     5: (("dolphin", "mahimahi"), (2,)),
     6: (("cetacean", "blower"), (3,)),
-    7: (("dolphin",), (6,)),
+    7: (("dolphin", "sea_hog"), (6,)),
     8: (("mouse",), (4,)),
     9: (("mouse",), (3,)),
     10: (("tree",), (2,)),
@@ -106,6 +106,26 @@ def test_a_thing_takes_the_place_of_its_synset(nouns, tmp_path):
     assert (found["n00000006"]["name"], found["n00000006"]["kind"]) == ("cetacean", "synset")
     assert "n00000005" not in found
     assert graph.contents.left_out == {NO_SENSE: len(catalogue()) - 8}
+
+
+def test_other_words_for_things(nouns, tmp_path):
+    def called(**settings):
+        folder = tmp_path / f"graph {settings}"
+        graph = store(EmojiGraph(wordnet=str(nouns), **settings), folder)
+        named = entities_of(graph)
+        return {
+            (named[head]["name"], named[tail]["name"])
+            for head, relation, tail in triples_of(graph)
+            if relation == "also called"
+        }
+
+    assert called() == set()
+    assert called(synonyms=True) == {("dolphin", "sea hog"), ("rollercoaster", "roller coaster")}
+
+
+def test_synonyms_need_wordnet():
+    with pytest.raises(ConfigError, match="synonyms are those of `wordnet`"):
+        parse(EmojiGraph, {"synonyms": True})
 
 
 def test_categories(tmp_path):
