@@ -29,6 +29,9 @@ OBJECTIVES = Registry(
         "distillation": "kgclip_jax.objectives.distillation:Distillation",
         "graph": "kgclip_jax.objectives.graph:Graph",
         "link_prediction": "kgclip_jax.objectives.link_prediction:LinkPrediction",
+        "scene_graph_distillation": (
+            "kgclip_jax.objectives.scene_graph_distillation:SceneGraphDistillation"
+        ),
         "text_distillation": "kgclip_jax.objectives.text_distillation:TextDistillation",
         "triplets": "kgclip_jax.objectives.triplets:Triplets",
     },

@@ -35,10 +35,12 @@ def squared_distance(
     return jnp.sum(jnp.square(mapped - taught), axis=1)
 
 
-def cosine_distance(mapped: Float[Array, "b d"], taught: Float[Array, "b d"]) -> Float[Array, " b"]:
+def cosine_distance(
+    mapped: Float[Array, "*r d"], taught: Float[Array, "*r d"]
+) -> Float[Array, "*r"]:
     """Return 1 - cos(E_T(x) W_e, L(x)) of each text; arguments as `squared_distance`."""
     taught = jax.lax.stop_gradient(taught.astype(jnp.float32))
-    return 1 - jnp.sum(normalise(mapped) * normalise(taught), axis=1)
+    return 1 - jnp.sum(normalise(mapped) * normalise(taught), axis=-1)
 
 
 def relational_distance(

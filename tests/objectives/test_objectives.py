@@ -14,6 +14,7 @@ from kgclip_jax.objectives.ce_clip import CeClip
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.liveness import used_arguments
 from kgclip_jax.objectives.objective import OBJECTIVES, Objective
+from kgclip_jax.objectives.scene_graph_distillation import SceneGraphDistillation
 from kgclip_jax.objectives.structure_clip import StructureClip
 from kgclip_jax.objectives.structure_clip_code import StructureClipCode
 from tests.objectives.pairs_of_rows import CONTEXT, GOLDEN, features, run
@@ -58,6 +59,7 @@ def test_embed_returns_what_the_loss_reads_and_no_more():
         StructureClip(): text | ids | negatives,
         StructureClipCode(): text | ids | plain,
         CeClip(): text | negatives | plain,
+        SceneGraphDistillation(): {"text.pooled"} | negatives | plain,
     }
     graphs = GOLDEN._replace(
         text=features(GOLDEN.text.pooled, plain=GOLDEN.text.pooled + 1),
