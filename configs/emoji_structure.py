@@ -41,6 +41,18 @@ from kgclip_jax.schema import suggestion, to_dict
 STEPS = dict(clip=1600, random=1110, semantic=1110, encoder=1480, both=976, all=976)
 BASE_STEPS, BASE_SEED = 5000, 0
 
+WORLD = dict(
+    seed=1,
+    concepts=16,
+    unseen_concepts=8,
+    scenes=100_000,
+    max_objects=2,
+    families=("size", "colour"),
+    distractor_probability=0.1,
+    attribute_probability=0.7,
+    relation_probability=0.9,
+)
+
 # The rarer, the more often wanted: few captions give two things attributes of one family.
 SEMANTIC = dict(swap_objects=1.0, swap_attributes=6.0, swap_relation=4.0)
 RANDOM = dict(swap_words=1.0)
@@ -79,18 +91,7 @@ def _plain(seed: int, steps: int) -> ConfigDict:
     config = ConfigDict()
     config.seed = seed
     config.model = to_dict(preset("quickstart"))
-    world = dict(
-        seed=1,
-        concepts=16,
-        unseen_concepts=8,
-        scenes=100_000,
-        max_objects=2,
-        families=("size", "colour"),
-        distractor_probability=0.1,
-        attribute_probability=0.7,
-        relation_probability=0.9,
-    )
-    emoji = dict(kind="emoji", world=world, evaluation_items=1000)
+    emoji = dict(kind="emoji", world=WORLD, evaluation_items=1000)
     config.streams = dict(captions=dict(sources=dict(emoji=emoji), rows=128))
     config.objectives = dict(contrastive=dict(form="softmax"))
     config.optimizer = dict(

@@ -1,10 +1,12 @@
 """Runs of the recipes of published methods on pictures with captions as Karpathy has them."""
 
+import itertools
 import json
 import runpy
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import kgclip_jax
@@ -12,6 +14,8 @@ from kgclip_jax import config
 from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.store.workdir import Workdir
 from kgclip_jax.training.optimizer import param_groups
+from tests.data.made_up_embeddings import clustered, random_embeddings
+from tests.knowledge.graph.made_up_graphs import make_graph
 
 REPOSITORY = Path(__file__).parents[2]
 CAPTIONS = (
@@ -46,6 +50,30 @@ def make_coco(folder):
             {"filename": f"{number}.png", "filepath": place, "split": split, "sentences": sentences}
         )
     (folder / "dataset_coco.json").write_text(json.dumps({"images": images}))
+
+
+def make_things(folder):
+    """Store a graph of things with names, some of them with a picture."""
+    things = ["car", "cat", "dog", "fence", "horse", "tree"]
+    pixels = np.random.default_rng(0).integers(256, size=(30, 30, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / "thing.png")
+    triples = [
+        (head, "near" if place % 2 else "bigger than", tail)
+        for place, (head, tail) in enumerate(itertools.combinations(things, 2))
+    ]
+    return make_graph(
+        folder / "graph",
+        {"train": triples[2:], "test": triples[:2]},
+        images=[["thing.png"] if thing in ("car", "cat", "dog") else [] for thing in things],
+    )
+
+
+def make_teacher(coco):
+    """Write embeddings and concepts of all captions beside them; return both folders."""
+    texts = [f"{text} in picture {number}" for text in CAPTIONS for number in range(24)]
+    with pytest.MonkeyPatch.context() as patched:
+        clustered(random_embeddings(coco / "llama", texts), coco / "concepts", patched)
+    return f"{coco / 'llama'},{coco / 'concepts'}"
 
 
 def trainer(commands, result, coco, source, workdirs):

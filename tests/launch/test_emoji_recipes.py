@@ -5,6 +5,7 @@ import runpy
 import pytest
 
 from kgclip_jax import config, schema
+from kgclip_jax.data.emoji.world import splits
 from kgclip_jax.errors import ConfigError
 
 ROWS = ("clip", "random", "semantic", "encoder", "both", "all")
@@ -123,3 +124,44 @@ def test_every_set_of_the_graph_s_recipe_is_of_the_world_that_is_trained_on():
 def test_rows_of_the_graph_s_recipe_that_are_none_are_refused(arguments, message):
     with pytest.raises(ConfigError, match=message):
         experiment("emoji_graph", arguments)
+
+
+UNIFIED_ROWS = {
+    "structure": {"streams.captions", "model.knowledge", "objectives.structure_clip"},
+    "graph": {"streams.graph", "heads.fusion", "objectives.triplets"},
+    "teacher": {"streams.words", "objectives.text_distillation"},
+}
+
+
+def test_the_unified_run_has_all_that_its_rows_have_alone():
+    clip, everything = (experiment("emoji_unified", f"{row},2") for row in ("clip", "all"))
+    together = {"total_steps", "objectives.contrastive", "objectives.scene_graph_distillation"}
+    for row, added in UNIFIED_ROWS.items():
+        alone = experiment("emoji_unified", f"{row},2")
+        steps = {"total_steps"} | ({"objectives.contrastive"} if row == "structure" else set())
+        assert differing(clip, alone) == added | steps
+        assert everything.total_steps < alone.total_steps < clip.total_steps
+        together |= added
+    assert differing(clip, everything) == together
+    structure, taught = (experiment("emoji_unified", f"{row},2") for row in ("structure", "taught"))
+    assert differing(structure, taught) == {"objectives.scene_graph_distillation"}
+
+
+def test_rows_of_the_unified_recipe_go_on_from_one_base():
+    base, row = experiment("emoji_unified", "base"), experiment("emoji_unified", "all,1")
+    assert (base.init_from, row.init_from) == (None, "runs/emoji_unified-base")
+    assert base.seed != row.seed
+    assert base.sources == row.sources
+    with pytest.raises(ConfigError, match="that of the base, 0, would show again"):
+        experiment("emoji_unified", "all,0")
+    with pytest.raises(ConfigError, match="no row 'graphs'; did you mean graph"):
+        experiment("emoji_unified", "graphs,1")
+
+
+def test_no_scene_shows_a_thing_that_the_other_world_holds_back():
+    scenes, things = (
+        splits(source.world)
+        for source in experiment("emoji_unified", "base").streams["captions"].sources.values()
+    )
+    shown = {scenes.concepts[number].name for number in scenes.seen}
+    assert not shown & {things.concepts[number].name for number in things.unseen}

@@ -3,8 +3,13 @@
 import pytest
 
 from kgclip_jax.errors import ConfigError, DataError
-from tests.data.made_up_embeddings import clustered, random_embeddings
-from tests.launch.recipe_runs import CAPTIONS, assert_trained, get_config, make_coco, trainer
+from tests.launch.recipe_runs import (
+    assert_trained,
+    get_config,
+    make_coco,
+    make_teacher,
+    trainer,
+)
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +26,7 @@ def train(commands, result, coco, made_by_torch, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folders(coco):
-    """Embeddings and concepts of all captions."""
-    texts = [f"{text} in picture {number}" for text in CAPTIONS for number in range(24)]
-    with pytest.MonkeyPatch.context() as patched:
-        clustered(random_embeddings(coco / "llama", texts), coco / "concepts", patched)
-    return f"{coco / 'llama'},{coco / 'concepts'}"
+    return make_teacher(coco)
 
 
 def test_it_trains_on_all_of_its_losses(train, folders, made_by_torch):

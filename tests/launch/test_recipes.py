@@ -4,25 +4,32 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 import kgclip_jax
+from kgclip_jax import run_evaluation
 from kgclip_jax.errors import ConfigError
+from kgclip_jax.evaluation.result import to_json
 from kgclip_jax.knowledge.negatives import NegativeSettings
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.ce_clip import CeClip
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.objectives.structure_clip_code import StructureClipCode
 from kgclip_jax.optimizer_config import Schedule
+from kgclip_jax.run_evaluation import evaluate_workdir
 from kgclip_jax.training.optimizer import ParamGroup
 from tests.launch.recipe_runs import (
     CAPTIONS,
     assert_trained,
     get_config,
     make_coco,
+    make_teacher,
+    make_things,
     resolved,
     trainer,
 )
@@ -291,3 +298,46 @@ def test_siglip_has_the_published_settings():
 def test_mistaken_arguments_are_refused(made_by_torch, recipe, arguments, message):
     with pytest.raises(ConfigError, match=message):
         get_config(recipe)(f"{made_by_torch}{arguments}")
+
+
+def load_without_heads(load, *arguments, heads, **options):
+    assert not heads, "large tables of entities would be read for nothing"
+    return load(*arguments, **options)
+
+
+def test_all_methods_train_in_one_run(
+    train, commands, result, coco, made_by_torch, tmp_path, monkeypatch
+):
+    graph = make_things(tmp_path).folder
+    sizes = {"width": 16, "depth": 1, "heads": 2, "mlp_width": 32}
+    changes = {f"heads.fusion.transformer.{key}": size for key, size in sizes.items()}
+    pairs = ("image_image", "image_text", "text_image", "text_text")
+    changes |= {f"streams.graph.rows.{pair}": 4 for pair in pairs}
+    changes |= {"streams.neighbourhoods.rows": 6, "streams.neighbourhoods.roots": 3}
+    changes |= {"model.knowledge.transformer.depth": 1, "optimizer.schedule.warmup_steps": 0}
+    changes["evaluation.links"] = {"graph": str(graph), "view": "mixed"}
+    workdir, output = train("unified", f",{graph},{make_teacher(coco)}", **changes)
+    assert_trained(workdir, output, made_by_torch, "structure_clip")
+    first, *_ = workdir.read_metrics()
+    terms = [first[name] for name in ("triplets/e2e", "triplets/e2r", "graph/g2e")]
+    terms += [first[f"{name}/loss"] for name in ("structure_clip", "distillation")]
+    total = sum(terms) + first["text_distillation/loss"] + 0.01 * first["concepts/loss"]
+    assert first["loss"] == pytest.approx(total, rel=1e-6)
+    assert "link prediction" in output
+    recorded = json.loads(workdir.evaluation.read_text())["results"]
+    assert to_json(evaluate_workdir(workdir)) == recorded  # with the heads of the checkpoint
+    saved = workdir.read_config()
+    others = {name: each for name, each in saved["evaluation"].items() if name != "links"}
+    monkeypatch.setattr(run_evaluation, "load", partial(load_without_heads, kgclip_jax.load))
+    rows = to_json(evaluate_workdir(workdir, settings=saved | {"evaluation": others}))
+    assert rows == [row for row in recorded if row["set_name"] != "links"]
+    options = [f"--workdir={workdir.root}", "--format=huggingface", f"--output={tmp_path / 'out'}"]
+    process = result(commands.start("launch/export.py", *options))
+    left = "heads are no part of the model, and stay in"
+    heads = "concept_map, fusion, gnn, teacher_map"
+    assert f"{left} {workdir.root}: {heads}" in process.stdout
+    exported, trained = (
+        kgclip_jax.load(source).encode_text(CAPTIONS)
+        for source in (tmp_path / "out", workdir.root)
+    )
+    np.testing.assert_array_equal(exported, trained)
