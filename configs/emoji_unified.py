@@ -5,7 +5,7 @@ r"""Every method alone, and all of them in one run, in equal time on emoji scene
         --set=unseen_concepts=90 --set=keywords=True --set=synonyms=True --set=wordnet=WORDNET \
         --output=graphs/emoji_words
     python launch/prepare.py embed --teacher=minilm --source=graph:graphs/emoji_words \
-        --output=embeddings/emoji_words
+        --set=glosses=False --output=embeddings/emoji_words
     python launch/train.py --config=configs/emoji_unified.py:base
     for seed in 1 2 3; do
       for row in clip structure taught graph teacher all; do
@@ -28,8 +28,9 @@ that knows both worlds:
     teacher     what MiniLM makes of the texts of the graph: other words for things
     all         everything in every step
 
-Rows have the steps that take the time of clip's. One base serves all seeds, so that intervals over
-seeds leave out how CLIPs differ.
+Rows have the steps that take the time of clip's, measured on a core of an AMD EPYC with AVX-512
+(family 25, model 17). One base serves all seeds, so that intervals over seeds leave out how CLIPs
+differ. No results yet.
 """
 
 from ml_collections import ConfigDict
@@ -42,7 +43,7 @@ from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import suggestion, to_dict
 
 BASE_STEPS, BASE_SEED = 4000, 0
-STEPS = dict(clip=1000, structure=610, taught=610, graph=480, teacher=850, all=350)
+STEPS = dict(clip=1000, structure=655, taught=655, graph=310, teacher=550, all=220)
 # None of the things that this world shows in its evaluation alone is in the scenes.
 THINGS = dict(
     seed=82,
@@ -128,7 +129,7 @@ def _add_teacher(config: ConfigDict) -> None:
     """What a language model makes of names of things and other words: how near they are."""
     folder = "embeddings/emoji_words"
     tables = dict(teacher=dict(kind="embeddings", folder=folder))
-    config.streams.words = dict(kind="texts", texts=folder, rows=128, length=16, tables=tables)
+    config.streams.words = dict(kind="texts", texts=folder, rows=512, length=8, tables=tables)
     config.objectives.text_distillation = dict(
-        stream="words", form="relational", heads=(), weight=20.0
+        stream="words", form="relational", heads=(), weight=100.0
     )
