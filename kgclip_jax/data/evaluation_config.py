@@ -19,6 +19,7 @@ EVALUATIONS = Registry(
         "linear_probe": "kgclip_jax.data.linear_probe_folders:LinearProbeFolders",
         "labelled": "kgclip_jax.data.labelled_set:LabelledEvaluation",
         "links": "kgclip_jax.data.link_sets:LinksConfig",
+        "concepts": "kgclip_jax.data.concept_sets:ConceptEvaluation",
         "order": "kgclip_jax.data.suites.of_captions:OrderSuite",
         "swaps": "kgclip_jax.data.suites.of_captions:SwapSuite",
         "aro_relation": _SUITE,
@@ -35,6 +36,7 @@ EVALUATIONS = Registry(
         "emoji_names": "kgclip_jax.data.emoji.probes:EmojiNames",
         "emoji_synonyms": "kgclip_jax.data.emoji.probes:EmojiSynonyms",
         "emoji_linear_probe": "kgclip_jax.data.emoji.probes:EmojiLinearProbe",
+        "emoji_concepts": "kgclip_jax.data.emoji.probes:EmojiConcepts",
     },
 )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float16, Float32
+from jaxtyping import Float16, Float32, Int32
 
 from kgclip_jax.arrays import map_array, map_array_of
 from kgclip_jax.data.text_index import TextIndex
@@ -98,17 +98,24 @@ class TextConcepts:
             DataError: some texts are not here, or a row of the files makes no sense.
         """
         rows = self._index.rows_of(texts)
-        concepts, probabilities = self._concepts[rows], self._probabilities[rows]
+        concepts, probabilities = self._known(self._concepts[rows]), self._probabilities[rows]
         totals = probabilities.sum(axis=1, dtype=np.float32)
-        if concepts.min() < 0 or concepts.max() >= self.contents.clusters:
-            raise DataError(
-                f"{self.folder}: a concept is none of {self.contents.clusters}; {AGAIN}"
-            )
         if not np.allclose(totals, 1, atol=0.01):
             raise DataError(f"{self.folder}: probabilities of a text do not add up to 1; {AGAIN}")
         found = np.zeros((len(rows), self.contents.clusters), np.float16)
         np.put_along_axis(found, concepts, probabilities, axis=1)
         return found
+
+    def nearest(self, texts: Sequence[str]) -> Int32[np.ndarray, " n"]:
+        """Return the cluster that each text is nearest to. Raises DataError as `labels` does."""
+        return self._known(self._concepts[self._index.rows_of(texts), 0])
+
+    def _known(self, concepts: Int32[np.ndarray, "..."]) -> Int32[np.ndarray, "..."]:
+        if concepts.min() < 0 or concepts.max() >= self.contents.clusters:
+            raise DataError(
+                f"{self.folder}: a concept is none of {self.contents.clusters}; {AGAIN}"
+            )
+        return concepts
 
 
 def read_concept_contents(folder: Path) -> ConceptContents:

@@ -81,24 +81,38 @@ def _rows(
 def blinded(question: Question) -> Question | None:
     """Ask each item about the pictures of another (or for its text, if the picture is chosen).
 
-    The n-th decision of an item takes those of the n-th of the other, counted from the first again
-    where it has fewer. Items are put into one random cycle, so none meets itself. None for
-    questions without pictures, and where there is but one item.
+    Items are put into one random cycle, so none meets itself; see `taken_from`. None for questions
+    without pictures, and where there is but one item.
     """
-    order = np.argsort(question.clusters, kind="stable")
-    starts, sizes = np.unique(question.clusters[order], return_index=True, return_counts=True)[1:]
-    if question.anchors == "texts" or len(starts) < 2:
+    items = len(np.unique(question.clusters))
+    if question.anchors == "texts" or items < 2:
         return None
-    item = np.repeat(np.arange(len(starts)), sizes)
-    other = another_of(len(starts))
-    place = (np.arange(len(order)) - starts[item]) % sizes[other[item]]
-    given = np.empty_like(order)
-    given[order] = order[starts[other[item]] + place]
+    given = taken_from(another_of(items), question.clusters)
     side = int(np.array_equal(question.right[..., 1], question.wrong[..., 1]))
     right, wrong = question.right.copy(), question.wrong.copy()
     right[..., side] = question.right[given][..., side]
     wrong[..., side] = question.wrong[given][..., side]
     return question._replace(right=right, wrong=wrong)
+
+
+def taken_from(
+    other: Int[np.ndarray, " items"], clusters: Int[np.ndarray, " decisions"]
+) -> Int[np.ndarray, " decisions"]:
+    """Return the decision that takes the place of each when items take those of others.
+
+    That of the n-th is the n-th of the other item, counted from the first again where it has fewer.
+
+    Args:
+        other: whose decisions each item takes; items are the clusters in ascending order.
+        clusters: the item of each decision.
+    """
+    order = np.argsort(clusters, kind="stable")
+    starts, sizes = np.unique(clusters[order], return_index=True, return_counts=True)[1:]
+    item = np.repeat(np.arange(len(starts)), sizes)
+    place = (np.arange(len(order)) - starts[item]) % sizes[other[item]]
+    given = np.empty_like(order)
+    given[order] = order[starts[other[item]] + place]
+    return given
 
 
 def another_of(count: int) -> Int[np.ndarray, " count"]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from kgclip_jax.data.concept_sets import ConceptSet
 from kgclip_jax.data.evaluation_sets import (
     ChoiceSet,
     EvaluationSet,
@@ -20,7 +21,15 @@ from kgclip_jax.data.evaluation_sets import (
 from kgclip_jax.data.labelled_set import LabelledSet
 from kgclip_jax.data.link_sets import LinkSet
 from kgclip_jax.errors import DataError
-from kgclip_jax.evaluation import choice, fine_tuned, linear_probe, links, retrieval, zero_shot
+from kgclip_jax.evaluation import (
+    choice,
+    concept_heads,
+    fine_tuned,
+    linear_probe,
+    links,
+    retrieval,
+    zero_shot,
+)
 from kgclip_jax.evaluation.accuracy import mean_of_sets
 from kgclip_jax.evaluation.encoder import Encoder
 from kgclip_jax.evaluation.result import Result
@@ -41,6 +50,7 @@ TASKS: dict[type, Task] = {
     ChoiceSet: Task(choice.TASK, choice.evaluate_choices),
     LabelledSet: Task(fine_tuned.TASK, fine_tuned.evaluate_fine_tuned, asks_head=True),
     LinkSet: Task(links.TASK, links.evaluate_links, asks_head=True),
+    ConceptSet: Task(concept_heads.TASK, concept_heads.evaluate_concepts, asks_head=True),
 }
 
 

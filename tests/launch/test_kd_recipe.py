@@ -1,5 +1,7 @@
 """The recipe of a language model as teacher, trained for three steps on made-up embeddings."""
 
+import json
+
 import pytest
 
 from kgclip_jax.errors import ConfigError, DataError
@@ -31,7 +33,10 @@ def folders(coco):
 
 def test_it_trains_on_all_of_its_losses(train, folders, made_by_torch):
     small_steps = {"optimizer.schedule.warmup_steps": 0, "optimizer.learning_rate": 1e-6}
-    workdir, output = train("kd_clip", f",{folders}", **small_steps)
+    source = {"kind": "karpathy", "file": "dataset_coco.json", "split": "test"}
+    topics = {"kind": "concepts", "source": source, "folder": folders.split(",")[1]}
+    settings = small_steps | {"evaluation.topics": topics}
+    workdir, output = train("kd_clip", f",{folders}", **settings)
     assert_trained(workdir, output, made_by_torch, "contrastive")
     first, *_ = workdir.read_metrics()
     assert first["loss"] == pytest.approx(
@@ -40,6 +45,17 @@ def test_it_trains_on_all_of_its_losses(train, folders, made_by_torch):
     )
     assert 0.3 < first["text_distillation/loss"] < 3  # of standardised numbers
     assert first["concepts/loss"] >= first["concepts/entropy"] > 0
+    results = json.loads(workdir.evaluation.read_text())["results"]
+    measured = [row for row in results if row["task"] == "concepts"]
+    assert [(row["metric"], row["blind"]) for row in measured] == [
+        ("image accuracy", False),
+        ("image NMI", False),
+        ("image accuracy", True),
+        ("image NMI", True),
+        ("text accuracy", False),
+        ("text NMI", False),
+    ]
+    assert len({row["n"] for row in measured}) == 1
 
 
 def test_rows_differ_in_what_they_say(folders, made_by_torch):

@@ -6,10 +6,13 @@
 that only evaluation shows, its "unseen" things are not those that training has left out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
+
+from kgclip_jax.data.concept_sets import ConceptSet, check_heads, concept_set
 from kgclip_jax.data.emoji.attribute_items import draw_item, families
 from kgclip_jax.data.emoji.concept_senses import read_nouns, synonym_of
 from kgclip_jax.data.emoji.concepts import catalogue, choose_concepts
@@ -23,6 +26,7 @@ from kgclip_jax.data.emoji.held_out_scenes import (
 )
 from kgclip_jax.data.emoji.render import Painter
 from kgclip_jax.data.emoji.scenes import Scene
+from kgclip_jax.data.emoji.source import EmojiScenes
 from kgclip_jax.data.emoji.world import EmojiWorld, Splits, splits
 from kgclip_jax.data.evaluation_sets import (
     ChoiceSet,
@@ -33,6 +37,7 @@ from kgclip_jax.data.evaluation_sets import (
 )
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.questions import ask_which
+from kgclip_jax.data.text_concepts import TextConcepts
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.english import article
@@ -251,3 +256,49 @@ class EmojiLinearProbe(EmojiSet):
             painted(painter, training, name),
             training_labels,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmojiConcepts:
+    """Which cluster of captions do captions of further scenes belong to?
+
+    These are no kinds of things: see `kgclip_jax.data.concept_sets`. The scenes are like those of
+    training and follow them by number, so that the folder is made of an equal world that has so
+    many more: `embed --source=emoji --set=world={...}` with `scenes` raised by `items`.
+
+    Attributes:
+        kind: tells this set apart from the others.
+        world: of the scenes; `world.captions` must be set.
+        folder: that `launch/prepare.py concepts` has made, absolute or in `data.path`.
+        heads: a linear head for both towers, or one for images and one for texts.
+        items: scenes.
+    """
+
+    kind: Literal["emoji_concepts"]
+    world: EmojiWorld
+    folder: LocalPath
+    heads: tuple[str, ...] = ("concept_map",)
+    items: PositiveInt = 500
+
+    def __post_init__(self) -> None:
+        check(self.world.captions is not None, "world.captions must say how many a scene has")
+        check_heads(self.heads)
+
+    def open(self, name: str, root: Path, transform: EvaluationTransform) -> ConceptSet:
+        """Draw the scenes, and look up the concepts of their captions.
+
+        Raises:
+            DataError: the folder is missing or malformed, or lacks some of the captions; or see
+                `catalogue`.
+        """
+        world = replace(self.world, scenes=self.world.scenes + self.items)
+        scenes, numbers = EmojiScenes(world, transform.size), range(self.world.scenes, world.scenes)
+        captions = [scenes.captions(number) for number in numbers]
+        painter = Painter(splits(world), transform.size)
+        described = RetrievalSet(
+            name,
+            painted(painter, [scenes.scene(number) for number in numbers], name),
+            [caption for each in captions for caption in each],
+            np.repeat(np.arange(self.items), [len(each) for each in captions]),
+        )
+        return concept_set(described, TextConcepts(root / self.folder), self.heads)

@@ -51,6 +51,10 @@ class EmojiScenes:
             return self._describe(index, rng)
         return self._caption(index, int(rng.integers(self.world.captions)))
 
+    def scene(self, index: int) -> Scene:
+        """Return scene `index`. Raises IndexError: there is no such scene."""
+        return self._scene(index)
+
     def captions(self, index: int) -> list[Caption]:
         """Return all captions of scene `index`, in a world that has a number of them."""
         return [self._caption(index, number) for number in range(self.world.captions or 0)]

@@ -3,6 +3,7 @@
 import re
 import zlib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +14,25 @@ from kgclip_jax.data.emoji.caption_words import FAMILIES
 from kgclip_jax.data.emoji.concepts import catalogue
 from kgclip_jax.data.emoji.probes import (
     EmojiAttributes,
+    EmojiConcepts,
     EmojiLinearProbe,
     EmojiNames,
     EmojiRetrieval,
     EmojiSynonyms,
 )
+from kgclip_jax.data.emoji.source import EmojiScenes
 from kgclip_jax.data.emoji.world import splits
 from kgclip_jax.data.evaluation_config import EVALUATIONS
 from kgclip_jax.data.evaluation_sets import fingerprint
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
-from kgclip_jax.errors import ConfigError
+from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.evaluation.choice import blinded, decide
 from kgclip_jax.evaluation.tasks import evaluate
 from kgclip_jax.knowledge.caption import words_of
+from kgclip_jax.preparation.text_sources import EmojiCaptions
 from kgclip_jax.schema import parse
 from tests.array_pictures import all_images
+from tests.data.made_up_embeddings import clustered, random_embeddings
 
 WORLD = EmojiWorld(concepts=20, unseen_concepts=6)
 PARTS = splits(WORLD)
@@ -230,3 +235,27 @@ def test_a_probe_with_fewer_pictures_than_classes_is_refused():
         ConfigError, match="training_items: 12 pictures are too few for 20 concepts"
     ):
         opened(PROBE, training_items=12)
+
+
+def test_concepts_are_those_of_captions_of_scenes_beyond_training(tmp_path, monkeypatch):
+    world = replace(WORLD, scenes=6, captions=2)
+    records = EmojiCaptions(world=replace(world, scenes=10)).records(tmp_path, bad_share=0.0)
+    captions = [text for index in range(10) for text in records.record(index).captions]
+    known = clustered(
+        random_embeddings(tmp_path / "of", [*dict.fromkeys(captions)]),
+        tmp_path / "concepts",
+        monkeypatch,
+    )
+    folder = str(tmp_path / "concepts")
+    asked = EmojiConcepts(kind="emoji_concepts", world=world, folder=folder, items=4)
+    data = opened(asked)
+    assert [words_of(text) for text in data.texts] == captions[12:]
+    assert data.owners.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert data.nearest.tolist() == known.nearest(captions[12:]).tolist()
+    painter = EmojiScenes(replace(world, scenes=10), 32)
+    expected = [painter.image(index, np.random.default_rng(0)) for index in range(6, 10)]
+    assert np.array_equal(all_images(data.pictures), expected)
+    with pytest.raises(DataError, match=r"'mine': .* of 10 texts are not in it"):
+        opened(asked, items=5)
+    with pytest.raises(ConfigError, match=r"captions must say how many a scene has"):
+        opened(asked, world=vars(WORLD))
