@@ -12,7 +12,7 @@ from kgclip_jax.batch import Pairs
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.objectives.objective import Context, Losses, Objective
-from kgclip_jax.objectives.text_distillation import table_of
+from kgclip_jax.objectives.side_table import side_table
 from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.schema import check
 
@@ -76,7 +76,7 @@ class Concepts:
         """
         if not isinstance(rows, Pairs):
             raise ConfigError(f"stream {self.stream!r} has no captioned pictures, as concepts need")
-        labels = table_of(rows, self.table, self.stream)
+        labels = side_table(rows, self.table, self.stream)
         logits: dict[str, Any] = {}
         names = [*heads] * (3 - len(heads))
         features: Any

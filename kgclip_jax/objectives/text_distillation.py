@@ -13,6 +13,7 @@ from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import normalise
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import Candidates, candidates_of, fold
+from kgclip_jax.objectives.side_table import side_table
 from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import check
@@ -118,7 +119,7 @@ class TextDistillation:
         Raises:
             ConfigError: there is no such table, or the head maps to another width.
         """
-        teacher = table_of(rows, self.table, self.stream)
+        teacher = side_table(rows, self.table, self.stream)
         student = rows.text.pooled
         if self.form == "relational":
             return {"student": student, "teacher": teacher}
@@ -139,12 +140,3 @@ class TextDistillation:
         if self.form == "relational":
             return Losses(relational_distance(**vectors, chunk_size=self.chunk_size), {})
         return Losses(jnp.mean(vectors["distance"]), {})
-
-
-def table_of(rows: Any, table: str, stream: str) -> Any:
-    """Return the rows of a side table. Raises ConfigError where the stream has none."""
-    if table not in (rows.tables or {}):
-        raise ConfigError(
-            f"stream {stream!r} has no table {table!r}; set config.streams.{stream}.tables.{table}"
-        )
-    return rows.tables[table]
