@@ -337,7 +337,6 @@ def test_all_methods_train_in_one_run(
     heads = "concept_map, fusion, gnn, teacher_map"
     assert f"{left} {workdir.root}: {heads}" in process.stdout
     exported, trained = (
-        kgclip_jax.load(source).encode_text(CAPTIONS)
-        for source in (tmp_path / "out", workdir.root)
+        kgclip_jax.load(source).encode_text(CAPTIONS) for source in (tmp_path / "out", workdir.root)
     )
     np.testing.assert_array_equal(exported, trained)
