@@ -56,7 +56,7 @@ class SceneGraphDistillation:
     def loss(self, heads: Mapping[str, Any], vectors: Any, context: Context) -> Losses:
         """The mean over all texts of the step, and that over captions."""
         captions = vectors["caption"]
-        total, count = jnp.sum(captions), len(captions)
+        total, count = jnp.sum(captions), jnp.asarray(len(captions))
         if "negative" in vectors:
             total += jnp.sum(vectors["negative"], where=vectors["exists"])
             count += jnp.sum(vectors["exists"])
