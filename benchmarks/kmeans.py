@@ -5,7 +5,8 @@
 
 Points are unit vectors of 384 numbers around 5,000 directions, as embeddings of captions are; every
 candidate runs in a process of its own, with all cores, on the same points. Inertia is the mean
-squared distance of all points to the nearest centre, counted alike for all.
+squared distance of all points to the nearest centre, counted alike for all. Memory is the most that
+the process held until it had the centres, the points included.
 """
 
 import argparse
@@ -64,12 +65,11 @@ def inertia(x: np.ndarray, found: np.ndarray) -> float:
 def measure(candidate: str, file: Path, clusters: int, iterations: int) -> dict[str, float]:
     """Run one candidate here, on the points of a file."""
     x = np.load(file)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
     found = centres(candidate, x, clusters, iterations)
     seconds = time.perf_counter() - start
-    more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return {"seconds": seconds, "mebibytes": more / 1024, "inertia": inertia(x, found)}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds, "mebibytes": peak, "inertia": inertia(x, found)}
 
 
 def main() -> None:
@@ -81,17 +81,21 @@ def main() -> None:
     parser.add_argument("--candidate", help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.file and not arguments.candidate:
+        np.save(arguments.file, points(arguments.points))
+        return
     if arguments.candidate:
         sizes = arguments.file, arguments.clusters, arguments.iterations
         print(json.dumps(measure(arguments.candidate, *sizes)))
         return
     with TemporaryDirectory() as folder:
         file = Path(folder) / "points.npy"
-        np.save(file, points(arguments.points))
+        # Not in this process: those that it starts would inherit its peak of memory as theirs.
+        command = [sys.executable, __file__, *sys.argv[1:], f"--file={file}"]
+        subprocess.run(command, check=True)
         for candidate in CANDIDATES:
-            options = [*sys.argv[1:], f"--candidate={candidate}", f"--file={file}"]
-            command = [sys.executable, __file__, *options]
-            found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+            each = [*command, f"--candidate={candidate}"]
+            found = json.loads(subprocess.run(each, check=True, capture_output=True).stdout)
             told = "  ".join(f"{key} {value:,.4g}" for key, value in found.items())
             print(f"{candidate:28}", told, flush=True)
 

@@ -47,7 +47,9 @@ class ConceptSettings:
             distances of vectors of unit length are at most 4.
         kept: clusters that are stored of each text, the nearest ones.
         normalised: embeddings are divided by their length.
-        sample: texts that the centres are found by, at most; all get labels.
+        points_per_cluster: the centres are found by a sample of so many texts for each cluster, at
+            most; all texts get labels. 256 is faiss's own choice: on a million texts and 1,000
+            clusters the inertia was 0.3 % above that of all, see docs/performance.md.
         iterations: of Lloyd's algorithm.
         seed: of the sample and of where centres begin.
     """
@@ -56,7 +58,7 @@ class ConceptSettings:
     temperature: PositiveFloat = 0.1
     kept: PositiveInt = 16
     normalised: bool = True
-    sample: PositiveInt = 1_000_000
+    points_per_cluster: PositiveInt = 256
     iterations: PositiveInt = 25
     seed: NonNegativeInt = 0
 
@@ -211,10 +213,10 @@ def describe_concepts(found: TextConcepts) -> str:
 
 
 def _sampled(rows: int, settings: ConceptSettings) -> Int64[np.ndarray, " n"]:
-    if rows <= settings.sample:
+    most = settings.clusters * settings.points_per_cluster
+    if rows <= most:
         return np.arange(rows)
-    rng = generator(settings.seed, "concepts")
-    return np.sort(rng.choice(rows, settings.sample, replace=False))
+    return np.sort(generator(settings.seed, "concepts").choice(rows, most, replace=False))
 
 
 def _prepared(

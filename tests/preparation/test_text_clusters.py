@@ -2,11 +2,13 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from kgclip_jax.data.embedded_texts import EmbeddedTexts
 from kgclip_jax.data.text_concepts import TextConcepts
 from kgclip_jax.errors import ConfigError, DataError
 from kgclip_jax.preparation import text_clusters
@@ -137,6 +139,35 @@ def test_a_damaged_folder_is_refused(tmp_path, fixed_centres):
         TextConcepts(tmp_path / "out")
 
 
+def test_centres_come_from_a_sample_and_all_texts_get_labels(tmp_path, monkeypatch):
+    """Of 40 texts twelve are read for the centres, others with another seed, and then some each."""
+    monkeypatch.setattr(text_clusters, "_BLOCK", 7)
+    vectors = near_directions(40)
+    samples, reads = [], []
+
+    def first(x, clusters, **options):
+        samples.append(x)
+        return x[:clusters].copy(), [0.0]
+
+    def counted(texts, rows, read=EmbeddedTexts.vectors):
+        reads.append(len(rows))
+        return read(texts, rows)
+
+    monkeypatch.setattr(text_clusters, "k_means", first)
+    monkeypatch.setattr(EmbeddedTexts, "vectors", counted)
+    texts = stored(tmp_path / "texts", vectors, 3)
+    for seed in (0, 0, 1):
+        settings = replace(SETTINGS, points_per_cluster=3, seed=seed)
+        found = store_concepts(texts, tmp_path / f"out {len(samples)}", settings)
+        assert sum(found.contents.sizes) == found.contents.rows == 40
+    assert reads == 3 * [12, 7, 7, 7, 7, 7, 5]
+    rows = [{tuple(row) for row in sample.tolist()} for sample in samples]
+    assert len(rows[0]) == 12  # different ones
+    assert rows[0] == rows[1] != rows[2]
+    store_concepts(texts, tmp_path / "all", replace(SETTINGS, points_per_cluster=10))
+    assert len(samples[-1]) == 40
+
+
 class TestKMeans:
     """Of faiss, whose options must mean what we think."""
 
@@ -175,3 +206,16 @@ class TestKMeans:
         centres, _ = k_means(x, 4, iterations=8, seed=0, start=start)
         labels = soft_labels(x, centres, 0.1, 1).concepts[:, 0]
         assert {*labels.tolist()} == {0, 1, 2, 3}
+
+    def test_a_sample_finds_nearly_as_good_centres(self, tmp_path):
+        rng = np.random.default_rng(0)
+        texts = stored(tmp_path / "texts", rng.normal(size=(3000, 6)))
+        settings = ConceptSettings(clusters=10, kept=2, iterations=15)
+        some, whole = (
+            store_concepts(
+                texts, tmp_path / f"{most}", replace(settings, points_per_cluster=most)
+            ).contents.inertia
+            for most in (64, 300)
+        )
+        assert some == pytest.approx(whole, rel=0.03)
+        assert some != whole

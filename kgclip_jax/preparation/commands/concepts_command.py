@@ -17,7 +17,12 @@ def define_flags() -> None:
     flags.DEFINE_float("temperature", 0.1, "T of softmax(-d^2 / T).", 1e-6)
     flags.DEFINE_integer("kept", 16, "Nearest concepts that are stored of each text.", 1)
     flags.DEFINE_bool("normalised", True, "Divide embeddings by their length.")
-    flags.DEFINE_integer("sample", 1_000_000, "Most texts that the centres are found by.", 1)
+    flags.DEFINE_integer(
+        "points_per_cluster",
+        256,
+        "Texts for each concept that the centres are found by, at most.",
+        1,
+    )
     flags.DEFINE_integer("iterations", 25, "Of Lloyd's algorithm.", 1)
     flags.DEFINE_integer("seed", 0, "Of the sample and of where centres begin.", 0)
 
@@ -38,7 +43,7 @@ def run(rest: Sequence[str]) -> str:
         temperature=FLAGS.temperature,
         kept=FLAGS.kept,
         normalised=FLAGS.normalised,
-        sample=FLAGS.sample,
+        points_per_cluster=FLAGS.points_per_cluster,
         iterations=FLAGS.iterations,
         seed=FLAGS.seed,
     )
