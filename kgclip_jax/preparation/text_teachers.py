@@ -10,6 +10,7 @@ BERT. Only safetensors are read, and no code that comes with them is run.
 
 import hashlib
 import importlib.util
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +48,7 @@ class TeacherSettings:
         pooling: the state of the "last" token, of the "first" one ([CLS]), of an end-of-text token
             that is put behind the text ("end"), or the "mean" over all tokens.
         normalised: vectors are divided by their length.
-        length: texts are cut to this many tokens.
+        length: texts are cut to this many tokens, at most as many as the model has positions for.
         precision: of the arithmetic.
     """
 
@@ -73,7 +74,8 @@ class TextTeacher:
 
         Raises:
             ConfigError: there is no such model in safetensors, or the settings do not fit it.
-            DataError: its file of weights is damaged, or some are missing or of another shape.
+            DataError: its file of weights or its tokenizer is damaged, or some weights are missing
+                or of another shape.
             UserError: PyTorch, transformers or the package with the model are not installed.
         """
         transformers, torch = _libraries()
@@ -83,8 +85,8 @@ class TextTeacher:
         name = resolved(settings.model)
         keep = {"revision": settings.revision, "trust_remote_code": False}
         dtype = getattr(torch, settings.precision)
+        self._tokenizer = _open_tokenizer(transformers, name, keep)
         try:
-            self._tokenizer = transformers.AutoTokenizer.from_pretrained(name, **keep)
             model, loading = transformers.AutoModel.from_pretrained(
                 name,
                 use_safetensors=True,
@@ -100,6 +102,12 @@ class TextTeacher:
         _check_whole(name, loading)
         if not -1 - _layers(model) <= settings.layer <= _layers(model):
             raise ConfigError(f"teacher {name}: layer {settings.layer} of {_layers(model)}")
+        positions = _positions(model)
+        if positions is not None and settings.length > positions:
+            raise ConfigError(
+                f"teacher {name}: length {settings.length} is above the {positions} tokens that "
+                "it has positions for"
+            )
         if settings.pooling == "end" and self._tokenizer.eos_token_id is None:
             raise ConfigError(f"teacher {name}: its tokenizer has no end-of-text token")
         self._model = model.eval().to(device)
@@ -212,6 +220,21 @@ def _libraries() -> tuple[Any, Any]:
     return transformers, torch
 
 
+def _open_tokenizer(transformers: Any, name: str, keep: dict[str, Any]) -> Any:
+    try:
+        return transformers.AutoTokenizer.from_pretrained(name, **keep)
+    except BaseException as error:  # no narrower class for damage, and panics at some
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        damaged = not isinstance(error, OSError | ImportError | ValueError)
+        if damaged or isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+            raise DataError(
+                f"{name}/tokenizer.json, or tokenizer_config.json beside it, is damaged: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        raise ConfigError(f"teacher {name}: {str(error).splitlines()[0]}") from error
+
+
 def _check_whole(name: str, loading: dict[str, Any]) -> None:
     """Raise DataError where transformers made parameters up."""
     missing = sorted(key for key in loading["missing_keys"] if not key.startswith(_UNUSED))
@@ -223,6 +246,16 @@ def _check_whole(name: str, loading: dict[str, Any]) -> None:
 
 def _layers(model: Any) -> int:
     return int(model.config.num_hidden_layers)
+
+
+def _positions(model: Any) -> int | None:
+    """Return how many tokens a text may have; None where the model does not say."""
+    count = getattr(model.config, "max_position_embeddings", None)
+    for name, module in model.named_modules():
+        behind = getattr(module, "padding_idx", None)  # RoBERTa counts from behind its padding
+        if count is not None and name.endswith("position_embeddings") and behind is not None:
+            count -= behind + 1
+    return count
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[np.ndarray]:

@@ -99,6 +99,11 @@ def test_missing_texts_are_counted_and_the_first_are_named(found):
         found.rows_of(["a dog "])  # one blank more is another text
 
 
+def test_a_text_with_half_a_surrogate_pair_is_missing_like_others(found):
+    with pytest.raises(DataError, match=r"1 of 2 texts are not in it: 'half \\ud83d'"):
+        found.rows_of(["a dog", "half \ud83d"])
+
+
 def test_moments_are_those_of_numpy(tmp_path, monkeypatch):
     """Over all rows, not only a block of them; numbers that are always the same deviate by 0."""
     monkeypatch.setattr(embedded_texts, "_BLOCK", 300)
