@@ -9,6 +9,7 @@
     python launch/prepare.py negclip --source=KIND:FOLDER [--set=KEY=VALUE ...] --output=FILE.tsv
     python launch/prepare.py neighbours --source=KIND:FOLDER [...] --model=MODEL --output=FILE.npy
     python launch/prepare.py embed --teacher=MODEL --source=KIND:PATH [...] --output=FOLDER
+    python launch/prepare.py tune_embeddings --embeddings=FOLDER --source=KIND:PATH --output=FOLDER
     python launch/prepare.py concepts --embeddings=FOLDER --output=FOLDER
     python launch/prepare.py entity_vectors --graph=FOLDER --embeddings=FOLDER --output=FILE.npy
 
@@ -27,8 +28,9 @@ docs/data.md has them in a table.
 that is there.
 
 `embed` stores what a language model makes of each caption of a source, or of the texts of
-graph:FOLDER, lines:FILE or emoji; pip install -r requirements-teach.txt first. `concepts` clusters
-these embeddings; `entity_vectors` puts those of a graph's names in the order of its entities.
+graph:FOLDER, lines:FILE or emoji; pip install -r requirements-teach.txt first. `tune_embeddings`
+maps these embeddings so that texts of one record come together; `concepts` clusters them;
+`entity_vectors` puts those of a graph's names in the order of its entities.
 
 `COMMAND --help` lists the flags of a command. For instance:
 
@@ -39,7 +41,8 @@ these embeddings; `entity_vectors` puts those of a graph's names in the order of
     python launch/prepare.py graphs --annotations=structure_clip:train.json
         --source=karpathy:coco --set=file=coco/dataset_coco.json --output=coco_graphs
 
-The same command again continues after a kill (`graphs`, `negclip` and `neighbours` begin anew).
+The same command again continues after a kill (`graphs`, `negclip`, `neighbours` and
+`tune_embeddings` begin anew).
 Exit codes: 0 done, 2 bad input, 143 stopped by a signal.
 """
 

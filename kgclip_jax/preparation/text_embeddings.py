@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Float32
 from rich.console import Console
 
 from kgclip_jax.data.embedded_texts import (
@@ -203,11 +204,21 @@ def paraphrases(records: Records, found: EmbeddedTexts, most: int = 1000) -> Par
         return None
     pairs = pairs[:: -(-len(pairs) // most)]
     first, second = (
-        _unit(found.vectors(found.rows_of([pair[side] for pair in pairs])).astype(np.float32))
-        for side in (0, 1)
+        found.vectors(found.rows_of([pair[side] for pair in pairs])) for side in (0, 1)
     )
+    return told_apart(first, second)
+
+
+def told_apart(first: Float[np.ndarray, "n d"], second: Float[np.ndarray, "n d"]) -> Paraphrases:
+    """Ask whether the second captions of at least two records are found by the first ones.
+
+    Args:
+        first: embeddings of the first captions, of any length.
+        second: of the second ones, in the same order of records.
+    """
+    first, second = unit_rows(first), unit_rows(second)
     cosines = first @ second.T
-    n, own = len(pairs), np.diagonal(cosines)
+    n, own = len(first), np.diagonal(cosines)
     return Paraphrases(
         n=n,
         recall=float(np.mean((cosines >= own[:, None]).sum(axis=1) == 1)),
@@ -225,15 +236,21 @@ def describe_embedded(found: EmbeddedTexts, told: Paraphrases | None) -> str:
         + (f"; left out: {left_out}" if left_out else "")
     ]
     if told is not None:
-        lines.append(
-            f"captions of one picture: the second is found by the first in {told.recall:.1%} of "
-            f"{told.n:,} (chance {1 / told.n:.1%}); cosine {told.same:.2f}, of two pictures "
-            f"{told.others:.2f}"
-        )
+        lines.append(f"captions of one picture: {in_words(told)}")
     return "\n".join(lines)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def in_words(told: Paraphrases) -> str:
+    """Say how well captions are told apart."""
+    return (
+        f"the second is found by the first in {told.recall:.1%} of {told.n:,} (chance "
+        f"{1 / told.n:.1%}); cosine {told.same:.2f}, of two pictures {told.others:.2f}"
+    )
+
+
+def unit_rows(vectors: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, "n d"]:
+    """Divide vectors by their lengths; one of zeros stays."""
+    vectors = vectors.astype(np.float32)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
 

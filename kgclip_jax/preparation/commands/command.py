@@ -15,6 +15,7 @@ COMMANDS = {
     "negclip": "negclip_command",
     "neighbours": "neighbours_command",
     "embed": "embed_command",
+    "tune_embeddings": "tune_embeddings_command",
     "concepts": "concepts_command",
     "entity_vectors": "entity_vectors_command",
 }

@@ -7,7 +7,12 @@ from pathlib import Path
 from absl import flags
 
 from kgclip_jax.command_line import refuse_arguments
-from kgclip_jax.preparation.commands.source_flags import FLAGS, define_source, define_workers
+from kgclip_jax.preparation.commands.source_flags import (
+    FLAGS,
+    define_source,
+    define_workers,
+    named_texts,
+)
 
 
 def define_flags() -> None:
@@ -41,7 +46,7 @@ def run(rest: Sequence[str]) -> str:
 
     from kgclip_jax.locks import sole_use
     from kgclip_jax.preparation.local import write_locally
-    from kgclip_jax.preparation.source_names import KINDS, identity, named
+    from kgclip_jax.preparation.source_names import identity
     from kgclip_jax.preparation.text_embeddings import (
         EmbeddingWriter,
         describe_embedded,
@@ -49,7 +54,6 @@ def run(rest: Sequence[str]) -> str:
         paraphrases,
         store_embedded,
     )
-    from kgclip_jax.preparation.text_sources import TEXT_SOURCES
     from kgclip_jax.preparation.text_teachers import (
         MINILM,
         TeacherSettings,
@@ -59,8 +63,7 @@ def run(rest: Sequence[str]) -> str:
     from kgclip_jax.processes import available_cores
 
     refuse_arguments(rest)
-    kinds = KINDS | {kind: TEXT_SOURCES.find(kind, "source") for kind in TEXT_SOURCES.places}
-    source = named(kinds, FLAGS.source, FLAGS.set)
+    source = named_texts()
     gpus, minilm = devices(), FLAGS.teacher == MINILM
     settings = TeacherSettings(
         model=FLAGS.teacher,

@@ -35,3 +35,12 @@ def open_source() -> tuple[dict[str, Any], "Callable[[], Records]"]:
 
     source = named_source(FLAGS.source, FLAGS.set)
     return identity(source), partial(source.records, Path.cwd(), bad_share=FLAGS.bad_share)
+
+
+def named_texts() -> Any:
+    """Return the settings of the source that the flags name, of pictures or of texts alone."""
+    from kgclip_jax.preparation.source_names import KINDS, named
+    from kgclip_jax.preparation.text_sources import TEXT_SOURCES
+
+    texts = {kind: TEXT_SOURCES.find(kind, "source") for kind in TEXT_SOURCES.places}
+    return named(KINDS | texts, FLAGS.source, FLAGS.set)
