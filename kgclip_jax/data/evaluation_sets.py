@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Int, Int8, UInt8
 
 from kgclip_jax.knowledge.caption import Caption, Text
 
@@ -121,7 +121,8 @@ class RetrievalSet(NamedTuple):
 class ZeroShotSet(NamedTuple):
     """Pictures of known classes; their texts are templates ("a photo of {}") filled with names.
 
-    These have no scene graphs: they are embedded as plain CLIP does.
+    Where there are `prompts`, those of each class are its texts, and no template is filled. Texts
+    have no scene graphs: they are embedded as plain CLIP does.
     Sets that are `averaged_as` one thing have a row of that name for their mean. A row for each of
     the `cutoffs` says how often the right class is among so many nearest.
     """
@@ -133,6 +134,14 @@ class ZeroShotSet(NamedTuple):
     templates: Sequence[str]
     averaged_as: str | None = None
     cutoffs: Sequence[int] = (1, 5)
+    prompts: Sequence[Sequence[str]] = ()
+
+    def texts_of_classes(self) -> Sequence[Sequence[str]]:
+        """Return the texts of each class."""
+        return self.prompts or [
+            [template.replace(PLACE_OF_NAME, name) for template in self.templates]
+            for name in self.class_names
+        ]
 
 
 class LinearProbeSet(NamedTuple):
@@ -147,6 +156,22 @@ class LinearProbeSet(NamedTuple):
     training: Pictures
     training_labels: Int[np.ndarray, " training"]
     averaged_as: str | None = None
+
+
+class AttributeProbeSet(NamedTuple):
+    """Pictures marked with attributes, and others (`training`) to fit classifiers to.
+
+    A mark is 1 where a picture has an attribute, 0 where it has not, and -1 where nobody knows.
+    Attributes of one family are about one thing ("bill shape"); all are of "" where there are none.
+    """
+
+    name: str
+    pictures: Pictures
+    marks: Int8[np.ndarray, "pictures attributes"]
+    training: Pictures
+    training_marks: Int8[np.ndarray, "training attributes"]
+    attributes: Sequence[str]
+    families: Sequence[str]
 
 
 class Question(NamedTuple):

@@ -16,7 +16,8 @@ class Outcomes(NamedTuple):
     """The decisions that a number averages, in the order of the set.
 
     Attributes:
-        values: 1 where a decision is right, 0 where it is wrong, or how right it is between.
+        values: 1 where a decision is right, 0 where it is wrong, or how right it is between; of a
+            number that is no mean, the number plus the influence of the decision on it.
         clusters: decisions of one cluster depend on each other.
         groups: the number is the mean of the means of these groups; None for the plain mean.
     """
@@ -74,10 +75,12 @@ def measured(
     chance: float,
     groups: Int[np.ndarray, " decisions"] | None = None,
     control: str = "",
+    resamples: int | None = None,
 ) -> Result:
     """Return the row of some decisions: their mean, or the mean of their groups' means.
 
-    The interval resamples clusters. The row is blind where a control says how.
+    The interval resamples clusters, as often as `bootstrap_mean` says. The row is blind where a
+    control says how.
     """
     outcomes = Outcomes(
         values.astype(np.float32),
@@ -85,7 +88,7 @@ def measured(
         None if groups is None else groups.astype(np.int64),
     )
     return Result(
-        *(task, set_name, metric, *bootstrap_mean(values, clusters, groups)),
+        *(task, set_name, metric, *bootstrap_mean(values, clusters, groups, resamples=resamples)),
         n=len(values),
         chance=chance,
         blind=control != "",

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from kgclip_jax.data.concept_sets import ConceptSet
 from kgclip_jax.data.evaluation_sets import (
+    AttributeProbeSet,
     ChoiceSet,
     EvaluationSet,
     LinearProbeSet,
@@ -22,6 +23,7 @@ from kgclip_jax.data.labelled_set import LabelledSet
 from kgclip_jax.data.link_sets import LinkSet
 from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation import (
+    attribute_probe,
     choice,
     concept_heads,
     fine_tuned,
@@ -47,6 +49,7 @@ TASKS: dict[type, Task] = {
     RetrievalSet: Task(retrieval.TASK, retrieval.evaluate_retrieval),
     ZeroShotSet: Task(zero_shot.TASK, zero_shot.evaluate_zero_shot),
     LinearProbeSet: Task(linear_probe.TASK, linear_probe.evaluate_linear_probe),
+    AttributeProbeSet: Task(attribute_probe.TASK, attribute_probe.evaluate_attribute_probe),
     ChoiceSet: Task(choice.TASK, choice.evaluate_choices),
     LabelledSet: Task(fine_tuned.TASK, fine_tuned.evaluate_fine_tuned, asks_head=True),
     LinkSet: Task(links.TASK, links.evaluate_links, asks_head=True),

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from kgclip_jax.data.evaluation_sets import PLACE_OF_NAME, ZeroShotSet
+from kgclip_jax.data.evaluation_sets import ZeroShotSet
 from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation.accuracy import accuracies
 from kgclip_jax.evaluation.encoder import Encoder, encode_pictures, encode_texts
@@ -51,14 +51,11 @@ def _earlier_twins(names: Int[np.ndarray, " classes"]) -> Int[np.ndarray, " clas
 
 
 def class_embeddings(encoder: Encoder, data: ZeroShotSet) -> Float[np.ndarray, "classes d"]:
-    """Embed each class: fill its name into every template, average, and normalise."""
-    texts = [
-        template.replace(PLACE_OF_NAME, name)
-        for name in data.class_names
-        for template in data.templates
-    ]
-    embedded = encode_texts(encoder, texts)
-    means = embedded.reshape(len(data.class_names), len(data.templates), -1).mean(axis=1)
+    """Embed each class: average the embeddings of its texts, and normalise."""
+    texts = data.texts_of_classes()
+    embedded = encode_texts(encoder, [text for part in texts for text in part])
+    parts = np.split(embedded, np.cumsum([len(part) for part in texts[:-1]]))
+    means = np.stack([part.mean(axis=0) for part in parts])
     lengths = np.linalg.norm(means, axis=1, keepdims=True)
     return means / np.maximum(lengths, np.finfo(means.dtype).tiny)
 
@@ -67,11 +64,11 @@ def check_zero_shot_set(data: ZeroShotSet) -> None:
     """Refuse a set that cannot be evaluated.
 
     Raises:
-        DataError: no pictures, no templates, or fewer than two names of classes.
+        DataError: no pictures, no templates or prompts, or fewer than two names of classes.
     """
     where = f"zero-shot set {data.name!r}"
     count = len(data.class_names)
-    if not len(data.pictures) or count < 2 or not data.templates:
+    if not len(data.pictures) or count < 2 or not all(data.texts_of_classes()):
         raise DataError(
             f"{where} has {len(data.pictures)} pictures, {count} classes and {len(data.templates)} "
             "templates; it needs a picture, two classes and a template"

@@ -24,6 +24,18 @@ def test_a_class_is_the_direction_between_its_templates(table_encoder, pictures)
     np.testing.assert_allclose(embedded, [[0.5**0.5, 0.5**0.5, 0], [0, 0, 1]], atol=1e-6)
 
 
+def test_classes_may_have_texts_of_their_own_and_not_as_many(table_encoder, pictures):
+    texts = {"has fur": [1, 0, 0], "has paws": [0, 1, 0], "has fins": [0, 0, 1]}
+    data = make_set(pictures(1), [0], ["furry, with paws", "finned"], ())
+    data = data._replace(prompts=[["has fur", "has paws"], ["has fins"]])
+    embedded = class_embeddings(table_encoder(np.eye(3), texts), data)
+    np.testing.assert_allclose(embedded, [[0.5**0.5, 0.5**0.5, 0], [0, 0, 1]], atol=1e-6)
+    with pytest.raises(DataError, match="0 templates"):
+        evaluate_zero_shot(
+            table_encoder(np.eye(3), texts), data._replace(prompts=[["has fur"], []])
+        )
+
+
 def test_templates_that_cancel_out_are_no_class(table_encoder, pictures):
     texts = {"a cat": [1, 0], "the cat, a cat": [-1, 0], "a dog": [0, 1], "the dog, a dog": [0, 1]}
     encoder = table_encoder([[1, 0], [0, 1]], texts)

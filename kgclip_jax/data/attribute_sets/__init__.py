@@ -1,0 +1,1 @@
+"""Data sets whose classes are described by attributes, in their authors' own files."""
