@@ -35,12 +35,14 @@ EVALUATIONS = Registry(
         "awa2_attribute_probe": "kgclip_jax.data.attribute_sets.awa2:Awa2AttributeProbe",
         "cub": "kgclip_jax.data.attribute_sets.cub:Cub",
         "cub_attribute_probe": "kgclip_jax.data.attribute_sets.cub:CubAttributeProbe",
+        "reconstruction": "kgclip_jax.data.captioned_reconstruction:CaptionReconstruction",
         "emoji_retrieval": "kgclip_jax.data.emoji.probes:EmojiRetrieval",
         "emoji_attributes": "kgclip_jax.data.emoji.probes:EmojiAttributes",
         "emoji_names": "kgclip_jax.data.emoji.probes:EmojiNames",
         "emoji_synonyms": "kgclip_jax.data.emoji.probes:EmojiSynonyms",
         "emoji_linear_probe": "kgclip_jax.data.emoji.probes:EmojiLinearProbe",
         "emoji_concepts": "kgclip_jax.data.emoji.probes:EmojiConcepts",
+        "emoji_reconstruction": "kgclip_jax.data.emoji.told_scenes:EmojiReconstruction",
     },
 )
 

@@ -21,6 +21,7 @@ from kgclip_jax.data.evaluation_sets import (
 )
 from kgclip_jax.data.labelled_set import LabelledSet
 from kgclip_jax.data.link_sets import LinkSet
+from kgclip_jax.data.reconstruction_sets import ReconstructionSet
 from kgclip_jax.errors import DataError
 from kgclip_jax.evaluation import (
     attribute_probe,
@@ -29,6 +30,7 @@ from kgclip_jax.evaluation import (
     fine_tuned,
     linear_probe,
     links,
+    reconstruction,
     retrieval,
     zero_shot,
 )
@@ -52,6 +54,7 @@ TASKS: dict[type, Task] = {
     AttributeProbeSet: Task(attribute_probe.TASK, attribute_probe.evaluate_attribute_probe),
     ChoiceSet: Task(choice.TASK, choice.evaluate_choices),
     LabelledSet: Task(fine_tuned.TASK, fine_tuned.evaluate_fine_tuned, asks_head=True),
+    ReconstructionSet: Task(reconstruction.TASK, reconstruction.evaluate_reconstruction),
     LinkSet: Task(links.TASK, links.evaluate_links, asks_head=True),
     ConceptSet: Task(concept_heads.TASK, concept_heads.evaluate_concepts, asks_head=True),
 }
