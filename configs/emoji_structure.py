@@ -73,17 +73,32 @@ def get_config(arguments: str) -> ConfigDict:
     config = _plain(int(seed), STEPS[row])
     config.init_from = "runs/emoji_structure-base"
     if row in ("random", "semantic", "both", "all"):
-        # A small margin lets go of a pair once it is in order, which keeps retrieval; the high
-        # weight is what starts relations to be learnt.
-        config.objectives = dict(structure_clip=dict(margin=0.05, negative_weight=10.0))
-        config.streams.captions.negatives = dict(kinds=RANDOM if row == "random" else SEMANTIC)
+        _add_negatives(config, RANDOM if row == "random" else SEMANTIC)
     if row in ("encoder", "both", "all"):
-        text = config.model.text.transformer
-        blocks = dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
-        config.model.knowledge = dict(transformer=blocks)
+        _add_encoder(config)
     if row in ("encoder", "all"):
         config.model.knowledge.converses = CONVERSE_PHRASES
     return config
+
+
+def add_structure(config: ConfigDict) -> None:
+    """What the row `all` has beside plain CLIP."""
+    _add_negatives(config, SEMANTIC)
+    _add_encoder(config)
+    config.model.knowledge.converses = CONVERSE_PHRASES
+
+
+def _add_negatives(config: ConfigDict, kinds: dict[str, float]) -> None:
+    # A small margin lets go of a pair once it is in order, which keeps retrieval; the high weight
+    # is what starts relations to be learnt.
+    config.objectives = dict(structure_clip=dict(margin=0.05, negative_weight=10.0))
+    config.streams.captions.negatives = dict(kinds=kinds)
+
+
+def _add_encoder(config: ConfigDict) -> None:
+    text = config.model.text.transformer
+    blocks = dict(width=text.width, depth=2, heads=text.heads, mlp_width=text.mlp_width)
+    config.model.knowledge = dict(transformer=blocks)
 
 
 def _plain(seed: int, steps: int) -> ConfigDict:

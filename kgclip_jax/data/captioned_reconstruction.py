@@ -9,11 +9,9 @@ import numpy as np
 from kgclip_jax.data.evaluation_config import PictureSet
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.reconstruction_sets import (
-    DEFAULT_COPIER,
-    Copier,
     Owned,
+    Reconstruction,
     ReconstructionSet,
-    TextCount,
     reconstruction_set,
 )
 from kgclip_jax.data.records import readable_records
@@ -23,7 +21,7 @@ from kgclip_jax.random import bits_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptionReconstruction(PictureSet):
+class CaptionReconstruction(PictureSet, Reconstruction):
     """Captions of any pictures, to be told again; the pictures are not read.
 
         dict(kind="reconstruction",
@@ -32,19 +30,15 @@ class CaptionReconstruction(PictureSet):
 
     Attributes:
         kind: tells this set apart from the others.
-        training: whose captions the decoder learns from.
-        source: whose captions are to be told; of a source with splits, `split` says of which.
-        training_texts: so many captions of the first at most, chosen by hash.
-        texts: so many of the second, likewise.
-        copier: the decoder, and how it is trained.
+        training: whose captions the decoder learns from; those that are too many are left out by a
+            hash.
+        source: whose captions are to be told, likewise; of a source with splits, `split` says of
+            which.
     """
 
     kind: Literal["reconstruction"]
     training: Annotated[StoredPictures, SOURCES]
     source: Annotated[StoredPictures, SOURCES]
-    training_texts: TextCount = 10_000
-    texts: TextCount = 1_000
-    copier: Copier = DEFAULT_COPIER
 
     def open(self, name: str, root: Path, transform: EvaluationTransform) -> ReconstructionSet:
         """Read the captions. Raises DataError, see `StoredPictures.records`, `reconstruction_set`.

@@ -61,7 +61,22 @@ class Copier:
         )
 
 
-DEFAULT_COPIER = Copier()
+_DEFAULT_COPIER = Copier()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """What all kinds have in common.
+
+    Attributes:
+        training_texts: so many texts at most that the decoder learns from.
+        texts: so many at most that are to be told.
+        copier: the decoder, and how it is trained.
+    """
+
+    training_texts: TextCount = 10_000
+    texts: TextCount = 1_000
+    copier: Copier = _DEFAULT_COPIER
 
 
 class ReconstructionSet(NamedTuple):

@@ -205,6 +205,7 @@ def make_missing(
     ):
         for report in finished:
             count_left_out(report)
+    _remove_abandoned(writer.output)  # of workers that outlived their killed process a little
     return [report for report in map(writer.report, range(plan.shards)) if report is not None]
 
 
@@ -222,10 +223,15 @@ def begin(output: Path, plan: object) -> None:
         elif output.exists() and any(path.name not in (REPORTS, LOCK) for path in output.iterdir()):
             raise ConfigError(f"{output} holds other files; choose a new or an empty folder")
         file.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (output, file.parent):
+    _remove_abandoned(output)
+    write_json(file, to_dict(plan))
+
+
+def _remove_abandoned(output: Path) -> None:
+    with writing(output):
+        for folder in (output, output / REPORTS):
             for path in abandoned_paths(folder):
                 path.unlink(missing_ok=True)
-    write_json(file, to_dict(plan))
 
 
 def _refuse_changes(output: Path, begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

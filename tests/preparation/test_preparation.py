@@ -111,6 +111,20 @@ def test_after_a_stop_only_what_is_missing_is_written(prepared, make_album, tmp_
     assert contents(output) == contents(prepared[0])
 
 
+def test_what_a_worker_of_a_killed_run_leaves_later_goes_too(prepared, make_album, tmp_path):
+    output = tmp_path / "again"
+    plan = make_plan(ShardPlan, make_album(), SOURCE, **PLAN)
+    writer = ShardWriter(make_album(), plan, output)
+    left = output / f".shard-00003-of-00004.arrayrecord.{socket.gethostname()}-99999999-0123abcd-0"
+
+    def engine(numbers, advance):
+        left.with_name(f"{left.name}.partial").write_bytes(b"as if killed")
+        yield from Serial(writer)(numbers, advance)
+
+    store_shards(writer, engine, bad_share=0.0, console=Console(quiet=True))
+    assert contents(output) == contents(prepared[0])
+
+
 def test_a_finished_folder_is_left_alone(prepared, make_album):
     output, manifest, _, _ = prepared
     before = {path: path.stat().st_mtime_ns for path in output.glob("*.*")}

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from kgclip_jax.data.emoji import caption_words
 from kgclip_jax.data.emoji.caption_words import DEFAULTS
 from kgclip_jax.data.emoji.scenes import Scene, relations_of
-from kgclip_jax.data.emoji.world import Splits
+from kgclip_jax.data.emoji.world import EmojiWorld, Splits
 from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.english import article
 from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
@@ -31,6 +31,15 @@ class Habits(NamedTuple):
     leave_out: float  # of a thing; one always stays
     attribute: float  # of mentioning an attribute that has a word
     relation: float  # of mentioning how two of the things lie
+
+
+def training_habits(world: EmojiWorld) -> Habits:
+    """Return what captions of training scenes tell."""
+    return Habits(
+        leave_out=world.distractor_probability,
+        attribute=world.attribute_probability,
+        relation=world.relation_probability,
+    )
 
 
 class Content(NamedTuple):

@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from jaxtyping import UInt8
 
-from kgclip_jax.data.emoji.captions import Habits, describe
+from kgclip_jax.data.emoji.captions import describe, training_habits
 from kgclip_jax.data.emoji.render import Painter
 from kgclip_jax.data.emoji.scenes import Scene, draw_scene, scene_graph
 from kgclip_jax.data.emoji.world import EmojiWorld, Splits, splits
@@ -31,7 +31,8 @@ class EmojiScenes:
         """Take the settings, and the side of the pictures in pixels."""
         self.world = world
         self.size = size
-        self._scene = lru_cache(_REMEMBERED_SCENES)(self._draw)
+        # Of an index; it raises IndexError where there is no such scene.
+        self.scene = lru_cache(_REMEMBERED_SCENES)(self._draw)
 
     def __reduce__(self) -> tuple[type["EmojiScenes"], tuple[EmojiWorld, int]]:
         return EmojiScenes, (self.world, self.size)
@@ -51,10 +52,6 @@ class EmojiScenes:
             return self._describe(index, rng)
         return self._caption(index, int(rng.integers(self.world.captions)))
 
-    def scene(self, index: int) -> Scene:
-        """Return scene `index`. Raises IndexError: there is no such scene."""
-        return self._scene(index)
-
     def captions(self, index: int) -> list[Caption]:
         """Return all captions of scene `index`, in a world that has a number of them."""
         return [self._caption(index, number) for number in range(self.world.captions or 0)]
@@ -64,13 +61,8 @@ class EmojiScenes:
         return self._describe(index, rng)
 
     def _describe(self, index: int, rng: np.random.Generator) -> Caption:
-        world = self.world
-        habits = Habits(
-            leave_out=world.distractor_probability,
-            attribute=world.attribute_probability,
-            relation=world.relation_probability,
-        )
-        return describe(self._splits, self._scene(index), habits, FastRandom(rng))
+        habits = training_habits(self.world)
+        return describe(self._splits, self.scene(index), habits, FastRandom(rng))
 
     def image(self, index: int, rng: np.random.Generator) -> UInt8[np.ndarray, "size size 3"]:
         """Paint scene `index`; nothing about the picture is left to `rng`.
@@ -79,11 +71,11 @@ class EmojiScenes:
             IndexError: there is no such scene.
             DataError: a picture file cannot be read.
         """
-        return self._painter.paint(self._scene(index))
+        return self._painter.paint(self.scene(index))
 
     def graphs(self, index: int) -> tuple[SceneGraph]:
         """Return all that is true of scene `index`, whether or not a caption says it."""
-        return (scene_graph(self._splits, self._scene(index)),)
+        return (scene_graph(self._splits, self.scene(index)),)
 
     def fingerprint(self) -> str:
         """Hash the settings of the world, which decide on every scene."""

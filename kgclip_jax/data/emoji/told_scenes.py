@@ -5,23 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kgclip_jax.data.emoji.captions import Habits, describe
+from kgclip_jax.data.emoji.captions import describe, training_habits
 from kgclip_jax.data.emoji.held_out_scenes import dice_of
 from kgclip_jax.data.emoji.scenes import draw_scene
 from kgclip_jax.data.emoji.world import EmojiWorld, splits
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.reconstruction_sets import (
-    DEFAULT_COPIER,
-    Copier,
     Owned,
+    Reconstruction,
     ReconstructionSet,
-    TextCount,
     reconstruction_set,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmojiReconstruction:
+class EmojiReconstruction(Reconstruction):
     """Captions as training has them, of scenes that it has not; nothing is painted.
 
     The decoder learns from captions of other such scenes. In a world of few different captions the
@@ -29,17 +27,11 @@ class EmojiReconstruction:
 
     Attributes:
         kind: tells this set apart from the others.
-        world: what the scenes are made of.
-        training_texts: scenes, of one caption each, that the decoder learns from.
-        texts: scenes whose captions are to be told, likewise; repeated captions count once.
-        copier: the decoder, and how it is trained.
+        world: what the scenes are made of; each has one caption, and equal ones count once.
     """
 
     kind: Literal["emoji_reconstruction"]
     world: EmojiWorld
-    training_texts: TextCount = 10_000
-    texts: TextCount = 1_000
-    copier: Copier = DEFAULT_COPIER
 
     def open(self, name: str, root: Path, transform: EvaluationTransform) -> ReconstructionSet:
         """Write the captions; nothing is read from `root`. Raises as `reconstruction_set` does."""
@@ -48,12 +40,7 @@ class EmojiReconstruction:
         return reconstruction_set(name, training, held_out, transform, self.copier)
 
     def _captions(self, purpose: str, count: int) -> Iterator[Owned]:
-        world, parts = self.world, splits(self.world)
-        habits = Habits(
-            leave_out=world.distractor_probability,
-            attribute=world.attribute_probability,
-            relation=world.relation_probability,
-        )
+        parts, habits = splits(self.world), training_habits(self.world)
         for index in range(count):
             dice = dice_of(parts, purpose, index)
             yield index, describe(parts, draw_scene(parts, dice), habits, dice)
