@@ -23,6 +23,7 @@ from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.loading import Start, find_start
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Params
+from kgclip_jax.objectives.walk import Walks
 from kgclip_jax.rehearsal import rehearse
 from kgclip_jax.reporting.tables import results_table, to_terminal
 from kgclip_jax.run_evaluation import next_steps, record_evaluation, write_run_report
@@ -209,6 +210,10 @@ class Run:
                 self.console.out(f"{name}: {note}")
         for path in self.setup.unread:
             self.console.out(f"batch: no objective reads {path}, so no tower sees it")
+        for name, objective in self.experiment.objectives.items():
+            if isinstance(objective, Walks):
+                rows = self.streams[objective.stream].abstract()
+                self.console.out(f"{name}: {objective.walk(rows, self.setup.mesh.shape)}")
         if self.changed_rate is not None:
             self.console.out(self.changed_rate)
 

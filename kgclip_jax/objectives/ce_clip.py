@@ -21,6 +21,7 @@ from kgclip_jax.objectives.pairs import (
     compare,
     dots,
     existing,
+    queries_of,
     require_negatives,
 )
 from kgclip_jax.objectives.weight_schedule import Weight
@@ -91,7 +92,7 @@ def intra_modal_code(
     """
     there = negative_mask.reshape(-1)
     wrong = existing(negatives, negative_mask).reshape(-1, negatives.shape[-1])
-    logits = compare(text, None, candidates_of(wrong), logit_scale).logits[..., 0]
+    logits = compare(queries_of(text), candidates_of(wrong), logit_scale).logits[..., 0]
     choice = jax.nn.logsumexp(jnp.where(there, logits, ABSENT), axis=1)
     first = jax.lax.dynamic_index_in_dim(logits, jnp.argmax(there), axis=1, keepdims=False)
     return jnp.where(jnp.any(there), jnp.mean(choice - first), 0)

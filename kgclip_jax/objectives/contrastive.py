@@ -1,8 +1,9 @@
 """Contrastive image-text losses over the global batch: softmax (CLIP) and sigmoid (SigLIP).
 
 Both take b pairs, and optionally k negative texts per image: captions that are wrong on purpose.
-They share the loop of `pairs.py`, so `chunk_size` changes memory and speed but not the result, and
-its rule for equal ids: sums over other texts or images run over those that are candidates.
+How all images meet all texts, `chunk_size` and `exchange` say (`walk.py`): they change memory, time
+and what devices tell each other, but not the result. Which texts an image is compared with if ids
+are equal, `pairs.py` says.
 """
 
 import math
@@ -15,46 +16,42 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int32
 
 from kgclip_jax.models import spec
+from kgclip_jax.objectives.choice import Choice, Standing
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import (
-    ABSENT,
     Candidates,
-    Comparison,
-    Retrieval,
+    Queries,
     candidates_of,
     compare,
-    fold,
+    equal_pairs,
+    queries_of,
     require_negatives,
 )
+from kgclip_jax.objectives.walk import Exchange, Walk, fold, plan_walk
 from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import check
 
 
-class _SoftmaxSums(NamedTuple):
-    """What the softmax form keeps of the texts seen so far."""
+class _OfImages(NamedTuple):
+    """What the softmax form keeps of each image; of each caption, a `Choice` alone."""
 
-    log_normaliser: Float[Array, " b"]  # log-sum-exp of each image's logits
-    own: Float[Array, " b"]  # logit of each image with its own caption
-    text_loss: Float[Array, ""]  # sum over captions
-    retrieval: Retrieval
+    choice: Choice
+    equal: Float[Array, " b"]  # texts left out
 
-    @classmethod
-    def start(cls, batch: int) -> "_SoftmaxSums":
-        """Before the first chunk."""
-        return cls(jnp.full(batch, ABSENT), jnp.zeros(batch), jnp.zeros(()), Retrieval.start(batch))
 
-    def update(self, comparison: Comparison, real: Bool[Array, " c"]) -> "_SoftmaxSums":
-        """Add a chunk; `real` is False where a caption is padding."""
-        logits, own = comparison.logits, comparison.own
-        captions = logits[..., 0]
-        text_losses = jax.nn.logsumexp(captions, axis=0) - jnp.sum(captions, 0, where=own[..., 0])
-        return _SoftmaxSums(
-            jnp.logaddexp(self.log_normaliser, jax.nn.logsumexp(logits, axis=(1, 2))),
-            self.own + jnp.sum(logits, axis=(1, 2), where=own),
-            self.text_loss + jnp.sum(text_losses, where=real),
-            self.retrieval.update(comparison),
-        )
+def _softmax_block(
+    logit_scale: Float[Array, ""],
+    queries: Queries,
+    chunk: Candidates,
+    seen: tuple[_OfImages, Choice],
+) -> tuple[_OfImages, Choice]:
+    images, captions = seen
+    logits, own, _, equal = compare(queries, chunk, logit_scale)
+    return (
+        _OfImages(images.choice.update(logits, own, (1, 2)), images.equal + equal),
+        captions.update(logits[..., 0], own[..., 0], 0),
+    )
 
 
 def softmax_contrastive(
@@ -67,6 +64,7 @@ def softmax_contrastive(
     negative_mask: Bool[Array, "b k"] | None = None,
     negative_ids: Int32[Array, "b k"] | None = None,
     chunk_size: int | None = None,
+    exchange: Exchange = "auto",
 ) -> Losses:
     """Symmetric InfoNCE: each image picks its caption out of the batch, and each caption its image.
 
@@ -87,32 +85,71 @@ def softmax_contrastive(
         negatives: Embeddings of wrong captions, made from caption i in row i.
         negative_mask: False where a negative does not exist; its content is then irrelevant.
         negative_ids: Of each negative's text, likewise; None: they equal no caption.
-        chunk_size: Captions, with their negatives, compared at a time (at most; None: all b).
-            Training then takes O(b chunk_size (1 + k)) temporary memory, and computes the logits
-            twice.
+        chunk_size: Captions, with their negatives, that a device compares at a time, at most; None:
+            `walk.plan_walk` decides. With fewer than b, training takes O(b chunk_size (1 + k))
+            temporary memory, shared by the devices, and computes the logits twice.
+        exchange: How devices share texts, see `walk.py`.
 
     Returns:
         The loss, and the metrics `image_to_text_loss` (I), `text_to_image_loss` (T), the shares of
         right choices `image_to_text_accuracy` and `text_to_image_accuracy`, and `equal_pairs`, the
         share of comparisons left out because of equal ids. All are float32.
     """
-
-    def add(sums: _SoftmaxSums, chunk: Candidates) -> _SoftmaxSums:
-        return sums.update(compare(image, ids, chunk, logit_scale), chunk.present[:, 0])
-
+    batch, queries = len(image), queries_of(image, ids)
     candidates = candidates_of(text, ids, negatives, negative_mask, negative_ids)
-    sums = fold(add, _SoftmaxSums.start(len(image)), candidates, chunk_size)
-    image_loss = jnp.mean(sums.log_normaliser - sums.own)
-    text_loss = sums.text_loss / len(image)
+    images, captions = fold(
+        _softmax_block,
+        logit_scale,
+        queries,
+        candidates,
+        (_OfImages(Choice.start(batch), jnp.zeros(batch)), Choice.start(batch)),
+        chunk_size=chunk_size,
+        exchange=exchange,
+    )
+    image_loss, text_loss = jnp.mean(images.choice.losses), jnp.mean(captions.losses)
     metrics = {"image_to_text_loss": image_loss, "text_to_image_loss": text_loss}
-    return Losses((image_loss + text_loss) / 2, metrics | sums.retrieval.metrics(candidates))
+    metrics |= _found(images.choice.standing, captions.standing)
+    return Losses((image_loss + text_loss) / 2, metrics | equal_pairs(images.equal, candidates))
 
 
-class _SigmoidSums(NamedTuple):
-    """What the sigmoid form keeps of the texts seen so far."""
+def _found(images: Standing, captions: Standing) -> dict[str, Float[Array, ""]]:
+    """Share of images whose caption beats all other texts, negatives included, and of captions
+    whose image beats all other images.
+    """
+    return {
+        "image_to_text_accuracy": images.accuracy,
+        "text_to_image_accuracy": captions.accuracy,
+    }
 
-    image_loss: Float[Array, " b"]  # sum over texts
-    retrieval: Retrieval
+
+class _Judged(NamedTuple):
+    """What the sigmoid form keeps of each image; of each caption, its `Standing` alone."""
+
+    losses: Float[Array, " b"]  # sum over texts
+    standing: Standing
+    equal: Float[Array, " b"]  # texts left out
+
+
+def _sigmoid_block(
+    scale_and_bias: tuple[Float[Array, ""], Float[Array, ""]],
+    queries: Queries,
+    chunk: Candidates,
+    seen: tuple[_Judged, Standing],
+) -> tuple[_Judged, Standing]:
+    images, captions = seen
+    logit_scale, logit_bias = scale_and_bias
+    products, own, _, equal = compare(queries, chunk, logit_scale)
+    logits = products + logit_bias
+    losses = jax.nn.softplus(jnp.where(own, -logits, logits))
+    products = jax.lax.stop_gradient(products)
+    return (
+        _Judged(
+            images.losses + jnp.sum(losses, axis=(1, 2)),
+            images.standing.update(products, own, (1, 2)),
+            images.equal + equal,
+        ),
+        captions.update(products[..., 0], own[..., 0], 0),
+    )
 
 
 def sigmoid_contrastive(
@@ -126,6 +163,7 @@ def sigmoid_contrastive(
     negative_mask: Bool[Array, "b k"] | None = None,
     negative_ids: Int32[Array, "b k"] | None = None,
     chunk_size: int | None = None,
+    exchange: Exchange = "auto",
 ) -> Losses:
     """Pairwise sigmoid loss: each of the b x b image-text pairs is judged alone, true or not.
 
@@ -146,24 +184,25 @@ def sigmoid_contrastive(
         negative_mask: False where a negative does not exist; its content is then irrelevant.
         negative_ids: As for `softmax_contrastive`.
         chunk_size: As for `softmax_contrastive`.
+        exchange: As for `softmax_contrastive`.
 
     Returns:
         The loss, and the metrics `image_to_text_accuracy`, `text_to_image_accuracy` and
         `equal_pairs` of `softmax_contrastive`. All are float32.
     """
-
-    def add(sums: _SigmoidSums, chunk: Candidates) -> _SigmoidSums:
-        comparison = compare(image, ids, chunk, logit_scale)
-        logits = comparison.logits + logit_bias
-        losses = jax.nn.softplus(jnp.where(comparison.own, -logits, logits))
-        return _SigmoidSums(
-            sums.image_loss + jnp.sum(losses, axis=(1, 2)), sums.retrieval.update(comparison)
-        )
-
+    batch, queries = len(image), queries_of(image, ids)
     candidates = candidates_of(text, ids, negatives, negative_mask, negative_ids)
-    start = _SigmoidSums(jnp.zeros(len(image)), Retrieval.start(len(image)))
-    sums = fold(add, start, candidates, chunk_size)
-    return Losses(jnp.mean(sums.image_loss), sums.retrieval.metrics(candidates))
+    images, captions = fold(
+        _sigmoid_block,
+        (logit_scale, logit_bias),
+        queries,
+        candidates,
+        (_Judged(jnp.zeros(batch), Standing.start(batch), jnp.zeros(batch)), Standing.start(batch)),
+        chunk_size=chunk_size,
+        exchange=exchange,
+    )
+    metrics = _found(images.standing, captions) | equal_pairs(images.equal, candidates)
+    return Losses(jnp.mean(images.losses), metrics)
 
 
 @dataclass(frozen=True)
@@ -175,7 +214,8 @@ class Contrastive:
         weight: of the objective in the total.
         stream: of captioned pictures.
         form: CLIP's or SigLIP's.
-        chunk_size: captions compared at a time; None: all.
+        chunk_size: captions that a device compares at a time; None: by rows and devices.
+        exchange: how devices share captions, "gather" or "ring"; "auto": likewise.
         negatives: whether an image also has to tell its caption from the negatives of all captions
             (NegCLIP, Yuksekgonul et al. 2023).
     """
@@ -187,6 +227,7 @@ class Contrastive:
     stream: str = "captions"
     form: Literal["softmax", "sigmoid"] = "softmax"
     chunk_size: PositiveInt | None = None
+    exchange: Exchange = "auto"
     negatives: bool = False
 
     def check(self, model: spec.DualEncoder, objectives: Mapping[str, Objective]) -> None:
@@ -208,6 +249,15 @@ class Contrastive:
             return {}
         return {"loss": math.log(rows) + others * math.log(rows / others)}
 
+    def walk(self, rows: Any, mesh: Mapping[str, int]) -> Walk:
+        """How images meet texts, for the shapes of `Pairs` and the sizes of a mesh by axis.
+
+        Raises:
+            ValueError: the devices cannot share the captions as `exchange` wants it.
+        """
+        texts = 1 + rows.negative_mask.shape[1] if self.negatives else 1
+        return plan_walk(len(rows.ids), texts, mesh, self.chunk_size, self.exchange)
+
     def embed(
         self, heads: Mapping[str, Any], rows: Any, taught: Mapping[str, Any], context: Context
     ) -> dict[str, Array]:
@@ -224,7 +274,12 @@ class Contrastive:
 
     def loss(self, heads: Mapping[str, Any], vectors: Any, context: Context) -> Losses:
         """The loss of `form` on the pairs of the whole step."""
-        arguments = {**vectors, "logit_scale": context.logit_scale, "chunk_size": self.chunk_size}
+        arguments = {
+            **vectors,
+            "logit_scale": context.logit_scale,
+            "chunk_size": self.chunk_size,
+            "exchange": self.exchange,
+        }
         if self.form == "sigmoid":
             return sigmoid_contrastive(**arguments | {"logit_bias": context.logit_bias})
         return softmax_contrastive(**arguments)

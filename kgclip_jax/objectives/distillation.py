@@ -2,61 +2,54 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from kgclip_jax.models import spec
 from kgclip_jax.objectives.objective import Context, Losses, Objective
-from kgclip_jax.objectives.pairs import ABSENT, Candidates, candidates_of, fold
+from kgclip_jax.objectives.pairs import ABSENT, Candidates, Queries, candidates_of, queries_of
+from kgclip_jax.objectives.walk import fold
 from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import PositiveFloat, PositiveInt
 
 
-class _Divergences(NamedTuple):
-    """Sums over the texts seen so far, of each image.
+class _Divergence(NamedTuple):
+    """Of each row, what is known of KL(p || q), over the columns seen so far.
 
     With p the teacher's softmax and q the student's, KL(p || q) = E_p[log p - log q], and
     E_p[z_p - z_q] is kept as a sum of e^z_p (z_p - z_q), divided by the normaliser of p so far.
     """
 
-    teacher: Float[Array, " b"]  # log-sum-exp of its logits
-    student: Float[Array, " b"]
-    difference: Float[Array, " b"]  # mean difference of the logits under the teacher's softmax
-    of_texts: Float[Array, ""]  # sum of the divergences of texts over images
+    teacher: Float[Array, " r"]  # log-sum-exp of its logits
+    student: Float[Array, " r"]
+    difference: Float[Array, " r"]  # mean difference of the logits under the teacher's softmax
 
     @classmethod
-    def start(cls, batch: int) -> "_Divergences":
-        """Before the first chunk."""
-        unknown = jnp.full(batch, ABSENT)
-        return cls(unknown, unknown, jnp.zeros(batch), jnp.zeros(()))
+    def start(cls, rows: int) -> "_Divergence":
+        """Before the first block."""
+        unknown = jnp.full(rows, ABSENT)
+        return cls(unknown, unknown, jnp.zeros(rows))
 
     def update(
-        self,
-        teacher: Float[Array, "b c"],
-        student: Float[Array, "b c"],
-        real: Bool[Array, " c"],
-    ) -> "_Divergences":
-        """Add the logits of a chunk; `real` is False where a text is padding."""
-        gap = teacher - student
-        log_p = jax.nn.log_softmax(teacher, axis=0)
-        of_texts = jnp.sum(jnp.exp(log_p) * (log_p - jax.nn.log_softmax(student, axis=0)), axis=0)
-        teacher, student = (jnp.where(real, logits, ABSENT) for logits in (teacher, student))
-        normaliser = jnp.logaddexp(self.teacher, jax.nn.logsumexp(teacher, axis=1))
+        self, teacher: Float[Array, "b c"], student: Float[Array, "b c"], axis: int
+    ) -> "_Divergence":
+        """Add the logits of a block, ABSENT where a text is padding, whose columns are `axis`."""
+        normaliser = jnp.logaddexp(self.teacher, jax.nn.logsumexp(teacher, axis))
         before = self.difference * jnp.exp(self.teacher - normaliser)
-        new = jnp.sum(jnp.exp(teacher - normaliser[:, None]) * gap, axis=1, where=real)
-        return _Divergences(
+        shares = jnp.exp(teacher - jnp.expand_dims(normaliser, axis))
+        return _Divergence(
             normaliser,
-            jnp.logaddexp(self.student, jax.nn.logsumexp(student, axis=1)),
-            before + new,
-            self.of_texts + jnp.sum(of_texts, where=real),
+            jnp.logaddexp(self.student, jax.nn.logsumexp(student, axis)),
+            before + jnp.sum(shares * (teacher - student), axis),
         )
 
     @property
-    def of_images(self) -> Float[Array, " b"]:
-        """The divergence of each image over texts."""
+    def value(self) -> Float[Array, " r"]:
+        """The divergence of each row."""
         return self.difference - self.teacher + self.student
 
 
@@ -83,27 +76,43 @@ def similarity_distillation(
         teacher_image: Embeddings of the same images by the teacher; no gradient reaches it.
         teacher_text: Likewise.
         scale: s, inverse temperature of both.
-        chunk_size: Texts compared at a time (at most; None: all b).
+        chunk_size: Texts compared at a time, at most; None: `walk.plan_walk` decides.
 
     Returns:
         The loss, and the metrics `image_divergence` (I) and `text_divergence` (T), float32.
     """
-
-    def add(sums: _Divergences, chunk: Candidates) -> _Divergences:
-        student, teacher = jnp.split(chunk.features[:, 0], [text.shape[1]], axis=1)
-        return sums.update(
-            _logits(teacher_image, teacher, scale),
-            _logits(image, student, scale),
-            chunk.present[:, 0],
-        )
-
-    teacher_image, teacher_text = jax.lax.stop_gradient((teacher_image, teacher_text))
-    candidates = candidates_of(jnp.concatenate([text, teacher_text], axis=1))
-    sums = fold(add, _Divergences.start(len(image)), candidates, chunk_size)
-    image_divergence = jnp.mean(sums.of_images)
-    text_divergence = sums.of_texts / len(image)
+    images, texts = fold(
+        partial(_block, text.shape[1], scale),
+        (),
+        queries_of(jnp.concatenate([image, teacher_image], axis=1)),
+        candidates_of(jnp.concatenate([text, teacher_text], axis=1)),
+        (_Divergence.start(len(image)), _Divergence.start(len(text))),
+        chunk_size=chunk_size,
+    )
+    image_divergence, text_divergence = jnp.mean(images.value), jnp.mean(texts.value)
     metrics = {"image_divergence": image_divergence, "text_divergence": text_divergence}
     return Losses((image_divergence + text_divergence) / 2, metrics)
+
+
+def _block(
+    d: int,
+    scale: float,
+    shared: tuple[()],
+    queries: Queries,
+    chunk: Candidates,
+    seen: tuple[_Divergence, _Divergence],
+) -> tuple[_Divergence, _Divergence]:
+    """Add a block; the student's embeddings are the first `d` features, no gradient the others'."""
+    del shared
+    images, texts = seen
+    image, teacher_image = jnp.split(queries.features, [d], axis=1)
+    text, teacher_text = jnp.split(chunk.features[:, 0], [d], axis=1)
+    teacher = _logits(*jax.lax.stop_gradient((teacher_image, teacher_text)), scale)
+    logits = (
+        jnp.where(chunk.present[:, 0], x, ABSENT) for x in (teacher, _logits(image, text, scale))
+    )
+    teacher, student = logits
+    return images.update(teacher, student, 1), texts.update(teacher, student, 0)
 
 
 def _logits(

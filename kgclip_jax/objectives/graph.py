@@ -2,28 +2,29 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import normalise
+from kgclip_jax.objectives.choice import Choice
 from kgclip_jax.objectives.objective import Context, Losses, Objective
-from kgclip_jax.objectives.pairs import ABSENT, Candidates, candidates_of, compare, fold
+from kgclip_jax.objectives.pairs import Candidates, Queries, candidates_of, compare, queries_of
 from kgclip_jax.objectives.triplets import check_relations
+from kgclip_jax.objectives.walk import fold
 from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import check
 
 
-class _Sums(NamedTuple):
-    """What is kept of the entities seen so far, for each entity."""
-
-    log_normaliser: Float[Array, " m"]
-    own: Float[Array, " m"]
-    rival: Float[Array, " m"]
+def _block(
+    scale: Float[Array, ""], queries: Queries, chunk: Candidates, seen: tuple[Choice, tuple[()]]
+) -> tuple[Choice, tuple[()]]:
+    entities, nothing = seen
+    comparison = compare(queries, chunk, scale)
+    return entities.update(comparison.logits[..., 0], comparison.own[..., 0], 1), nothing
 
 
 def graph_entity(
@@ -45,30 +46,24 @@ def graph_entity(
         spread: g, what a graph network makes of each, of unit length.
         present: False: neither compared nor counted.
         scale: s, inverse temperature.
-        chunk_size: entities compared at a time; None: all.
+        chunk_size: entities compared at a time; None: `walk.plan_walk` decides.
 
     Returns:
         The loss, 0 where none is present, and the metrics `accuracy` and `entities`, their number.
     """
-
-    def add(sums: _Sums, chunk: Candidates) -> _Sums:
-        comparison = compare(entity, None, chunk, scale)
-        logits, own = comparison.logits[..., 0], comparison.own[..., 0]
-        rivals = jax.lax.stop_gradient(jnp.where(own, ABSENT, logits))
-        return _Sums(
-            jnp.logaddexp(sums.log_normaliser, jax.nn.logsumexp(logits, axis=1)),
-            sums.own + jnp.sum(logits, axis=1, where=own),
-            jnp.maximum(sums.rival, jnp.max(rivals, axis=1)),
-        )
-
     candidates = candidates_of(spread)
     there = candidates.facts.at[..., 0].multiply(present[:, None].astype(jnp.int32))
-    unknown = jnp.full(len(entity), ABSENT)
-    start = _Sums(unknown, jnp.zeros(len(entity)), unknown)
-    sums = fold(add, start, candidates._replace(facts=there), chunk_size)
+    choice, _ = fold(
+        _block,
+        scale,
+        queries_of(entity),
+        candidates._replace(facts=there),
+        (Choice.start(len(entity)), ()),
+        chunk_size=chunk_size,
+    )
     count = jnp.maximum(jnp.sum(present), 1)
-    loss = jnp.sum(sums.log_normaliser - sums.own, where=present) / count
-    accuracy = jnp.sum(sums.own > sums.rival, where=present) / count
+    loss = jnp.sum(choice.losses, where=present) / count
+    accuracy = jnp.sum(choice.standing.found, where=present) / count
     return Losses(loss, {"accuracy": accuracy, "entities": jnp.sum(present, dtype=jnp.float32)})
 
 

@@ -8,27 +8,54 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Int32
+from jaxtyping import Array, Bool, Float, Int32
 
 from kgclip_jax.objectives.objective import Losses
 from kgclip_jax.objectives.pairs import (
     ABSENT,
     Candidates,
+    Queries,
     candidates_of,
     compare,
     dots,
     equal_pairs,
     existing,
-    fold,
+    queries_of,
 )
+from kgclip_jax.objectives.walk import fold
 
 
-class _Hardest(NamedTuple):
-    """What is known of the similarities with the captions seen so far."""
+class _OfImages(NamedTuple):
+    """What is known of the similarities of each image with the captions seen so far."""
 
-    rival: Float[Array, " b"]  # each image's highest with another caption
-    text_loss: Float[Array, ""]  # sum over captions
-    equal: Int[Array, " b"]  # captions left out for each image
+    rival: Float[Array, " b"]  # the highest with another caption
+    equal: Float[Array, " b"]  # captions left out
+
+
+class _OfCaptions(NamedTuple):
+    """What is known of the similarities of each caption with the images seen so far."""
+
+    rival: Float[Array, " b"]  # the highest with another image
+    total: Float[Array, " b"]
+    count: Float[Array, " b"]
+
+
+def _block(
+    shared: tuple[()], queries: Queries, chunk: Candidates, seen: tuple[_OfImages, _OfCaptions]
+) -> tuple[_OfImages, _OfCaptions]:
+    del shared
+    images, captions = seen
+    logits, own, present, equal = compare(queries, chunk, jnp.ones(()))
+    similarities, own, present = logits[..., 0], own[..., 0], present[..., 0]
+    others = jnp.where(own, ABSENT, similarities)
+    return (
+        _OfImages(jnp.maximum(images.rival, jnp.max(others, axis=1)), images.equal + equal),
+        _OfCaptions(
+            jnp.maximum(captions.rival, jnp.max(others, axis=0)),
+            captions.total + jnp.sum(similarities, axis=0, where=present),
+            captions.count + jnp.sum(present, axis=0, dtype=jnp.float32),
+        ),
+    )
 
 
 def hardest_negative_hinge(
@@ -55,7 +82,7 @@ def hardest_negative_hinge(
         ids: Of each caption and its picture, -1 if unknown; captions and images of equal ids are
             left out of max and mean, but for the own pair. None: all are different.
         mild: Whether g_i is the mean.
-        chunk_size: Captions compared at a time, see `pairs.fold`.
+        chunk_size: Captions compared at a time, see `walk.fold`.
 
     Returns:
         The loss, and as metric `equal_pairs` the share of comparisons left out because of equal
@@ -63,28 +90,21 @@ def hardest_negative_hinge(
     """
     pairs = dots(image, text[:, None])[:, 0]
 
-    def add(sums: _Hardest, chunk: Candidates) -> _Hardest:
-        comparison = compare(image, ids, chunk, jnp.ones(()))
-        similarities, present = comparison.logits[..., 0], comparison.present[..., 0]
-        own = comparison.own[..., 0]
-        others = jnp.where(own, ABSENT, similarities)
-        count = jnp.maximum(jnp.sum(present, axis=0), 1)  # padding has no images at all
-        mean = jnp.sum(similarities, axis=0, where=present) / count
-        rival = jnp.where(mild, mean, jnp.max(others, axis=0))
-        losses = jax.nn.relu(margin + rival - jnp.sum(similarities, axis=0, where=own))
-        return _Hardest(
-            jnp.maximum(sums.rival, jnp.max(others, axis=1)),
-            sums.text_loss + jnp.sum(losses, where=chunk.present[:, 0]),
-            sums.equal + comparison.equal,
-        )
-
     candidates = candidates_of(text, ids)
-    batch = len(image)
-    start = _Hardest(jnp.full(batch, ABSENT), jnp.zeros(()), jnp.zeros(batch, int))
-    hardest = fold(add, start, candidates, chunk_size)
-    image_loss = jnp.sum(jax.nn.relu(margin + hardest.rival - pairs))
-    loss = (image_loss + hardest.text_loss) / batch
-    return Losses(loss, equal_pairs(hardest.equal, candidates))
+    unknown, zeros = jnp.full(len(image), ABSENT), jnp.zeros(len(image))
+    images, captions = fold(
+        _block,
+        (),
+        queries_of(image, ids),
+        candidates,
+        (_OfImages(unknown, zeros), _OfCaptions(unknown, zeros, zeros)),
+        chunk_size=chunk_size,
+    )
+    rival = jnp.where(mild, captions.total / captions.count, captions.rival)
+    loss = jnp.mean(
+        jax.nn.relu(margin + images.rival - pairs) + jax.nn.relu(margin + rival - pairs)
+    )
+    return Losses(loss, equal_pairs(images.equal, candidates))
 
 
 def negative_hinge(

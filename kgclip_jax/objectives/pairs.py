@@ -1,8 +1,6 @@
-"""Compare every image of the global batch with every text, a chunk of texts at a time.
+"""Images and texts side by side: which texts are candidates for which images, and their logits.
 
-A loss over all pairs needs b x b logits: 4 GiB at b = 32,768. Here a scan runs over chunks of c
-captions and computes their logits again in the backward pass, so only O(b c) of them ever exist.
-Everything is written for the global batch; sharding follows from the arguments under `jax.jit`.
+A loss over all pairs of the global batch compares a block of them at a time, see `walk.py`.
 
 A caption travels with its negatives, and each text with its ids: batches of pictures with several
 captions, or of captions that recur, hold further true pairs beside the diagonal, which are neither
@@ -11,13 +9,11 @@ positives nor negatives. Axis letters beside the legend of `batch.py`:
     c  captions of a chunk           t  texts of a caption: itself, then its k negatives
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Int32
+from jaxtyping import Array, Bool, Float, Int32
 
 from kgclip_jax.batch import Pairs
 from kgclip_jax.errors import ConfigError
@@ -26,8 +22,6 @@ from kgclip_jax.errors import ConfigError
 # makes a gradient NaN.
 ABSENT = -1e30
 UNKNOWN = -1
-
-Carry = TypeVar("Carry")
 
 
 def require_negatives(rows: Pairs, stream: str) -> None:
@@ -49,6 +43,23 @@ def dots(x: Float[Array, "b d"], y: Float[Array, "b k d"]) -> Float[Array, "b k"
     """Products of each row with its own k others, in float32 as in `compare`."""
     x, y = x.astype(jnp.float32), y.astype(jnp.float32)
     return jnp.einsum("bd,bkd->bk", x, y, precision=jax.lax.Precision.HIGHEST)
+
+
+class Queries(NamedTuple):
+    """Images.
+
+    Attributes:
+        features: the embeddings.
+        facts: of each image's own caption, as those of `Candidates`.
+    """
+
+    features: Float[Array, "b d"]
+    facts: Int32[Array, "b 4"]
+
+
+def queries_of(image: Float[Array, "b d"], ids: Int32[Array, "b 2"] | None = None) -> Queries:
+    """Put each image and what is known of its caption side by side."""
+    return Queries(image, _facts(ids, len(image)))
 
 
 class Candidates(NamedTuple):
@@ -104,19 +115,14 @@ class Comparison(NamedTuple):
     logits: Float[Array, "b c t"]  # ABSENT where the text is no candidate for the image
     own: Bool[Array, "b c t"]  # whether they are a pair
     present: Bool[Array, "b c t"]  # whether the text is a candidate; an image's own caption is
-    equal: Int[Array, " b"]  # texts of the chunk that are none for an image because of their ids
+    equal: Float[Array, " b"]  # how many are none for an image because of their ids
 
 
-def compare(
-    image: Float[Array, "b d"],
-    ids: Int32[Array, "b 2"] | None,
-    candidates: Candidates,
-    logit_scale: Float[Array, ""],
-) -> Comparison:
+def compare(queries: Queries, candidates: Candidates, logit_scale: Float[Array, ""]) -> Comparison:
     """Scaled dot product of each image with each of its candidates.
 
     A text is left out for an image if it equals the image's caption or describes the same picture,
-    as told by `ids` (of the image's caption and of its picture), unless it is that very caption.
+    as told by their ids, unless it is that very caption.
 
     Float32 for any input, with the products asked for in full precision: by default a GPU rounds
     their factors to 10 bits and a TPU to 7, which at a scale of 100 moves logits by up to 0.006
@@ -124,17 +130,18 @@ def compare(
     """
     logits = jnp.einsum(
         "bd,ctd->bct",
-        image.astype(jnp.float32),
+        queries.features.astype(jnp.float32),
         logit_scale * candidates.features.astype(jnp.float32),
         precision=jax.lax.Precision.HIGHEST,
     )
     # The facts are compared before they are told apart, so that devices gather them in one piece.
-    mine = _facts(ids, len(image))[:, None, None]
+    mine = queries.facts[:, None, None]
     same = (candidates.facts == mine) & (mine != UNKNOWN)
     there, own, same_text, same_picture = (same[..., fact] for fact in range(4))
     equal = (same_text | same_picture) & there & ~own
     present = there & ~equal
-    return Comparison(jnp.where(present, logits, ABSENT), own, present, jnp.sum(equal, axis=(1, 2)))
+    count = jnp.sum(equal, axis=(1, 2), dtype=jnp.float32)
+    return Comparison(jnp.where(present, logits, ABSENT), own, present, count)
 
 
 def _facts(ids: Int32[Array, "b 2"] | None, batch: int) -> Int32[Array, "b 4"]:
@@ -145,7 +152,7 @@ def _facts(ids: Int32[Array, "b 2"] | None, batch: int) -> Int32[Array, "b 4"]:
     return jnp.stack([jnp.ones_like(index), index, *ids.T], axis=-1)
 
 
-def equal_pairs(equal: Int[Array, " b"], candidates: Candidates) -> dict[str, Float[Array, ""]]:
+def equal_pairs(equal: Float[Array, " b"], candidates: Candidates) -> dict[str, Float[Array, ""]]:
     """Share of all comparisons but those of own pairs that were left out because of equal ids.
 
     Args:
@@ -154,82 +161,4 @@ def equal_pairs(equal: Int[Array, " b"], candidates: Candidates) -> dict[str, Fl
     """
     texts = jnp.sum(candidates.present, dtype=jnp.float32)  # a product of integers would overflow
     others = len(equal) * (texts - 1)
-    return {"equal_pairs": jnp.sum(equal, dtype=jnp.float32) / jnp.maximum(others, 1)}
-
-
-def fold(
-    body: Callable[[Carry, Candidates], Carry],
-    carry: Carry,
-    candidates: Candidates,
-    chunk_size: int | None,
-) -> Carry:
-    """Run `carry = body(carry, chunk)` over chunks of at most `chunk_size` captions; None: one.
-
-    The fewest chunks that suffice are made equally wide, and filled up with absent texts.
-
-    Raises:
-        ValueError: `chunk_size` is below 1.
-    """
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
-    captions = len(candidates.facts)
-    count = 1 if chunk_size is None else -(-captions // chunk_size)
-    if count == 1:
-        return body(carry, candidates)
-    width = -(-captions // count)
-
-    def split(array: Array, fill: int) -> Array:
-        """Chunk j takes the rows j, j + count, j + 2 count, ...
-
-        So each chunk has an equal share of every device's rows, and the scan slices an axis that
-        is not sharded: devices gather one chunk at a time, never the whole batch.
-        """
-        padding = [(0, width * count - captions)] + [(0, 0)] * (array.ndim - 1)
-        array = jnp.pad(array, padding, constant_values=fill)
-        return array.reshape(width, count, *array.shape[1:]).swapaxes(0, 1)
-
-    # Without recomputation the scan would save every chunk's logits, b x b again.
-    @partial(jax.checkpoint, prevent_cse=False)
-    def step(carry: Carry, chunk: Candidates) -> tuple[Carry, None]:
-        return body(carry, chunk), None
-
-    chunks = Candidates(split(candidates.features, 0), split(candidates.facts, -1))
-    return jax.lax.scan(step, carry, chunks)[0]
-
-
-class Retrieval(NamedTuple):
-    """How often images and captions find each other in the batch, over the chunks so far."""
-
-    own: Float[Array, " b"]  # logit of each image with its own caption
-    rival: Float[Array, " b"]  # its highest logit with any other candidate
-    found: Int[Array, ""]  # captions whose own image beats all others
-    equal: Int[Array, " b"]  # texts left out for each image
-
-    @classmethod
-    def start(cls, batch: int) -> "Retrieval":
-        """Before the first chunk."""
-        unknown = jnp.full(batch, ABSENT)
-        return cls(unknown, unknown, found=jnp.zeros((), int), equal=jnp.zeros(batch, int))
-
-    def update(self, comparison: Comparison) -> "Retrieval":
-        """Add a chunk. No gradient flows."""
-        logits, own = jax.lax.stop_gradient(comparison.logits), comparison.own
-        pairs = jnp.where(own, logits, ABSENT)
-        rivals = jnp.where(own, ABSENT, logits)
-        found = jnp.max(pairs[..., 0], axis=0) > jnp.max(rivals[..., 0], axis=0)
-        return Retrieval(
-            own=jnp.maximum(self.own, jnp.max(pairs, axis=(1, 2))),
-            rival=jnp.maximum(self.rival, jnp.max(rivals, axis=(1, 2))),
-            found=self.found + jnp.sum(found),
-            equal=self.equal + comparison.equal,
-        )
-
-    def metrics(self, candidates: Candidates) -> dict[str, Float[Array, ""]]:
-        """Share of images whose caption beats all other texts, negatives included, and of captions
-        whose image beats all other images. A tie is a miss, so a collapsed model scores 0. And
-        `equal_pairs` of all candidates.
-        """
-        return {
-            "image_to_text_accuracy": jnp.mean(self.own > self.rival, dtype=jnp.float32),
-            "text_to_image_accuracy": self.found / len(self.own),
-        } | equal_pairs(self.equal, candidates)
+    return {"equal_pairs": jnp.sum(equal) / jnp.maximum(others, 1)}

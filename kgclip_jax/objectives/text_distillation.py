@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -12,8 +13,9 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import normalise
 from kgclip_jax.objectives.objective import Context, Losses, Objective
-from kgclip_jax.objectives.pairs import Candidates, candidates_of, fold
+from kgclip_jax.objectives.pairs import Candidates, Queries, candidates_of, queries_of
 from kgclip_jax.objectives.side_table import side_table
+from kgclip_jax.objectives.walk import fold
 from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import PositiveInt
 from kgclip_jax.schema import check
@@ -58,20 +60,37 @@ def relational_distance(
     Args:
         student: embeddings.
         teacher: of the same texts; no gradient reaches it.
-        chunk_size: texts compared at a time; None: all.
+        chunk_size: texts compared at a time; None: `walk.plan_walk` decides.
     """
-    student = normalise(student.astype(jnp.float32))
-    teacher = normalise(jax.lax.stop_gradient(teacher.astype(jnp.float32)))
     count, d = student.shape
+    teacher = jax.lax.stop_gradient(teacher.astype(jnp.float32))
+    both = jnp.concatenate([normalise(student.astype(jnp.float32)), normalise(teacher)], axis=1)
+    of_texts, _ = fold(
+        partial(_relations, d),
+        (),
+        queries_of(both),
+        candidates_of(both),
+        (jnp.zeros(count), ()),
+        chunk_size=chunk_size,
+    )
+    return jnp.sum(of_texts) / max(count * (count - 1), 1)  # a text and itself add nothing
 
-    def add(total: Float[Array, ""], chunk: Candidates) -> Float[Array, ""]:
-        others, taught = jnp.split(chunk.features[:, 0], [d], axis=1)
-        difference = _cosines(student, others) - _cosines(teacher, taught)
-        return total + jnp.sum(jnp.square(difference), where=chunk.present[:, 0])
 
-    candidates = candidates_of(jnp.concatenate([student, teacher], axis=1))
-    total = fold(add, jnp.zeros(()), candidates, chunk_size)
-    return total / max(count * (count - 1), 1)  # a text and itself add nothing
+def _relations(
+    d: int,
+    shared: tuple[()],
+    queries: Queries,
+    chunk: Candidates,
+    seen: tuple[Float[Array, " b"], tuple[()]],
+) -> tuple[Float[Array, " b"], tuple[()]]:
+    """Add squared differences; the student's embeddings are the first `d` features."""
+    del shared
+    of_texts, nothing = seen
+    student, teacher = jnp.split(queries.features, [d], axis=1)
+    others, taught = jnp.split(chunk.features[:, 0], [d], axis=1)
+    teacher, taught = jax.lax.stop_gradient((teacher, taught))
+    difference = _cosines(student, others) - _cosines(teacher, taught)
+    return of_texts + jnp.sum(jnp.square(difference), 1, where=chunk.present[:, 0]), nothing
 
 
 def _cosines(x: Float[Array, "b d"], y: Float[Array, "c d"]) -> Float[Array, "b c"]:

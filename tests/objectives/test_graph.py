@@ -18,6 +18,7 @@ def loss_of(inputs, chunk_size=None):
 class TestGraphEntity(LossContract):
     loss = staticmethod(loss_of)
     test_chunks_give_the_dense_result = ChunkedLossContract.test_chunks_give_the_dense_result
+    test_ring_gives_the_dense_result = ChunkedLossContract.test_ring_gives_the_dense_result
     compiled = ChunkedLossContract.compiled
     temporary_bytes = ChunkedLossContract.temporary_bytes
     logits_per_pair = 1

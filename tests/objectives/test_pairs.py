@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kgclip_jax.objectives.pairs import ABSENT, candidates_of, compare
+from kgclip_jax.objectives.pairs import ABSENT, candidates_of, compare, queries_of
 
 B, K = 4, 2
 
@@ -15,7 +15,7 @@ def present(ids=None, negative_ids=None, negative_mask=None):
     ids = None if ids is None else jnp.array(ids, jnp.int32)
     negative_ids = None if negative_ids is None else jnp.array(negative_ids, jnp.int32)
     candidates = candidates_of(rows, ids, twins, negative_mask, negative_ids)
-    comparison = compare(rows, ids, candidates, jnp.ones(()))
+    comparison = compare(queries_of(rows, ids), candidates, jnp.ones(()))
     np.testing.assert_array_equal(comparison.logits > ABSENT, comparison.present)
     np.testing.assert_array_equal(comparison.own[..., 0], np.eye(B, dtype=bool))
     assert not comparison.own[..., 1:].any()

@@ -145,7 +145,7 @@ def test_chunks_bound_the_memory():
 
     chunked = temporary_bytes(chunk)
     assert chunked <= 4 * rows * (8 * chunk + 3 * features)
-    assert chunked <= temporary_bytes(None) / 8
+    assert chunked <= temporary_bytes(rows) / 8
 
 
 def test_a_head_for_another_graph_is_refused():
