@@ -11,7 +11,14 @@ from jaxtyping import Array, Float
 
 from kgclip_jax.models import spec
 from kgclip_jax.objectives.objective import Context, Losses, Objective
-from kgclip_jax.objectives.pairs import ABSENT, Candidates, Queries, candidates_of, queries_of
+from kgclip_jax.objectives.pairs import (
+    ABSENT,
+    Candidates,
+    Queries,
+    candidates_of,
+    products,
+    queries_of,
+)
 from kgclip_jax.objectives.walk import fold
 from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import PositiveFloat, PositiveInt
@@ -106,24 +113,11 @@ def _block(
     del shared
     images, texts = seen
     image, teacher_image = jnp.split(queries.features, [d], axis=1)
-    text, teacher_text = jnp.split(chunk.features[:, 0], [d], axis=1)
-    teacher = _logits(*jax.lax.stop_gradient((teacher_image, teacher_text)), scale)
-    logits = (
-        jnp.where(chunk.present[:, 0], x, ABSENT) for x in (teacher, _logits(image, text, scale))
-    )
-    teacher, student = logits
+    text, teacher_text = jnp.split(chunk.features, [d], axis=-1)
+    student = scale * products(image, text)[..., 0]
+    teacher = scale * products(*jax.lax.stop_gradient((teacher_image, teacher_text)))[..., 0]
+    student, teacher = (jnp.where(chunk.present[:, 0], x, ABSENT) for x in (student, teacher))
     return images.update(teacher, student, 1), texts.update(teacher, student, 0)
-
-
-def _logits(
-    image: Float[Array, "b d"], text: Float[Array, "c d"], scale: float
-) -> Float[Array, "b c"]:
-    product = jnp.matmul(
-        image.astype(jnp.float32),
-        text.astype(jnp.float32).T,
-        precision=jax.lax.Precision.HIGHEST,
-    )
-    return scale * product
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +131,7 @@ class Distillation:
         weight: of the objective in the total.
         stream: of captioned pictures.
         scale: inverse temperature of both; 100 is that of OpenAI's CLIP.
-        chunk_size: captions compared at a time; None: all.
+        chunk_size: captions compared at a time; None: by rows and devices.
     """
 
     heads: ClassVar[tuple[str, ...]] = ()

@@ -78,7 +78,7 @@ class Graph:
         weight: of the objective in the total.
         stream: of neighbourhoods.
         heads: a fusion, which reads entities, and a graph network.
-        chunk_size: entities compared at a time; None: all.
+        chunk_size: entities compared at a time; None: by rows and devices.
     """
 
     kind: Literal["graph"] = "graph"

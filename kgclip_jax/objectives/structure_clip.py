@@ -31,7 +31,7 @@ class StructureClip:
         stream: of captioned pictures with negatives.
         negative_weight: w.
         margin: of L_hinge; the paper does not state it, the code has 0.1.
-        chunk_size: captions compared at a time; None: all.
+        chunk_size: captions compared at a time; None: by rows and devices.
     """
 
     heads: ClassVar[tuple[str, ...]] = ()

@@ -33,7 +33,7 @@ class StructureClipCode:
         batch_margin: of L_batch.
         mild_steps: first steps, in which L_batch takes the mean over images instead of the hardest
             wrong one.
-        chunk_size: captions compared at a time; None: all.
+        chunk_size: captions compared at a time; None: by rows and devices.
     """
 
     heads: ClassVar[tuple[str, ...]] = ()

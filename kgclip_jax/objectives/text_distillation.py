@@ -13,7 +13,7 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import normalise
 from kgclip_jax.objectives.objective import Context, Losses, Objective
-from kgclip_jax.objectives.pairs import Candidates, Queries, candidates_of, queries_of
+from kgclip_jax.objectives.pairs import Candidates, Queries, candidates_of, products, queries_of
 from kgclip_jax.objectives.side_table import side_table
 from kgclip_jax.objectives.walk import fold
 from kgclip_jax.objectives.weight_schedule import Weight
@@ -87,14 +87,10 @@ def _relations(
     del shared
     of_texts, nothing = seen
     student, teacher = jnp.split(queries.features, [d], axis=1)
-    others, taught = jnp.split(chunk.features[:, 0], [d], axis=1)
+    others, taught = jnp.split(chunk.features, [d], axis=-1)
     teacher, taught = jax.lax.stop_gradient((teacher, taught))
-    difference = _cosines(student, others) - _cosines(teacher, taught)
+    difference = (products(student, others) - products(teacher, taught))[..., 0]
     return of_texts + jnp.sum(jnp.square(difference), 1, where=chunk.present[:, 0]), nothing
-
-
-def _cosines(x: Float[Array, "b d"], y: Float[Array, "c d"]) -> Float[Array, "b c"]:
-    return jnp.matmul(x, y.T, precision=jax.lax.Precision.HIGHEST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +109,7 @@ class TextDistillation:
         form: "squared" as in the paper, "cosine", or "relational": see the functions above.
         mean: the squared distance is divided by the teacher's width, so that a weight means the
             same for all teachers; the paper sums.
-        chunk_size: texts compared at a time by "relational"; None: all.
+        chunk_size: texts compared at a time by "relational"; None: by rows and devices.
     """
 
     kind: Literal["text_distillation"] = "text_distillation"

@@ -39,7 +39,7 @@ class Triplets:
         heads: the fusion.
         entity_weight: w_e.
         relation_weight: w_r.
-        chunk_size: rows compared at a time; None: all.
+        chunk_size: rows compared at a time; None: by rows and devices.
     """
 
     kind: Literal["triplets"] = "triplets"

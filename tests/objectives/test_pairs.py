@@ -1,10 +1,11 @@
 """Which texts are candidates for which images."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kgclip_jax.objectives.pairs import ABSENT, candidates_of, compare, queries_of
+from kgclip_jax.objectives.pairs import ABSENT, candidates_of, compare, products, queries_of
 
 B, K = 4, 2
 
@@ -66,3 +67,11 @@ def test_absent_negatives_are_absent_for_all_and_not_counted_as_equal():
     assert not negatives.any()
     _, negatives = present(None, None, mask)
     np.testing.assert_array_equal(negatives, np.broadcast_to(mask, (B, B, K)))
+
+
+def test_similarities_alone_are_asked_for_in_full_precision():
+    """Not what the gradient multiplies."""
+    rows, twins = jnp.ones((B, 3)), jnp.ones((B, K, 3))
+    program = jax.jit(jax.grad(lambda x, y: products(x, y).sum(), (0, 1))).lower(rows, twins)
+    assert "HIGHEST" not in program.as_text()
+    assert "HIGHEST" in jax.jit(products).lower(rows, twins).as_text()

@@ -42,8 +42,16 @@ def trainer(settings=EXPERIMENT, devices=None, stream=STREAM):
 
 
 @cache
-def trainer_on(mesh):
-    return trainer(replace(EXPERIMENT, mesh=mesh), ONE if mesh == config.Mesh() else None)
+def trainer_on(mesh, ring=False):
+    """On a mesh; in a ring, microbatches are two, and captions are compared one by one."""
+    settings = replace(EXPERIMENT, mesh=mesh)
+    if ring:
+        settings = replace(
+            settings,
+            execution=Execution(microbatches=2),
+            objectives={"contrastive": Contrastive(exchange="ring", chunk_size=1)},
+        )
+    return trainer(settings, ONE if mesh == config.Mesh() else None)
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +60,12 @@ def one_device():
     return jax.device_get(state), history
 
 
-@pytest.mark.parametrize("mesh", MESHES, ids=str)
-def test_eight_devices_train_as_one(mesh, one_device):
+@pytest.mark.parametrize(
+    ("mesh", "ring"), [*((mesh, False) for mesh in MESHES), (MESHES[0], True)], ids=str
+)
+def test_eight_devices_train_as_one(mesh, ring, one_device):
     expected, expected_history = one_device
-    state, history = trainer_on(mesh).train(3)
+    state, history = trainer_on(mesh, ring).train(3)
     state = jax.device_get(state)
     for metrics, reference in zip(history, expected_history, strict=True):
         assert metrics["loss"] == pytest.approx(reference["loss"], rel=1e-6)
