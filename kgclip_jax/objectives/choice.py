@@ -1,7 +1,7 @@
 """What is known of a row's choice among the logits seen so far: images choose texts, texts images.
 
-Each class has `start(rows)`, and `update(logits, own, axis)`, which adds logits of a block; `own`
-tells which of them are of the row's own pair, and `axis` those that a row chooses among.
+Each class has `start(rows)`, and `update(block, axis)`, which adds the logits of a block; a row
+chooses among those along `axis`.
 """
 
 from typing import NamedTuple
@@ -10,9 +10,31 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from kgclip_jax.objectives.pairs import ABSENT
+from kgclip_jax.objectives.pairs import ABSENT, Comparison
 
 Axis = int | tuple[int, ...]
+
+
+class Logits(NamedTuple):
+    """Of a block, told apart once for images and captions: XLA keeps each constant that it fills in
+    as an array of the block's size.
+    """
+
+    every: Float[Array, "..."]
+    own: Float[Array, "..."]  # 0 where they are not of a pair
+    others: Float[Array, "..."]  # ABSENT where they are, without gradient
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> "Logits":
+        """Those of images and all texts of a chunk."""
+        logits, own = comparison.logits, comparison.own
+        others = jnp.where(own, ABSENT, jax.lax.stop_gradient(logits))
+        return cls(logits, jnp.where(own, logits, 0), others)
+
+    @property
+    def of_captions(self) -> "Logits":
+        """Those of images and captions."""
+        return Logits(*(logits[..., 0] for logits in self))
 
 
 class Standing(NamedTuple):
@@ -26,14 +48,11 @@ class Standing(NamedTuple):
         """Before the first block."""
         return cls(jnp.zeros(rows), jnp.full(rows, ABSENT))
 
-    def update(
-        self, logits: Float[Array, "..."], own: Bool[Array, "..."], axis: Axis
-    ) -> "Standing":
+    def update(self, block: Logits, axis: Axis) -> "Standing":
         """Add a block."""
-        rivals = jax.lax.stop_gradient(jnp.where(own, ABSENT, logits))
         return Standing(
-            self.own + jnp.sum(logits, axis, where=own),
-            jnp.maximum(self.rival, jnp.max(rivals, axis)),
+            self.own + jnp.sum(block.own, axis),
+            jnp.maximum(self.rival, jnp.max(block.others, axis)),
         )
 
     @property
@@ -58,11 +77,11 @@ class Choice(NamedTuple):
         """Before the first block."""
         return cls(jnp.full(rows, ABSENT), Standing.start(rows))
 
-    def update(self, logits: Float[Array, "..."], own: Bool[Array, "..."], axis: Axis) -> "Choice":
+    def update(self, block: Logits, axis: Axis) -> "Choice":
         """Add a block."""
         return Choice(
-            jnp.logaddexp(self.log_normaliser, jax.nn.logsumexp(logits, axis)),
-            self.standing.update(logits, own, axis),
+            jnp.logaddexp(self.log_normaliser, jax.nn.logsumexp(block.every, axis)),
+            self.standing.update(block, axis),
         )
 
     @property

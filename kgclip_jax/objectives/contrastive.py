@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int32
 
 from kgclip_jax.models import spec
-from kgclip_jax.objectives.choice import Choice, Standing
+from kgclip_jax.objectives.choice import Choice, Logits, Standing
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import (
     Candidates,
@@ -47,10 +47,11 @@ def _softmax_block(
     seen: tuple[_OfImages, Choice],
 ) -> tuple[_OfImages, Choice]:
     images, captions = seen
-    logits, own, _, equal = compare(queries, chunk, logit_scale)
+    comparison = compare(queries, chunk, logit_scale)
+    block = Logits.of(comparison)
     return (
-        _OfImages(images.choice.update(logits, own, (1, 2)), images.equal + equal),
-        captions.update(logits[..., 0], own[..., 0], 0),
+        _OfImages(images.choice.update(block, (1, 2)), images.equal + comparison.equal),
+        captions.update(block.of_captions, 0),
     )
 
 
@@ -138,17 +139,17 @@ def _sigmoid_block(
 ) -> tuple[_Judged, Standing]:
     images, captions = seen
     logit_scale, logit_bias = scale_and_bias
-    products, own, _, equal = compare(queries, chunk, logit_scale)
-    logits = products + logit_bias
-    losses = jax.nn.softplus(jnp.where(own, -logits, logits))
-    products = jax.lax.stop_gradient(products)
+    comparison = compare(queries, chunk, logit_scale)
+    logits = comparison.logits + logit_bias
+    losses = jax.nn.softplus(jnp.where(comparison.own, -logits, logits))
+    block = jax.lax.stop_gradient(Logits.of(comparison))
     return (
         _Judged(
             images.losses + jnp.sum(losses, axis=(1, 2)),
-            images.standing.update(products, own, (1, 2)),
-            images.equal + equal,
+            images.standing.update(block, (1, 2)),
+            images.equal + comparison.equal,
         ),
-        captions.update(products[..., 0], own[..., 0], 0),
+        captions.update(block.of_captions, 0),
     )
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import normalise
-from kgclip_jax.objectives.choice import Choice
+from kgclip_jax.objectives.choice import Choice, Logits
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import Candidates, Queries, candidates_of, compare, queries_of
 from kgclip_jax.objectives.triplets import check_relations
@@ -23,8 +23,8 @@ def _block(
     scale: Float[Array, ""], queries: Queries, chunk: Candidates, seen: tuple[Choice, tuple[()]]
 ) -> tuple[Choice, tuple[()]]:
     entities, nothing = seen
-    comparison = compare(queries, chunk, scale)
-    return entities.update(comparison.logits[..., 0], comparison.own[..., 0], 1), nothing
+    block = Logits.of(compare(queries, chunk, scale))
+    return entities.update(block.of_captions, 1), nothing
 
 
 def graph_entity(

@@ -199,9 +199,12 @@ def _over_chunks(
         array = chunks.swapaxes(0, 1)
         return array.reshape(width * count, *array.shape[2:])[:captions]
 
+    # Otherwise the scan would save the logits of all chunks for the backward pass.
+    meet = partial(_go_round, body, axes) if axes else jax.checkpoint(body, prevent_cse=False)
+
     def step(of_queries: Any, chunk: tuple[Candidates, Any]) -> tuple[Any, Any]:
         candidates, of_captions = chunk
-        return _go_round(body, axes, shared, queries, candidates, (of_queries, of_captions))
+        return meet(shared, queries, candidates, (of_queries, of_captions))
 
     of_queries, of_captions = seen
     chunks = Candidates(split(candidates.features), split(candidates.facts, -1))
@@ -220,7 +223,7 @@ def _go_round(
     chunk: Candidates,
     seen: Seen,
 ) -> Seen:
-    """Let the queries of every device meet a chunk of each; without axes there is one device.
+    """Let the queries of every device meet a chunk of each.
 
     JAX would differentiate it too, but keep the chunks of all devices for the backward pass. Here
     they come back the way they went, and no more is kept than what was seen before each block.
@@ -242,7 +245,7 @@ def _forward(
         of_queries, of_captions = body(shared, queries, chunk, before)
         return (following, (of_queries, _pass_on(of_captions, axes, 1))), before
 
-    (_, after), before = jax.lax.scan(compare, (chunk, seen), length=_devices(axes))
+    (_, after), before = jax.lax.scan(compare, (chunk, seen), length=jax.lax.axis_size(axes))
     return after, (shared, queries, chunk, before)
 
 
@@ -276,14 +279,8 @@ def _backward(
 _go_round.defvjp(_forward, _backward)
 
 
-def _devices(axes: tuple[str, ...]) -> int:
-    return jax.lax.axis_size(axes) if axes else 1
-
-
 def _pass_on(tree: Any, axes: tuple[str, ...], step: int) -> Any:
     """Give each array to the next device of the ring, or to the one before."""
-    size = _devices(axes)
-    if size == 1:
-        return tree
+    size = jax.lax.axis_size(axes)
     ring = [(device, (device + step) % size) for device in range(size)]
     return jax.tree.map(lambda array: jax.lax.ppermute(array, axes, ring), tree)
