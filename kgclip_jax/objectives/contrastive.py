@@ -16,7 +16,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int32
 
 from kgclip_jax.models import spec
-from kgclip_jax.objectives.choice import Choice, Logits, Standing
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import (
     Candidates,
@@ -27,6 +26,7 @@ from kgclip_jax.objectives.pairs import (
     queries_of,
     require_negatives,
 )
+from kgclip_jax.objectives.seen_logits import Choice, Logits, Standing
 from kgclip_jax.objectives.walk import Exchange, Walk, fold, plan_walk
 from kgclip_jax.objectives.weight_schedule import Weight
 from kgclip_jax.ranges import PositiveInt

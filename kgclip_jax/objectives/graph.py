@@ -9,9 +9,9 @@ from jaxtyping import Array, Bool, Float
 
 from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import normalise
-from kgclip_jax.objectives.choice import Choice, Logits
 from kgclip_jax.objectives.objective import Context, Losses, Objective
 from kgclip_jax.objectives.pairs import Candidates, Queries, candidates_of, compare, queries_of
+from kgclip_jax.objectives.seen_logits import Choice, Logits
 from kgclip_jax.objectives.triplets import check_relations
 from kgclip_jax.objectives.walk import fold
 from kgclip_jax.objectives.weight_schedule import Weight
