@@ -2,7 +2,7 @@
 # Print the JobSet that trains on a TPU slice of a GKE cluster; nothing else happens.
 #
 #   launch/gke_jobset.sh NAME --image=IMAGE --type=tpu-v5-lite-podslice --topology=4x8 --spot \
-#       -- --config=configs/NAME.py --workdir=gs://BUCKET/NAME | kubectl apply --filename=-
+#       --claim=CLAIM -- --config=configs/NAME.py --workdir=/mnt/CLAIM/NAME | kubectl apply -f -
 #   kubectl logs --follow \
 #       --selector=jobset.sigs.k8s.io/jobset-name=NAME,batch.kubernetes.io/job-completion-index=0
 #   kubectl delete jobset NAME
@@ -11,7 +11,8 @@
 # --type=TYPE          node label cloud.google.com/gke-tpu-accelerator
 # --topology=AxB[xC]   node label cloud.google.com/gke-tpu-topology
 # --chips-per-host=N   default 4, as of machine types that end in -4t
-# --account=ACCOUNT    Kubernetes service account that may read the data and write the workdir
+# --claim=CLAIM        persistent volume claim that all hosts may write to; becomes /mnt/CLAIM
+# --account=ACCOUNT    Kubernetes service account of the hosts
 # --restarts=N         default 20: how often the run may begin again, from its last checkpoint
 # --spot               on Spot nodes
 #
@@ -36,13 +37,14 @@ esac
   fail "the name has up to 40 small letters, digits and hyphens and begins with a letter, not $name"
 shift
 
-image='' type='' topology='' chips_per_host=4 account='' restarts=20 spot=no
+image='' type='' topology='' chips_per_host=4 claim='' account='' restarts=20 spot=no
 while (($#)); do
   case $1 in
     --image=?*) image=${1#*=} ;;
     --type=?*) type=${1#*=} ;;
     --topology=?*) topology=${1#*=} ;;
     --chips-per-host=?*) chips_per_host=${1#*=} ;;
+    --claim=?*) claim=${1#*=} ;;
     --account=?*) account=${1#*=} ;;
     --restarts=?*) restarts=${1#*=} ;;
     --spot) spot=yes ;;
@@ -71,14 +73,23 @@ for argument in "$@"; do
                     - $(quoted "$argument")"
 done
 [[ $config == yes ]] || fail "say what to train: -- --config=configs/NAME.py"
-[[ $workdir == yes ]] || fail "--workdir=gs://BUCKET/NAME is needed, or a folder that all hosts see: their\
- own disks go with them"
+[[ $workdir == yes ]] ||
+  fail "name a place that all hosts share: --workdir=/FOLDER/NAME; their own disks go with them"
 
-on_spot='' as_account=''
+on_spot='' as_account='' mount='' volume=''
 [[ $spot == no ]] || on_spot='
                 cloud.google.com/gke-spot: "true"'
 [[ -z $account ]] || as_account="
               serviceAccountName: $(quoted "$account")"
+if [[ -n $claim ]]; then
+  mount="
+                    - name: shared-folder
+                      mountPath: $(quoted "/mnt/$claim")"
+  volume="
+                - name: shared-folder
+                  persistentVolumeClaim:
+                    claimName: $(quoted "$claim")"
+fi
 
 cat <<END_OF_MANIFEST
 apiVersion: jobset.x-k8s.io/v1alpha2
@@ -133,9 +144,9 @@ spec:
                       google.com/tpu: $chips_per_host
                   volumeMounts:
                     - name: shared-memory
-                      mountPath: /dev/shm
+                      mountPath: /dev/shm$mount
               volumes:
                 - name: shared-memory  # of the input workers; containers have 64 MiB by default
                   emptyDir:
-                    medium: Memory
+                    medium: Memory$volume
 END_OF_MANIFEST

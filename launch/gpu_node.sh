@@ -19,9 +19,8 @@ case "${1-}" in
 esac
 
 if ((${SLURM_STEP_NUM_TASKS:-1} > 1)); then
-  fail "this is one of $SLURM_STEP_NUM_TASKS Slurm tasks, and would take the GPUs of all: sbatch launch/slurm.sbatch"
+  fail "this is one of $SLURM_STEP_NUM_TASKS Slurm tasks: launch/slurm.sbatch starts those"
 fi
-unset "${!SLURM_@}" # in an interactive allocation JAX would take one GPU for its one task
 
 settings=(
   CUDA_DEVICE_ORDER="${CUDA_DEVICE_ORDER:-PCI_BUS_ID}"  # numbered as by nvidia-smi

@@ -6,7 +6,7 @@
 #   tpu_host.sh install PYTHON   make the environment, of python3.11 for example
 #   tpu_host.sh start ARGS       start launch/train.py ARGS, which goes on when the connection ends
 #   tpu_host.sh outcome          print running, stopped, none, or the exit code
-#   tpu_host.sh stop SIGNAL      send the run a signal
+#   tpu_host.sh stop SIGNAL      send the run a signal, and wait for its end
 
 set -euo pipefail
 
@@ -28,6 +28,7 @@ start() {
   rm -f pid exit_code stopped
   setsid code/launch/tpu_host.sh supervise "$@" >>train.log 2>&1 </dev/null &
   echo $! >supervisor
+  while is_running && [[ ! -s pid ]]; do sleep 0.1; done # until it can be stopped
 }
 
 supervise() {
@@ -54,6 +55,7 @@ stop() {
   is_running || fail "no run goes on here"
   touch stopped
   kill -s "$1" "$(<pid)"
+  while is_running; do sleep 1; done
 }
 
 cd "$(dirname "$0")/../.."

@@ -2,7 +2,8 @@
 # Train on a Cloud TPU slice: queue it, bring the checkout there, run one command on all its hosts.
 #
 #   launch/tpu_pod.sh run NAME --zone=ZONE --type=v5litepod-32 --runtime=v2-alpha-tpuv5-lite --spot \
-#       -- --config=configs/NAME.py --workdir=gs://BUCKET/NAME
+#       --prepare='mountpoint -q /mnt || sudo mount SERVER:/FOLDER /mnt' \
+#       -- --config=configs/NAME.py --workdir=/mnt/NAME
 #   launch/tpu_pod.sh log NAME --zone=ZONE
 #   launch/tpu_pod.sh delete NAME --zone=ZONE
 #
@@ -12,7 +13,7 @@
 # start    start `python launch/train.py` with what comes after -- on all hosts
 # log      follow the log of host 0
 # status   print the state of the slice and of the run
-# stop     let the run save and stop
+# stop     let the run save and stop, and wait for that
 # delete   delete the slice
 #
 # --zone=ZONE        where the slice is
@@ -20,6 +21,7 @@
 # --type=TYPE        kind and number of TPUs, gcloud's --accelerator-type
 # --runtime=VERSION  v2-alpha-tpuv6e, v2-alpha-tpuv5 (v5p), v2-alpha-tpuv5-lite or tpu-ubuntu2204-base
 # --spot             cheaper, and taken back when others want it
+# --prepare=COMMAND  what each host does first in setup, each time, such as to mount a shared folder
 # --python=PYTHON    of the hosts; default python3.11, which is installed where it is missing
 # --dry-run          print what gcloud would be told
 #
@@ -79,6 +81,9 @@ pack() {
 
 setup() {
   local unpack="rm -rf code && mkdir code && tar -xzf ~/kgclip_jax.tar.gz -C code"
+  if [[ -n $prepare ]]; then
+    cloud tpu-vm ssh "$name" --worker=all "--command=$prepare" || return
+  fi
   cloud tpu-vm scp "$scratch/kgclip_jax.tar.gz" "$name:" --worker=all &&
     cloud tpu-vm ssh "$name" --worker=all \
       "--command=mkdir -p kgclip_jax && cd kgclip_jax && $unpack" &&
@@ -128,13 +133,17 @@ advance() {
     yes-stopped) fail "stopped and saved; the slice is there still" ;;
     yes-*)
       tell "the run ended with $now"
-      hosts stop KILL || true # where it has not been noticed yet
+      hosts stop KILL || true # where nobody has noticed yet
       started=no
       ;;
     *)
       ((++attempts <= ATTEMPTS)) || fail "$ATTEMPTS attempts failed: $0 log $name --zone=$zone"
       tell "starting on $name"
-      if setup && hosts start "$@"; then started=yes; fi
+      if setup && hosts start "$@"; then
+        started=yes
+      else
+        hosts stop KILL || true # where it did start, it would wait for the others
+      fi
       ;;
   esac
   return 1
@@ -150,7 +159,7 @@ esac
   fail "$action needs a name for the slice, of small letters, digits and hyphens, not ${name:-none}"
 shift 2
 
-zone='' project='' type='' runtime='' spot='' python=python3.11 dry_run=no
+zone='' project='' type='' runtime='' spot='' prepare='' python=python3.11 dry_run=no
 while (($#)); do
   case $1 in
     --zone=?*) zone=${1#*=} ;;
@@ -158,6 +167,7 @@ while (($#)); do
     --type=?*) type=${1#*=} ;;
     --runtime=?*) runtime=${1#*=} ;;
     --spot) spot=yes ;;
+    --prepare=?*) prepare=${1#*=} ;;
     --python=?*) python=${1#*=} ;;
     --dry-run) dry_run=yes ;;
     --) shift; break ;;
@@ -179,8 +189,8 @@ if [[ $action == run || $action == start ]]; then
     esac
   done
   [[ $config == yes ]] || fail "say what to train: -- --config=configs/NAME.py"
-  [[ $workdir == yes ]] || fail "--workdir=gs://BUCKET/NAME, or a mounted folder that all hosts see:\
- their own disks go with the slice"
+  [[ $workdir == yes ]] ||
+    fail "name a place that all hosts share: --workdir=/FOLDER/NAME; their own disks go with them"
 elif (($#)); then
   fail "$action takes no arguments of launch/train.py"
 fi
@@ -205,7 +215,10 @@ case $action in
     fi
     ;;
   create | delete) "$action" ;;
-  setup) pack && setup ;;
+  setup)
+    pack
+    setup
+    ;;
   start) hosts start "$@" ;;
   log) cloud tpu-vm ssh "$name" --worker=0 "--command=tail -n 100 -F kgclip_jax/train.log" ;;
   status) state && outcome ;;

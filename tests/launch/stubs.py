@@ -45,7 +45,7 @@ class Machine:
     ) -> subprocess.CompletedProcess[str]:
         """Run a script to its end."""
         process = self.start(*command, folder=folder, **variables)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def calls(self, name: str) -> list[list[str]]:

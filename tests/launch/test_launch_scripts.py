@@ -55,18 +55,15 @@ class TestGpuNode:
 
     def test_variables_that_are_set_stay(self, node):
         chosen = {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.5", "JAX_COMPILATION_CACHE_DIR": "/cache"}
-        assert chosen.items() <= self.environment(node.run(GPU_NODE, "--config=a", **chosen)).items()
+        assert (
+            chosen.items() <= self.environment(node.run(GPU_NODE, "--config=a", **chosen)).items()
+        )
 
     def test_several_machines_share_no_compiled_programs(self, node):
         result = node.run(GPU_NODE, "--config=a", JAX_NUM_PROCESSES="2", JAX_PROCESS_ID="1")
         environment = self.environment(result)
         assert environment["JAX_PROCESS_ID"] == "1"
         assert "JAX_COMPILATION_CACHE_DIR" not in environment
-
-    def test_an_interactive_allocation_is_hidden_from_jax(self, node):
-        slurm = {"SLURM_JOB_ID": "3", "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}
-        result = node.run(GPU_NODE, "--config=a", **slurm)
-        assert not [name for name in self.environment(result) if name.startswith("SLURM")]
 
     def test_one_of_several_tasks_is_refused(self, node):
         result = node.run(GPU_NODE, "--config=a", SLURM_STEP_NUM_TASKS="8")
@@ -90,14 +87,15 @@ class TestGpuNode:
         assert not node.calls("python")
 
 
-class TestSlurm:
-    NODES = {
-        "SLURM_JOB_ID": "42",
-        "SLURM_GPUS_ON_NODE": "8",
-        "SLURM_TASKS_PER_NODE": "8(x4)",
-        "SLURM_CPUS_PER_TASK": "12",
-    }
+NODES = {
+    "SLURM_JOB_ID": "42",
+    "SLURM_GPUS_ON_NODE": "8",
+    "SLURM_TASKS_PER_NODE": "8(x4)",
+    "SLURM_CPUS_PER_TASK": "12",
+}
 
+
+class TestSlurm:
     @pytest.fixture
     def cluster(self, machine):
         machine.stub("srun", 'env; exit "$STATUS"')
@@ -105,7 +103,7 @@ class TestSlurm:
         return machine
 
     def submit(self, cluster, *options, status=0, folder=REPOSITORY, **variables):
-        variables = self.NODES | {"STATUS": str(status)} | variables
+        variables = NODES | {"STATUS": str(status)} | variables
         return cluster.run(SLURM, *options, *ARGUMENTS, folder=folder, **variables)
 
     def test_all_tasks_run_the_same_command(self, cluster):
@@ -142,12 +140,15 @@ class TestSlurm:
         assert {"requeue", "open-mode"} <= options.keys()
         assert options["gpus-per-node"] == options["ntasks-per-node"]
 
-    def test_every_gpu_needs_a_task(self, cluster):
-        result = self.submit(cluster, SLURM_TASKS_PER_NODE="1(x4)")
+    def test_no_gpu_is_left_without_a_task(self, cluster):
+        result = self.submit(cluster, SLURM_TASKS_PER_NODE="4(x2),2")
         assert result.returncode == 2
-        assert "1 tasks on a node with 8 GPUs" in result.stderr
-        assert result.stderr.endswith("--ntasks-per-node=8\n")
+        assert "4 tasks on a node with 8 GPUs: --ntasks-per-node=8, or 1" in result.stderr
         assert not cluster.calls("srun")
+
+    def test_one_task_may_have_all_gpus_of_a_node(self, cluster):
+        assert self.submit(cluster, SLURM_TASKS_PER_NODE="1(x4)").returncode == 0
+        assert len(cluster.calls("srun")) == 1
 
     def test_without_gpus_the_platform_is_left_open(self, cluster):
         result = self.submit(cluster, SLURM_GPUS_ON_NODE="", SLURM_TASKS_PER_NODE="1(x4)")
@@ -169,7 +170,7 @@ class TestSlurm:
 
 class TestJobSet:
     SLICE = ("--image=r.example/i:1", "--type=tpu-v5-lite-podslice", "--topology=4x8")
-    WORKDIR = "--workdir=gs://bucket/run"
+    WORKDIR = "--workdir=/mnt/shared/run"
 
     def print(self, machine, *options, arguments=(*ARGUMENTS, WORKDIR), name="run-1"):
         return machine.run(JOBSET, name, *options, "--", *arguments)
@@ -217,6 +218,14 @@ class TestJobSet:
         assert mount == {"name": volume["name"], "mountPath": "/dev/shm"}
         assert volume["emptyDir"] == {"medium": "Memory"}
 
+    def test_a_claim_becomes_a_folder(self, machine):
+        _, _, pod = self.job(machine, *self.SLICE, "--claim=shared")
+        mounts = {m["name"]: m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
+        volumes = {volume.pop("name"): volume for volume in pod["volumes"]}
+        [name] = [name for name, path in mounts.items() if path == "/mnt/shared"]
+        assert volumes[name] == {"persistentVolumeClaim": {"claimName": "shared"}}
+        assert mounts.keys() == volumes.keys()
+
     def test_spot_nodes_and_an_account(self, machine):
         _, _, pod = self.job(machine, *self.SLICE, "--spot", "--account=trainer")
         assert pod["nodeSelector"]["cloud.google.com/gke-spot"] == "true"
@@ -257,8 +266,8 @@ class TestJobSet:
         ("arguments", "message"),
         [
             ([WORKDIR], "say what to train"),
-            (["--config=a"], "--workdir=gs://BUCKET/NAME is needed"),
-            (["--config=a", "--workdir=runs/a"], "--workdir=gs://BUCKET/NAME is needed"),
+            (["--config=a"], "name a place that all hosts share"),
+            (["--config=a", "--workdir=runs/a"], "name a place that all hosts share"),
             (["--config=a", WORKDIR, "--x=a\nb"], "line break"),
         ],
     )

@@ -1,4 +1,4 @@
-"""`launch/tpu_pod.sh` against a stub of gcloud, whose slice is one host: a folder of this machine."""
+"""`launch/tpu_pod.sh` against a stub of gcloud, whose slice is one host: a folder here."""
 
 import os
 import shlex
@@ -15,7 +15,7 @@ from tests.launch.stubs import Machine
 LAUNCH = Path(__file__).parents[2] / "launch"
 ZONE = "--zone=zone-b"
 SLICE = (ZONE, "--type=v5litepod-32", "--runtime=v2-alpha-tpuv5-lite")
-ARGUMENTS = ["--config=configs/a.py", "--workdir=gs://bucket/run", '--x=it\'s "so" $HOME (1, 2)']
+ARGUMENTS = ["--config=configs/a.py", "--workdir=/mnt/run", '--x=it\'s "so" $HOME (1, 2)']
 
 # What `list` says is read from a file line by line; the last line stays.
 GCLOUD = """
@@ -29,7 +29,11 @@ case "$3 $4" in
   "tpu-vm ssh")
     [[ ! -e $HOME/unreachable ]] || { rm "$HOME/unreachable"; exit 255; }
     cd "$HOME"
-    for word; do [[ $word != --command=* ]] || exec bash -c "${word#--command=}"; done
+    for word; do
+      [[ $word == --command=* ]] || continue
+      bash -c "${word#--command=}" || exit
+      [[ $word != *"tpu_host.sh start"* || ! -e half ]] || { rm half; exit 1; }
+    done
     ;;
 esac
 """
@@ -101,7 +105,9 @@ def cloud(tmp_path):
 
 def test_a_run_is_queued_set_up_started_and_watched_to_its_end(cloud):
     cloud.expect(states=("", "WAITING_FOR_RESOURCES", "PROVISIONING", "ACTIVE"))
-    result = cloud.pod("run", *SLICE, "--spot", "--project=p", arguments=ARGUMENTS)
+    prepare = "touch 'on host'"
+    options = ("--spot", "--project=p", f"--prepare={prepare}")
+    result = cloud.pod("run", *SLICE, *options, arguments=ARGUMENTS)
     assert result.returncode == 0, result.stderr
     assert cloud.calls("train") == [["launch/train.py", *ARGUMENTS]]
     assert cloud.calls("pip") == [["install", "--quiet", "jax[tpu]", "-r", "code/requirements.txt"]]
@@ -112,7 +118,8 @@ def test_a_run_is_queued_set_up_started_and_watched_to_its_end(cloud):
     assert {"--node-id=slice-1", "--accelerator-type=v5litepod-32", "--spot"} <= set(create)
     assert "--runtime-version=v2-alpha-tpuv5-lite" in create
     everywhere = [call[3] for call in calls if "--worker=all" in call]
-    assert everywhere == ["scp", "ssh", "ssh", "ssh"]  # unpack, install, start
+    assert everywhere == ["ssh", "scp", "ssh", "ssh", "ssh"]  # prepare, then unpack, install, start
+    assert (cloud.home / "on host").exists()
     assert "slice-1: PROVISIONING\n" in result.stderr
     assert f"done; the slice is there still: {cloud.script} delete slice-1 {ZONE}" in result.stderr
     log = (cloud.home / "kgclip_jax" / "train.log").read_text()
@@ -137,6 +144,14 @@ def test_a_run_that_fails_on_a_slice_that_is_there_starts_again(cloud):
     assert result.returncode == 0, result.stderr
     assert len(cloud.calls("train")) == 3
     assert "the run ended with 134" in result.stderr
+
+
+def test_a_run_that_starts_on_some_hosts_only_is_ended_there(cloud):
+    cloud.expect(outcomes=("forever", "0"))
+    (cloud.home / "half").touch()
+    result = cloud.pod("run", *SLICE, arguments=ARGUMENTS)
+    assert result.returncode == 0, result.stderr
+    assert len(cloud.calls("train")) == 2
 
 
 def test_a_run_that_always_fails_is_given_up(cloud):
@@ -181,7 +196,7 @@ def test_a_run_that_goes_on_is_watched_and_not_started_again(cloud):
     watching = cloud.begin("run", *SLICE, arguments=ARGUMENTS)
     assert "the run goes on" in watching.stderr.readline()
     cloud.pod("stop", ZONE)
-    _, told = watching.communicate(timeout=60)
+    _, told = watching.communicate(timeout=300)
     assert watching.returncode == 2
     assert "stopped and saved; the slice is there still" in told
     assert cloud.pod("status", ZONE).stdout == "ACTIVE\nstopped\n"
@@ -243,8 +258,8 @@ def test_a_dry_run_prints_what_gcloud_would_be_told(cloud):
         (["delete", "a"], "say where: --zone=ZONE"),
         (["create", "a", ZONE, "--type=t"], "create needs --type=TYPE and --runtime=VERSION"),
         (["start", "a", ZONE, "--config=c"], "no option --config=c"),
-        (["start", "a", ZONE, "--", "--workdir=gs://b/r"], "say what to train"),
-        (["start", "a", ZONE, "--", "--config=c"], "--workdir=gs://BUCKET/NAME, or a mounted folder"),
+        (["start", "a", ZONE, "--", "--workdir=/mnt/run"], "say what to train"),
+        (["start", "a", ZONE, "--", "--config=c"], "name a place that all hosts share"),
         (["start", "a", ZONE, "--", "--config=c", "--workdir=runs/a"], "their own disks"),
         (["stop", "a", ZONE, "--", "--config=c"], "stop takes no arguments of launch/train.py"),
     ],
