@@ -11,8 +11,7 @@ from kgclip_jax.reporting.trade_offs import trade_off_card, trade_offs
 
 TRADE_OFFS = (
     "Upwards, the mean over the composition sets of how often a picture prefers its caption to a "
-    "wrong one; to the right, what that may cost. A run above and to the right of another is better "
-    "in both."
+    "wrong one; to the right, what that may cost. Above and to the right is better in both."
 )
 """How the figures of trade-offs are read."""
 
