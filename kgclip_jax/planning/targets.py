@@ -5,6 +5,7 @@ libtpu compiles for any TPU on any machine; nothing is run.
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,10 +73,9 @@ def find_target(name: str) -> Target:
             f"there is no topology {name!r}{suggestion(kind, CHIPS)}; name a TPU and how its chips "
             "stand, as v5e:16x16, v6e:16x16, v4:4x4x4 or v5p:4x4x4"
         )
-    return Target(name, CHIPS[kind], _tpus(f"{_LIBTPU_NAMES.get(kind, kind)}:{shape}"))
-
-
-_LIBTPU_NAMES = {"v5p": "v5"}
+    # The two cores of a v4 are one device, as JAX has them; later kinds know no other way.
+    layout = dict(chip_config_name="megacore") if kind == "v4" else {}
+    return Target(name, CHIPS[kind], _tpus(name, layout))
 
 
 def _cpus(count: int) -> tuple[jax.Device, ...]:
@@ -88,12 +88,12 @@ def _cpus(count: int) -> tuple[jax.Device, ...]:
     return tuple(devices[:count])
 
 
-def _tpus(topology: str) -> tuple[jax.Device, ...]:
+def _tpus(topology: str, layout: Mapping[str, str]) -> tuple[jax.Device, ...]:
     # Nothing is asked of the machine that we run on, and several programs may plan at once.
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     try:
-        found = topologies.get_topology_desc(platform="tpu", topology_name=topology)
+        found = topologies.get_topology_desc(platform="tpu", topology_name=topology, **layout)
     except Exception as error:  # of any kind: what libtpu says is all there is
         raise ConfigError(
             f"no TPU can be described: {error}; pip install libtpu, or see whether the chips can "
