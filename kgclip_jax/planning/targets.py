@@ -74,7 +74,7 @@ def find_target(name: str) -> Target:
             "stand, as v5e:16x16, v6e:16x16, v4:4x4x4 or v5p:4x4x4"
         )
     # The two cores of a v4 are one device, as JAX has them; later kinds know no other way.
-    layout = dict(chip_config_name="megacore") if kind == "v4" else {}
+    layout = {"chip_config_name": "megacore"} if kind == "v4" else {}
     return Target(name, CHIPS[kind], _tpus(name, layout))
 
 
