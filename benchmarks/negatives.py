@@ -52,7 +52,7 @@ def read(name: str, source: Source, count: int) -> Captions:
     records = range(min(count, len(source)))
     began = time.thread_time()
     captions = [source.caption(n, generator(0, "caption", n)) for n in records]
-    known = [source.graphs(n) for n in records]
+    known = [source.known(n) for n in records]
     spent = (time.thread_time() - began) / len(records)
     print(f"{name}: {1 / spent:,.0f} captions/s are read with all graphs of their pictures")
     return Captions(name, captions, known, Vocabulary(captions))
