@@ -1,6 +1,7 @@
 """Runs in this process: how they go on, go back, and refuse to go on as something else."""
 
 import json
+import re
 import shutil
 
 import jax
@@ -238,6 +239,17 @@ def test_every_evaluation_on_the_way_leaves_its_rows_and_a_curve(whole):
     assert [line["step"] for line in lines] == [3, 6, 8]
     assert lines[-1]["results"] == json.loads((whole[0] / "evaluation.json").read_text())["results"]
     assert "Evaluation on the way" in (whole[0] / "report.html").read_text()
+
+
+def test_a_run_tells_where_its_time_went(whole, stopped, settings):
+    (line,) = Workdir(whole[0]).read_sessions()
+    assert (line["start"], line["step"]) == (0, 8)
+    assert all(line["seconds"][part] > 0 for part in ("steps", "compile", "checkpoint"))
+    assert "Where the time went" in (whole[0] / "report.html").read_text()
+    assert re.search(r"\ntime: \d+ s: \d+% ", whole[1])
+    run, _ = open_run(stopped, settings())
+    run.workdir.forget_after(run.step)
+    assert run.workdir.read_sessions() == []
 
 
 class Stop(Exception):
