@@ -119,8 +119,11 @@ def test_a_run_that_diverges_saves_nothing_broken_and_goes_back(whole, settings,
     wild, calm = (settings(optimizer__learning_rate=rate) for rate in (1e38, 1e-4))
     with pytest.raises(ConfigError, match=r"optimizer\.learning_rate: 0\.001 -> 1e\+38"):
         open_run(root, wild)
+    run, said = open_run(root, wild, from_step=4)
     with pytest.raises(DivergedError) as stop:
-        execute(root, wild, from_step=4)
+        run.execute()
+    told = rf"step \d: .* is (nan|inf).*; {root}/spikes/step_\d\.npz has its batch\n"
+    assert re.search(told, said.getvalue())
     assert str(stop.value).startswith("training diverged: not all numbers are finite at step ")
     assert "; the checkpoint of step 4 is the newest. Launch again with a lower config" in str(
         stop.value

@@ -14,7 +14,8 @@ from kgclip_jax.training.hooks import Event
 AT_ONCE = 16  # steps whose losses come to the host as one array
 WINDOW = 256  # steps whose losses make the running level
 FEWEST = 64  # of them, to judge by
-FAR = 10.0  # standard deviations above the median, as the median deviation tells them
+FAR = 10.0  # standard deviations above the median
+NORMAL = 1.4826  # of a standard deviation to the median deviation of a normal distribution
 LEAST = 0.1  # of the median itself: a loss that hardly moves has hardly a deviation
 
 Keep = Callable[[int], str]
@@ -58,7 +59,7 @@ class SpikeWatch:
         try:
             self._look_at_those_under_way()
             for step, values in self._gathered:
-                self._look(step, jax.device_get(values))
+                self._look(step, [*map(float, jax.device_get(values))])
         except jax.errors.JaxRuntimeError as error:  # it ends the run already
             self._tell(f"the last losses cannot be read: {error}")
 
@@ -67,13 +68,15 @@ class SpikeWatch:
             return
         steps, packed = self._under_way
         self._under_way = None
+        for level in self._levels.values():
+            level.follow()
         rows = jax.device_get(packed).reshape(len(steps), -1)
         for step, values in zip(steps, rows, strict=True):
-            self._look(step, values)
+            self._look(step, [*map(float, values)])
 
-    def _look(self, step: int, values: Sequence[Float[np.ndarray, ""]]) -> None:
+    def _look(self, step: int, values: Sequence[float]) -> None:
         odd = {}
-        for name, value in zip(self._names, map(float, values), strict=True):
+        for name, value in zip(self._names, values, strict=True):
             if not math.isfinite(value):
                 odd[name] = f"{name} is {value}"
             elif name in self._levels and (level := self._levels[name].jump(value)) is not None:
@@ -94,13 +97,18 @@ class _Level:
 
     def __init__(self) -> None:
         self._values: deque[float] = deque(maxlen=WINDOW)
+        self._level, self._limit = 0.0, math.inf
+
+    def follow(self) -> None:
+        """Find the level of the values taken so far."""
+        if len(self._values) >= FEWEST:
+            values = np.array(self._values)
+            self._level = float(np.median(values))
+            deviation = float(np.median(np.abs(values - self._level)))
+            far = max(FAR * NORMAL * deviation, LEAST * abs(self._level))
+            self._limit = self._level + far
 
     def jump(self, value: float) -> float | None:
         """Take a value; return the level that it lies far above, or None."""
-        before = np.array(self._values)
         self._values.append(value)
-        if len(before) < FEWEST:
-            return None
-        level = float(np.median(before))
-        deviation = 1.4826 * float(np.median(np.abs(before - level)))  # as of a normal distribution
-        return level if value - level > max(FAR * deviation, LEAST * abs(level)) else None
+        return self._level if value > self._limit else None

@@ -1,13 +1,12 @@
 """Where the time goes: parts that add up, by a clock of our own."""
 
-from collections import Counter
 from contextlib import suppress
 
 import pytest
 
 from kgclip_jax.training import goodput
 from kgclip_jax.training.goodput import Goodput, told
-from kgclip_jax.training.hooks import Event
+from tests.training.events import make_event
 
 
 @pytest.fixture
@@ -23,19 +22,15 @@ def clock(monkeypatch):
     return made
 
 
-def event(step, waited):
-    return Event(step, None, {}, waited, Counter())
-
-
 def test_parts_add_up_to_the_time_and_waits_are_none_of_steps(clock):
     spent = Goodput()
     clock.wait(5)
     spent.begin_steps()
     clock.wait(20)
-    spent.after_step(event(1, waited=2))
+    spent.after_step(make_event(1, waited=2.0))
     for step in (2, 3):
         clock.wait(4)
-        spent.after_step(event(step, waited=1))
+        spent.after_step(make_event(step, waited=1.0))
     with suppress(ZeroDivisionError), spent.during("evaluation"):
         clock.wait(7)
         raise ZeroDivisionError
@@ -61,7 +56,7 @@ def test_it_tells_what_is_under_way_and_since_when(clock):
     spent.begin_steps()
     assert spent.part == "compile"
     clock.wait(1)
-    spent.after_step(event(1, waited=0))
+    spent.after_step(make_event(1))
     assert (spent.part, spent.since) == ("steps", 101)
     with spent.during("checkpoint"):
         clock.wait(2)

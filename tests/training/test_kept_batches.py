@@ -30,7 +30,7 @@ def test_a_batch_is_kept_as_the_step_had_it(tmp_path):
 def test_a_large_batch_is_cut_to_whole_parts_of_it(tmp_path, monkeypatch):
     batches, stream = kept(tmp_path)
     size = sum(leaf.nbytes for leaf in leaves_by_path(stream.abstract()).values())
-    monkeypatch.setattr(kept_batches, "LARGEST", 0.6 * size)
+    monkeypatch.setattr(kept_batches, "LARGEST", 6 * size // 10)
     assert batches.keep(3) == f"{tmp_path / 'step_3.npz'} has 2 of 4 parts of its batch"
     with np.load(tmp_path / "step_3.npz") as found:
         first = stream.load(2, range(2)).blocks

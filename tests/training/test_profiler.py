@@ -1,13 +1,11 @@
 """Which steps the profiler traces; one short real trace."""
 
-from collections import Counter
-
 import jax
 import jax.numpy as jnp
 import pytest
 
-from kgclip_jax.training.hooks import Event
 from kgclip_jax.training.profiler import ProfileSteps
+from tests.training.events import make_event
 
 
 @pytest.fixture
@@ -23,7 +21,7 @@ def run(folder, first, last, *, start, stop, log=None):
     hook = ProfileSteps(folder, first, last, start, told.append)
     for step in range(start + 1, stop + 1):
         log.append(step)
-        hook.after_step(Event(step, None, {"loss": jnp.array(1.0)}, 0.0, Counter()))
+        hook.after_step(make_event(step, {"loss": jnp.array(1.0)}))
     hook.close()
     return told
 

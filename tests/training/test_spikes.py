@@ -1,14 +1,12 @@
 """Losses that jump: told of with their objective, and never for noise, trends or what goes on."""
 
-from collections import Counter
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kgclip_jax.training.hooks import Event
 from kgclip_jax.training.spikes import AT_ONCE, FEWEST, SpikeWatch
+from tests.training.events import make_event
 
 STEPS = 400
 
@@ -22,7 +20,7 @@ def told_of(losses, *, steps=STEPS, gradient=None):
             values = {f"{name}/loss": losses[name][step - 1] for name in losses}
             values["gradient_norm"] = np.float32(1.0) if gradient is None else gradient[step - 1]
             metrics = {name: jax.device_put(np.float32(value)) for name, value in values.items()}
-            watch.after_step(Event(step, None, metrics, 0.0, Counter()))
+            watch.after_step(make_event(step, metrics))
         watch.close()
     return told
 
@@ -86,5 +84,5 @@ def test_no_step_waits_for_its_losses(monkeypatch):
     watch = SpikeWatch(["a"], str, pytest.fail)
     for now in range(1, 2 * AT_ONCE + 1):
         metrics = {"a/loss": jnp.array(1.0), "gradient_norm": jnp.array(1.0)}
-        watch.after_step(Event(now, None, metrics, 0.0, Counter()))
+        watch.after_step(make_event(now, metrics))
     assert asked == [2 * AT_ONCE]

@@ -1,13 +1,11 @@
 """Stalls: spoken of once each, and never while something else takes its time. No test waits."""
 
-from collections import Counter
-
 import pytest
 
 from kgclip_jax.training import goodput, stalls
 from kgclip_jax.training.goodput import Goodput
-from kgclip_jax.training.hooks import Event
 from kgclip_jax.training.stalls import StallWatch
+from tests.training.events import make_event
 
 
 class Scene:
@@ -25,9 +23,8 @@ class Scene:
             self.goodput.begin_steps()
         self.now += seconds
         self.step += 1
-        event = Event(self.step, None, {}, 0.0, Counter())
-        self.watch.after_step(event)
-        self.goodput.after_step(event)
+        self.watch.after_step(make_event(self.step))
+        self.goodput.after_step(make_event(self.step))
 
     def wait(self, seconds):
         self.now += seconds
