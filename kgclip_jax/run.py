@@ -23,6 +23,7 @@ from kgclip_jax.inference import ClipEncoder
 from kgclip_jax.loading import Start, find_start
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Params
+from kgclip_jax.observers import Observers
 from kgclip_jax.rehearsal import rehearse
 from kgclip_jax.reporting.tables import results_table, to_terminal
 from kgclip_jax.run_evaluation import next_steps, record_evaluation, write_run_report
@@ -30,8 +31,7 @@ from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
 from kgclip_jax.store.description import check_same, describe
 from kgclip_jax.store.workdir import Workdir
 from kgclip_jax.training import sharding
-from kgclip_jax.training.collapse import CollapseWatch
-from kgclip_jax.training.display import Display
+from kgclip_jax.training.goodput import Goodput
 from kgclip_jax.training.hooks import (
     Event,
     Every,
@@ -42,14 +42,7 @@ from kgclip_jax.training.hooks import (
 )
 from kgclip_jax.training.hosts import agreed_stop
 from kgclip_jax.training.loop import Interruption, train
-from kgclip_jax.training.metrics import (
-    JsonLines,
-    LogMetrics,
-    RecordCounts,
-    TensorBoard,
-    Throughput,
-    Writer,
-)
+from kgclip_jax.training.metrics import RecordCounts
 from kgclip_jax.training.optimizer import changed_rate
 from kgclip_jax.training.placement import Placement
 from kgclip_jax.training.promises import check_promises, promises
@@ -84,6 +77,7 @@ class Run:
     ) -> None:
         if not experiment.objectives:
             raise ConfigError("config.objectives names nothing to train for")
+        self.goodput = Goodput()
         self.experiment = experiment
         self.workdir = workdir
         self.console = console
@@ -192,11 +186,16 @@ class Run:
         self.workdir.forget_after(start)
         self.console.print(parameter_table(self.setup))
         self._tell_notes()
-        if start < stop:
-            state, finished = self._train(state, start, stop)
-            if not finished:
-                return False
-        self._evaluate(stop, state)
+        observers = Observers(self.experiment, self.workdir, self.console, self.goodput, start)
+        with closing(observers):
+            if start < stop:
+                state = self._train(state, start, stop, observers)
+            reached = int(jax.device_get(state.step))
+            if reached == stop:
+                self._evaluate(stop, state, observers)
+            observers.finish(reached)
+        if reached < stop:
+            return False
         write_run_report(self.workdir, self._encoder(stop, state.params), self.sets, self.streams)
         self.console.out(f"report: {self.workdir.report}")
         for step in next_steps(self.workdir):
@@ -237,7 +236,7 @@ class Run:
             self.console.out(line)
         return self.setup.start_from(self.start.read())
 
-    def _train(self, state: TrainState, start: int, stop: int) -> tuple[TrainState, bool]:
+    def _train(self, state: TrainState, start: int, stop: int, observers: Observers) -> TrainState:
         settings = self.experiment
         counted, rows = self.progress.get("records", ()), sum(self.rows.values())
         records = RecordCounts(counted, rows, settings.data.bad_share, settings.log_every)
@@ -246,12 +245,15 @@ class Run:
             self.description,
             lambda: {"records": records.to_json(), "promises": self.promises},
             settings.checkpoints.every,
+            partial(self.goodput.during, "checkpoint"),
         )
         latest = Latest()
         # A step is remembered with its counts before anything can fail.
-        hooks: list[Hook] = [latest, records, *self._observers(start, stop), saver]
+        looking = observers.hooks(self.setup, self.streams, self.placement, stop)
+        hooks: list[Hook] = [latest, records, *looking, saver]
         if settings.evaluate_every is not None:
-            hooks.append(Every(settings.evaluate_every, self._evaluate_on_the_way))
+            on_the_way = partial(self._evaluate_on_the_way, observers)
+            hooks.append(Every(settings.evaluate_every, on_the_way))
         with ExitStack() as stack:
             interruption = stack.enter_context(Interruption())  # until all is closed
             for hook in hooks:
@@ -259,6 +261,7 @@ class Run:
             units, workers = self.placement.units, settings.data.workers
             batches = host_batches(self.streams, units, start=start, workers=workers)
             stack.enter_context(closing(batches))
+            self.goodput.begin_steps()
             try:
                 state = train(
                     state,
@@ -277,11 +280,10 @@ class Run:
             except Exception:
                 self._rescue(latest.event(), saver)
                 raise
-            reached = int(jax.device_get(state.step))
-            saver.save(reached, state)
+            saver.save(int(jax.device_get(state.step)), state)
         for line in records.summary():
             self.console.out(line)
-        return state, reached == stop
+        return state
 
     def _rescue(self, newest: Event | None, saver: SaveCheckpoints) -> None:
         """Save the newest step, if it still can be, before an error ends the run."""
@@ -291,44 +293,29 @@ class Run:
                 saver.save(newest.step, newest.state)
                 self.console.out(f"step {newest.step} is saved")
 
-    def _observers(self, start: int, stop: int) -> list[Hook]:
-        """Hooks that only look: the progress bar and metrics."""
-        settings, setup = self.experiment, self.setup
-        json_lines = JsonLines(self.workdir.metrics)
-        tensorboard = TensorBoard(self.workdir.root, start)
-        display = Display(self.console, start, stop)
-        throughput = Throughput(
-            sum(self.rows.values()),
-            setup.work,
-            list(setup.mesh.devices.flat),
-        )
-        watch = CollapseWatch(
-            settings.objectives,
-            self.rows,
-            settings.model.max_logit_scale,
-            settings.optimizer.schedule.warmup_steps,
-            self.console.out,
-        )
-        writers: list[Writer] = [json_lines, tensorboard, display, watch]
-        saved = partial(saved_steps, self.workdir.checkpoints)
-        return [display, LogMetrics(writers, throughput, settings.log_every, saved)]
-
-    def _evaluate_on_the_way(self, step: int, state: TrainState) -> None:
+    def _evaluate_on_the_way(self, observers: Observers, step: int, state: TrainState) -> None:
         if step < self.experiment.total_steps:  # the end is evaluated in any case
-            self._evaluate(step, state)
+            self._evaluate(step, state, observers)
 
-    def _evaluate(self, step: int, state: TrainState) -> None:
+    def _evaluate(self, step: int, state: TrainState, observers: Observers) -> None:
         """Evaluate the parameters and, where there is one, their moving average."""
         if not self.sets:
             return
+        jax.block_until_ready(state)  # steps under way are no part of an evaluation
+        with self.goodput.during("evaluation"):
+            results = self._measure(step, state)
+            self.workdir.add_evaluation(step, to_json(results))
+            record_evaluation(self.workdir, step, results)
+        observers.evaluated(step, results)
+        self.console.print(to_terminal(results_table(results)))
+
+    def _measure(self, step: int, state: TrainState) -> list[Result]:
         results: list[Result] = []
         for weights, params in {"raw": state.params, "average": state.average}.items():
             if params is not None:
                 encoder = self._encoder(step, params)
                 results += evaluate(encoder, self.sets, weights=weights)
-        self.workdir.add_evaluation(step, to_json(results))
-        record_evaluation(self.workdir, step, results)
-        self.console.print(to_terminal(results_table(results)))
+        return results
 
     def _encoder(self, step: int, params: Params) -> ClipEncoder:
         parts = sharding.row_shards(self.setup.mesh)

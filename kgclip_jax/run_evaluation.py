@@ -147,6 +147,7 @@ def write_run_report(
         title=f"kgclip_jax: {workdir.root.name}",
         metrics=workdir.read_metrics(),
         evaluations=workdir.read_evaluations(),
+        sessions=workdir.read_sessions(),
         results=results,
         examples=examples,
         graphs=list(graphs.values()),

@@ -9,6 +9,7 @@ input, 143 stopped by a signal after saving.
 """
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from absl import app, flags
@@ -33,6 +34,7 @@ def main(argv: list[str]) -> int:
     from kgclip_jax.locks import sole_use
     from kgclip_jax.run import Run
     from kgclip_jax.store.workdir import Workdir
+    from kgclip_jax.training.hosts import is_first
 
     silence_libraries()
     console = Console()
@@ -40,7 +42,8 @@ def main(argv: list[str]) -> int:
         experiment = config.experiment(_CONFIG.value.values)
         workdir = Workdir(_WORKDIR.value or Path("runs", _CONFIG.value.name))
         workdir.create()
-        with sole_use(workdir.root):
+        # The processes of one run share its workdir; the first of them holds it for all.
+        with sole_use(workdir.root) if is_first() else nullcontext():
             run = Run(experiment, workdir, console, from_step=_FROM_STEP.value)
             finished = run.execute()
     except UserError as error:

@@ -2,12 +2,25 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from kgclip_jax.data.streams.stream import Counts
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes what all of them know."""
+    return jax.process_index() == 0
+
+
+def own_file(path: Path) -> Path:
+    """Return a file for what one process alone knows: with its number, where there are several."""
+    if jax.process_count() == 1:
+        return path
+    return path.with_stem(f"{path.stem}-process-{jax.process_index()}")
 
 
 def sum_over_hosts(counts: Counts) -> Counts:

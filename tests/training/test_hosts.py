@@ -5,11 +5,13 @@ import socket
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
+import jax
 import pytest
 
 from kgclip_jax.store.checkpoints import saved_steps
-from kgclip_jax.training.hosts import agreed_stop, sum_over_hosts
+from kgclip_jax.training.hosts import agreed_stop, is_first, own_file, sum_over_hosts
 
 HOST = """
 import os, signal, sys
@@ -103,6 +105,15 @@ def test_a_signal_to_one_host_saves_and_stops_all_after_the_same_step(hosts):
     folder, said = hosts
     assert [lines[2] for lines in said] == [f"stopped at 8 {2.0 * sum(range(9))}"] * 2
     assert saved_steps(folder) == [8]
+
+
+def test_what_one_process_alone_knows_has_a_file_of_its_own(monkeypatch):
+    assert own_file(Path("run/stall-5.txt")) == Path("run/stall-5.txt")
+    assert is_first()
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    assert own_file(Path("run/stall-5.txt")) == Path("run/stall-5-process-1.txt")
+    assert not is_first()
 
 
 def test_one_host_has_the_sum_already_and_stops_at_once():
