@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 
@@ -75,7 +75,8 @@ def compile_step(
         for name, stream in streams.items()
     }
     try:
-        compiled = setup.step.lower(setup.abstract, batch, setup.fixed).compile()
+        step = cast(jax.stages.Wrapped, setup.step)
+        compiled = step.lower(setup.abstract, batch, setup.fixed).compile()
     except jax.errors.JaxRuntimeError as error:
         if match := _TOO_LARGE.search(str(error)):
             needed = int(float(match["used"]) * _UNITS[match["unit"]])

@@ -23,11 +23,11 @@ class Collective(NamedTuple):
     """All collectives of one kind.
 
     Attributes:
-        count: how many there are in a run of the program.
+        number: how many there are in a run of the program.
         bytes: of all their results on one device.
     """
 
-    count: int
+    number: int
     bytes: int
 
 
@@ -40,7 +40,7 @@ def collectives(text: str) -> dict[str, Collective]:
             if match := _COLLECTIVE.search(line):
                 before = found[match["kind"]]
                 size = times * _result_bytes(match)
-                found[match["kind"]] = Collective(before.count + times, before.bytes + size)
+                found[match["kind"]] = Collective(before.number + times, before.bytes + size)
     return dict(found)
 
 

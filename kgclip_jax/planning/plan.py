@@ -95,7 +95,7 @@ class Plan:
             "model_flops": self.setup.work.flops / devices,
             "bytes_accessed": self.costs.bytes_accessed,
             "collectives": {
-                kind: {"count": each.count, "bytes": each.bytes}
+                kind: {"number": each.number, "bytes": each.bytes}
                 for kind, each in sorted(self.step.collectives.items())
             },
             **self._times(),
@@ -139,7 +139,7 @@ class Plan:
             f"work: {self.costs.flops / 1e12:.3g} TFLOP ({model / 1e12:.3g} of them the model's), "
             f"{self.costs.bytes_accessed / 1e9:.4g} GB of memory traffic",
             *(
-                f"{kind}: {each.count:,}, {each.bytes / 1e6:,.1f} MB"
+                f"{kind}: {each.number:,}, {each.bytes / 1e6:,.1f} MB"
                 for kind, each in sorted(step.collectives.items())
             ),
         ]

@@ -93,14 +93,12 @@ class Planner:
     def _largest_rows(self) -> int | None:
         """Look for the largest number of captioned pictures; other streams stay as they are."""
         chip = self._target.chip
-        captions = [
-            (name, stream)
-            for name, stream in self._experiment.streams.items()
-            if isinstance(stream, CaptionsConfig)
-        ]
-        if chip is None or not captions:
-            return None
-        name, settings = captions[0]
+        for name, settings in self._experiment.streams.items():
+            if chip is not None and isinstance(settings, CaptionsConfig):
+                return self._largest_rows_of(name, settings, chip.memory)
+        return None
+
+    def _largest_rows_of(self, name: str, settings: CaptionsConfig, limit: int) -> int | None:
         unit = self._streams[name].unit
 
         def memory(rows: int) -> int:
@@ -114,4 +112,4 @@ class Planner:
 
         parts = sharding.row_shards(self._mesh) * self._experiment.execution.microbatches
         multiple = parts if unit == settings.rows else math.lcm(parts, unit)
-        return largest_fitting(settings.rows, multiple, chip.memory, memory)
+        return largest_fitting(settings.rows, multiple, limit, memory)
