@@ -40,7 +40,13 @@ from kgclip_jax.training.hooks import (
     SaveCheckpoints,
     all_finite,
 )
-from kgclip_jax.training.hosts import agreed_stop
+from kgclip_jax.training.hosts import (
+    agreed_stop,
+    check_same,
+    check_shared,
+    is_first,
+    wait_for_all,
+)
 from kgclip_jax.training.loop import Interruption, train
 from kgclip_jax.training.metrics import (
     JsonLines,
@@ -62,6 +68,9 @@ ENCODED_AT_ONCE = 128  # inputs of an evaluation, rounded to what the devices ca
 
 class Run:
     """One run in its workdir; continues from a checkpoint, if there is one.
+
+    On several hosts each of them has the same one, whose files the first of them writes, but for
+    checkpoints, which all do.
 
     Args:
         experiment: the settings.
@@ -94,13 +103,17 @@ class Run:
             self._go_on(() if from_step is None else ("optimizer.learning_rate",))
         self.reading = preprocessing_for(experiment.model, self.tokenizers)
         workdir.create()
-        self.cache = Cache(workdir.cache, console.out)
+        self.later = [step for step in saved_steps(workdir.checkpoints) if step > self.step]
+        check_shared(workdir.root)
+        check_same({"config": schema.to_dict(experiment), "step": self.step, "later": self.later})
+        self.cache = Cache(workdir.cache, console.out, keep=is_first())
         self.checkpoints = Checkpoints(workdir.checkpoints, experiment.checkpoints.keep)
         self.progress = self.checkpoints.progress(self.step) if self.step else {}
         self.streams = self._open_streams()
         self.rows = {name: stream.rows for name, stream in self.streams.items()}
         execution = experiment.execution.on(jax.default_backend())
         self.promises = promises(self.streams, execution.dtype)
+        check_same(self.promises)
         if self.step:
             check_promises(self.progress["promises"], self.promises)
         copies = workdir.root / "teachers"
@@ -188,8 +201,9 @@ class Run:
         if start < stop:
             rehearse(self.experiment, self.sets, self.cache)
         state = self._restore() if self.step else self._fresh_state()
-        write_json(self.workdir.config, schema.to_dict(self.experiment))
-        self.workdir.forget_after(start)
+        if is_first():
+            write_json(self.workdir.config, schema.to_dict(self.experiment))
+            self.workdir.forget_after(start)
         self.console.print(parameter_table(self.setup))
         self._tell_notes()
         if start < stop:
@@ -216,10 +230,12 @@ class Run:
         saved = self.checkpoints.description(self.step)
         check_same(str(self.workdir.checkpoints / str(self.step)), saved, self.description)
         self.console.out(f"continuing from step {self.step} in {self.workdir.root}")
-        if later := [step for step in saved_steps(self.workdir.checkpoints) if step > self.step]:
+        if self.later:
             self.checkpoints.close()
-            aside = self.workdir.put_aside(later)
-            self.console.out(f"later checkpoints lie in {aside} now")
+            if is_first():
+                aside = self.workdir.put_aside(self.later)
+                self.console.out(f"later checkpoints lie in {aside} now")
+            wait_for_all("later checkpoints are put aside")
             self.checkpoints = Checkpoints(
                 self.workdir.checkpoints, self.experiment.checkpoints.keep
             )
@@ -230,7 +246,8 @@ class Run:
         return state
 
     def _fresh_state(self) -> TrainState:
-        self.workdir.keep_tokenizers(self.tokenizers)
+        if is_first():
+            self.workdir.keep_tokenizers(self.tokenizers)
         if self.start is None:
             return self.setup.initialise()
         for line in self.start.origins:
@@ -256,8 +273,13 @@ class Run:
             interruption = stack.enter_context(Interruption())  # until all is closed
             for hook in hooks:
                 stack.enter_context(closing(hook))
-            units, workers = self.placement.units, settings.data.workers
-            batches = host_batches(self.streams, units, start=start, workers=workers)
+            batches = host_batches(
+                self.streams,
+                self.placement.units,
+                counted=self.placement.counted,
+                start=start,
+                workers=settings.data.workers,
+            )
             stack.enter_context(closing(batches))
             try:
                 state = train(
@@ -294,8 +316,6 @@ class Run:
     def _observers(self, start: int, stop: int) -> list[Hook]:
         """Hooks that only look: the progress bar and metrics."""
         settings, setup = self.experiment, self.setup
-        json_lines = JsonLines(self.workdir.metrics)
-        tensorboard = TensorBoard(self.workdir.root, start)
         display = Display(self.console, start, stop)
         throughput = Throughput(
             sum(self.rows.values()),
@@ -309,7 +329,9 @@ class Run:
             settings.optimizer.schedule.warmup_steps,
             self.console.out,
         )
-        writers: list[Writer] = [json_lines, tensorboard, display, watch]
+        writers: list[Writer] = [display, watch]
+        if is_first():
+            writers += [JsonLines(self.workdir.metrics), TensorBoard(self.workdir.root, start)]
         saved = partial(saved_steps, self.workdir.checkpoints)
         return [display, LogMetrics(writers, throughput, settings.log_every, saved)]
 
@@ -326,8 +348,9 @@ class Run:
             if params is not None:
                 encoder = self._encoder(step, params)
                 results += evaluate(encoder, self.sets, weights=weights)
-        self.workdir.add_evaluation(step, to_json(results))
-        record_evaluation(self.workdir, step, results)
+        if is_first():
+            self.workdir.add_evaluation(step, to_json(results))
+            record_evaluation(self.workdir, step, results)
         self.console.print(to_terminal(results_table(results)))
 
     def _encoder(self, step: int, params: Params) -> ClipEncoder:

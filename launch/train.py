@@ -9,6 +9,7 @@ input, 143 stopped by a signal after saving.
 """
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from absl import app, flags
@@ -29,26 +30,28 @@ def main(argv: list[str]) -> int:
     from rich.console import Console
 
     from kgclip_jax import config
+    from kgclip_jax.cluster import joined
     from kgclip_jax.library_logging import silence_libraries
     from kgclip_jax.locks import sole_use
     from kgclip_jax.run import Run
     from kgclip_jax.store.workdir import Workdir
+    from kgclip_jax.training.hosts import is_first
 
     silence_libraries()
-    console = Console()
     try:
-        experiment = config.experiment(_CONFIG.value.values)
-        workdir = Workdir(_WORKDIR.value or Path("runs", _CONFIG.value.name))
-        workdir.create()
-        with sole_use(workdir.root):
-            run = Run(experiment, workdir, console, from_step=_FROM_STEP.value)
-            finished = run.execute()
+        with joined():
+            console = Console()
+            experiment = config.experiment(_CONFIG.value.values)
+            workdir = Workdir(_WORKDIR.value or Path("runs", _CONFIG.value.name))
+            workdir.create()
+            with sole_use(workdir.root) if is_first() else nullcontext():
+                run = Run(experiment, workdir, console, from_step=_FROM_STEP.value)
+                finished = run.execute()
+            if not finished:
+                console.print("stopped and saved; the same command continues")
     except UserError as error:
         return fail(error)
-    if not finished:
-        console.print("stopped and saved; the same command continues")
-        return 143
-    return 0
+    return 0 if finished else 143
 
 
 if __name__ == "__main__":
