@@ -35,6 +35,8 @@ HEARTBEAT = 60  # seconds without a sign of life after which a process is given 
 LINGER = 2.0  # seconds in which others can still hear why this process ends
 _FOREVER = 10 * 365 * 24 * 3600 * 1000  # milliseconds
 
+# In the errors of what connects processes: JAX's collectives on CPUs and GPUs, and its service.
+_BROKEN = re.compile(r"\b(Gloo|NCCL|UNAVAILABLE|DEADLINE_EXCEEDED)\b")
 _FAILURE, _COUNT = "kgclip_jax/failure", "kgclip_jax/count"  # keys of the coordination service
 
 
@@ -230,10 +232,19 @@ class _Ends:
 
 
 def _described(error: BaseException) -> tuple[int, str]:
-    """Return the exit code of an error and what to say of it; one of ours in a traceback too."""
+    """Return the exit code of an error and what to say of it; a traceback of one of the code."""
+    for cause in _causes(error):  # what is closed then raises errors of its own
+        if _BROKEN.search(str(cause)):
+            return 1, f"another process is gone, or cannot be reached ({cause})"
     if isinstance(error, UserError):
         return 2, str(error)
     if isinstance(error, KeyboardInterrupt):
         return 143, "stopped by a signal"
     traceback.print_exception(error)
     return 1, f"{type(error).__name__}: {error}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

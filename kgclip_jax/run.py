@@ -42,7 +42,7 @@ from kgclip_jax.training.hooks import (
 )
 from kgclip_jax.training.hosts import (
     agreed_stop,
-    check_same,
+    check_agreement,
     check_shared,
     is_first,
     wait_for_all,
@@ -105,7 +105,8 @@ class Run:
         workdir.create()
         self.later = [step for step in saved_steps(workdir.checkpoints) if step > self.step]
         check_shared(workdir.root)
-        check_same({"config": schema.to_dict(experiment), "step": self.step, "later": self.later})
+        settings = schema.to_dict(experiment)
+        check_agreement({"config": settings, "step": self.step, "later": self.later})
         self.cache = Cache(workdir.cache, console.out, keep=is_first())
         self.checkpoints = Checkpoints(workdir.checkpoints, experiment.checkpoints.keep)
         self.progress = self.checkpoints.progress(self.step) if self.step else {}
@@ -113,7 +114,7 @@ class Run:
         self.rows = {name: stream.rows for name, stream in self.streams.items()}
         execution = experiment.execution.on(jax.default_backend())
         self.promises = promises(self.streams, execution.dtype)
-        check_same(self.promises)
+        check_agreement(self.promises)
         if self.step:
             check_promises(self.progress["promises"], self.promises)
         copies = workdir.root / "teachers"
@@ -316,6 +317,9 @@ class Run:
     def _observers(self, start: int, stop: int) -> list[Hook]:
         """Hooks that only look: the progress bar and metrics."""
         settings, setup = self.experiment, self.setup
+        writers: list[Writer] = []
+        if is_first():
+            writers += [JsonLines(self.workdir.metrics), TensorBoard(self.workdir.root, start)]
         display = Display(self.console, start, stop)
         throughput = Throughput(
             sum(self.rows.values()),
@@ -329,9 +333,7 @@ class Run:
             settings.optimizer.schedule.warmup_steps,
             self.console.out,
         )
-        writers: list[Writer] = [display, watch]
-        if is_first():
-            writers += [JsonLines(self.workdir.metrics), TensorBoard(self.workdir.root, start)]
+        writers += [display, watch]
         saved = partial(saved_steps, self.workdir.checkpoints)
         return [display, LogMetrics(writers, throughput, settings.log_every, saved)]
 

@@ -4,8 +4,9 @@
     python launch/train.py --config=configs/flickr8k.py --config.data.path=FOLDER --workdir=DIR
 
 The same command again continues an interrupted run. `--from-step=N` goes back to the checkpoint of
-step N, where the learning rate may change; later ones are put aside. Exit codes: 0 done, 2 bad
-input, 143 stopped by a signal after saving.
+step N, where the learning rate may change; later ones are put aside. On several hosts the same
+command on each is one run, see `kgclip_jax.cluster`. Exit codes: 0 done, 2 bad input, 143 stopped
+by a signal after saving; 1 when another process of the run is gone.
 """
 
 import sys

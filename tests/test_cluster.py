@@ -133,7 +133,9 @@ WAIT = "time.sleep(300)"
 def test_a_process_whose_others_do_not_come_says_where_it_waited():
     ((said, code),) = end(("0", "2", WAIT), patience=1)
     assert code == 2
-    assert said.startswith(f"error: process 0 of 2, found by {COUNT}, has waited 1 s for the others")
+    assert said.startswith(
+        f"error: process 0 of 2, found by {COUNT}, has waited 1 s for the others"
+    )
     assert "at localhost:" in said
 
 

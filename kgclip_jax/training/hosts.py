@@ -5,9 +5,7 @@ import json
 import socket
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import jax
@@ -17,7 +15,7 @@ from jax.experimental import multihost_utils
 from kgclip_jax import schema
 from kgclip_jax.data.streams.stream import Counts
 from kgclip_jax.errors import ConfigError, UserError
-from kgclip_jax.files import writing
+from kgclip_jax.files import temporary_path, writing
 
 _SHOWN = 20  # differences
 
@@ -33,7 +31,7 @@ def wait_for_all(what: str) -> None:
         multihost_utils.sync_global_devices(what)
 
 
-def check_same(values: Mapping[str, Any]) -> None:
+def check_agreement(values: Mapping[str, Any]) -> None:
     """Compare what has to be the same on all hosts. All of them have to call this.
 
     Args:
@@ -69,12 +67,14 @@ def check_shared(folder: Path) -> None:
     """
     if jax.process_count() == 1:
         return
-    with writing(folder):
-        file = NamedTemporaryFile(dir=folder, prefix=".shared-") if is_first() else nullcontext()
-    with file:
-        name = _gather(Path(file.name).name.encode() if is_first() else b"")[0].decode()
-        seen = (folder / name).exists()
-        blind = _gather(b"" if seen else socket.gethostname().encode())
+    probe = temporary_path(folder / "shared")
+    if is_first():
+        with writing(folder):
+            probe.touch()
+    name = _gather(probe.name.encode())[0].decode()
+    seen = (folder / name).exists()
+    blind = _gather(b"" if seen else socket.gethostname().encode())
+    probe.unlink(missing_ok=True)
     lines = [f"process {n} on {host.decode()}" for n, host in enumerate(blind) if host]
     if lines:
         raise UserError(

@@ -28,7 +28,7 @@ from kgclip_jax.data.pipeline import HostBatch
 from kgclip_jax.errors import UserError
 from kgclip_jax.store.checkpoints import Checkpoints
 from kgclip_jax.training.hooks import Event, Every, SaveCheckpoints
-from kgclip_jax.training.hosts import agreed_stop, check_same, check_shared
+from kgclip_jax.training.hosts import agreed_stop, check_agreement, check_shared
 from kgclip_jax.training.loop import Interruption, train
 from kgclip_jax.training.metrics import RecordCounts
 from kgclip_jax.training.placement import Placement
@@ -53,9 +53,9 @@ more = Event(2, None, {}, 0.0, Counter({("bad record", "torn", "a"): 60 * place}
 said["too many"] = refusal(records.after_step, more)
 
 values = {"step": 4, "config": {"seed": 0, "data": {"path": "/a"}}}
-said["same"] = refusal(check_same, values)
+said["same"] = refusal(check_agreement, values)
 values["config"] |= {"seed": place, "data": {"path": "/b" if place else "/a"}}
-said["different"] = refusal(check_same, values)
+said["different"] = refusal(check_agreement, values)
 said["shared"] = refusal(check_shared, folder)
 own = folder / f"of {place}"
 own.mkdir()
@@ -156,7 +156,10 @@ def test_hosts_share_the_rows_between_them(hosts, axis):
 
 
 def test_hosts_along_tensor_load_the_same_rows_and_the_first_of_them_counts(hosts):
-    assert [said["tensor"] for said in hosts[1]] == [[[0, 1, 2, 3], [0, 1, 2, 3]], [[0, 1, 2, 3], []]]
+    assert [said["tensor"] for said in hosts[1]] == [
+        [[0, 1, 2, 3], [0, 1, 2, 3]],
+        [[0, 1, 2, 3], []],
+    ]
 
 
 def test_one_host_has_the_sum_already_and_stops_at_once():
