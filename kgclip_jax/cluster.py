@@ -18,7 +18,8 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
-from typing import Any, NamedTuple, NoReturn
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import jax
 from jax._src.clusters import ClusterEnv
@@ -40,7 +41,8 @@ _BROKEN = re.compile(r"\b(Gloo|NCCL|UNAVAILABLE|DEADLINE_EXCEEDED)\b")
 _FAILURE, _COUNT = "kgclip_jax/failure", "kgclip_jax/count"  # keys of the coordination service
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True)
+class Place:
     """Which process this is, of how many, who said so, and by which of JAX's ways."""
 
     index: int
@@ -146,7 +148,7 @@ def _connect(place: Place, patience: float, ends: "_Ends") -> None:
         jax.distributed.initialize(
             num_processes=place.count,
             process_id=place.index,
-            local_device_ids=[] if _has_its_host_alone(place) else None,
+            local_device_ids=[] if has_its_host_alone(place) else None,
             cluster_detection_method=place.method,
             initialization_timeout=int(patience) + 60,  # JAX's own end of patience is an abort
             heartbeat_timeout_seconds=HEARTBEAT,
@@ -154,7 +156,7 @@ def _connect(place: Place, patience: float, ends: "_Ends") -> None:
     except Exception as error:
         raise ConfigError(f"the processes cannot be connected: {error}") from error
     ends.watch()
-    client = global_state.client
+    client = _service()
     if place.index == 0:
         client.key_value_set(_COUNT, str(place.count))
     elif (count := client.blocking_key_value_get(_COUNT, _FOREVER)) != str(place.count):
@@ -162,7 +164,12 @@ def _connect(place: Place, patience: float, ends: "_Ends") -> None:
     timer.cancel()
 
 
-def _has_its_host_alone(place: Place) -> bool:
+def _service() -> Any:
+    """Return JAX's client of the coordination service, once there is one."""
+    return global_state.client
+
+
+def has_its_host_alone(place: Place) -> bool:
     """Tell whether SLURM has started one task a node, which then has all of its devices.
 
     JAX gives the n-th task of a node the n-th device, and would leave the others idle. Elsewhere a
@@ -189,7 +196,7 @@ class _Ends:
 
     def _listen(self) -> None:
         try:
-            told = json.loads(global_state.client.blocking_key_value_get(_FAILURE, _FOREVER))
+            told = json.loads(_service().blocking_key_value_get(_FAILURE, _FOREVER))
         except Exception:
             if self._finished:
                 return
@@ -208,11 +215,11 @@ class _Ends:
 
     def fail(self, error: BaseException) -> NoReturn:
         """End because of an error here."""
-        code, line = _described(error)
+        code, line = described(error)
         told: dict[str, Any] = {"code": code, "line": f"{self._place}: {line}"}
         if self._watcher is not None:
             with suppress(Exception):  # another one was first to tell, or the service is gone
-                global_state.client.key_value_set(_FAILURE, json.dumps(told))
+                _service().key_value_set(_FAILURE, json.dumps(told))
         self._exit(**told, linger=True)
 
     def _exit(self, code: int, line: str, *, linger: bool) -> NoReturn:
@@ -231,7 +238,7 @@ class _Ends:
             self._watcher.join()
 
 
-def _described(error: BaseException) -> tuple[int, str]:
+def described(error: BaseException) -> tuple[int, str]:
     """Return the exit code of an error and what to say of it; a traceback of one of the code."""
     for cause in _causes(error):  # what is closed then raises errors of its own
         if _BROKEN.search(str(cause)):

@@ -9,8 +9,17 @@ import jax
 import pytest
 from jax._src.clusters import cloud_tpu_cluster
 
-from kgclip_jax.cluster import ADDRESS, COUNT, INDEX, Place, _has_its_host_alone, find_place, joined
-from kgclip_jax.errors import ConfigError
+from kgclip_jax.cluster import (
+    ADDRESS,
+    COUNT,
+    INDEX,
+    Place,
+    described,
+    find_place,
+    has_its_host_alone,
+    joined,
+)
+from kgclip_jax.errors import CheckpointError, ConfigError
 
 SLURM = {
     "SLURM_JOB_ID": "17",
@@ -98,7 +107,7 @@ def test_what_is_set_in_part_or_wrongly_is_refused(environment, variables, messa
 )
 def test_one_task_a_node_has_all_of_its_devices(environment, variables, alone):
     environment(**SLURM | variables)
-    assert _has_its_host_alone(find_place()) == alone
+    assert has_its_host_alone(find_place()) == alone
 
 
 SCRIPT = """
@@ -155,3 +164,13 @@ def test_without_the_first_process_the_others_end():
     assert killed == ("", -9)
     assert code in (1, -6)
     assert "process 0 does not answer any more" in said or "coordination service" in said
+
+
+def test_a_lost_process_is_told_before_what_follows_from_it():
+    """Closing the hooks of a run meets the same broken connection, and says something else."""
+    lost = ValueError("UNKNOWN: Gloo AllGather failed: Connection reset by peer")
+    later = CheckpointError("cannot write a checkpoint")
+    later.__context__ = lost
+    told = (1, f"another process is gone, or cannot be reached ({lost})")
+    assert [described(error) for error in (lost, later)] == [told, told]
+    assert described(CheckpointError("cannot write")) == (2, "cannot write")
