@@ -40,7 +40,13 @@ from kgclip_jax.training.hooks import (
     SaveCheckpoints,
     all_finite,
 )
-from kgclip_jax.training.hosts import agreed_stop
+from kgclip_jax.training.hosts import (
+    agreed_stop,
+    check_agreement,
+    check_shared,
+    is_first,
+    wait_for_all,
+)
 from kgclip_jax.training.loop import Interruption, train
 from kgclip_jax.training.metrics import RecordCounts
 from kgclip_jax.training.optimizer import changed_rate
@@ -55,6 +61,9 @@ ENCODED_AT_ONCE = 128  # inputs of an evaluation, rounded to what the devices ca
 
 class Run:
     """One run in its workdir; continues from a checkpoint, if there is one.
+
+    On several hosts each of them has the same one, whose files the first of them writes, but for
+    checkpoints, which all do.
 
     Args:
         experiment: the settings.
@@ -88,13 +97,18 @@ class Run:
             self._go_on(() if from_step is None else ("optimizer.learning_rate",))
         self.reading = preprocessing_for(experiment.model, self.tokenizers)
         workdir.create()
-        self.cache = Cache(workdir.cache, console.out)
+        self.later = [step for step in saved_steps(workdir.checkpoints) if step > self.step]
+        check_shared(workdir.root)
+        settings = schema.to_dict(experiment)
+        check_agreement({"config": settings, "step": self.step, "later": self.later})
+        self.cache = Cache(workdir.cache, console.out, keep=is_first())
         self.checkpoints = Checkpoints(workdir.checkpoints, experiment.checkpoints.keep)
         self.progress = self.checkpoints.progress(self.step) if self.step else {}
         self.streams = self._open_streams()
         self.rows = {name: stream.rows for name, stream in self.streams.items()}
         execution = experiment.execution.on(jax.default_backend())
         self.promises = promises(self.streams, execution.dtype)
+        check_agreement(self.promises)
         if self.step:
             check_promises(self.progress["promises"], self.promises)
         copies = workdir.root / "teachers"
@@ -182,8 +196,9 @@ class Run:
         if start < stop:
             rehearse(self.experiment, self.sets, self.cache)
         state = self._restore() if self.step else self._fresh_state()
-        write_json(self.workdir.config, schema.to_dict(self.experiment))
-        self.workdir.forget_after(start)
+        if is_first():
+            write_json(self.workdir.config, schema.to_dict(self.experiment))
+            self.workdir.forget_after(start)
         self.console.print(parameter_table(self.setup))
         self._tell_notes()
         observers = Observers(self.experiment, self.workdir, self.console, self.goodput, start)
@@ -215,10 +230,12 @@ class Run:
         saved = self.checkpoints.description(self.step)
         check_same(str(self.workdir.checkpoints / str(self.step)), saved, self.description)
         self.console.out(f"continuing from step {self.step} in {self.workdir.root}")
-        if later := [step for step in saved_steps(self.workdir.checkpoints) if step > self.step]:
+        if self.later:
             self.checkpoints.close()
-            aside = self.workdir.put_aside(later)
-            self.console.out(f"later checkpoints lie in {aside} now")
+            if is_first():
+                aside = self.workdir.put_aside(self.later)
+                self.console.out(f"later checkpoints lie in {aside} now")
+            wait_for_all("later checkpoints are put aside")
             self.checkpoints = Checkpoints(
                 self.workdir.checkpoints, self.experiment.checkpoints.keep
             )
@@ -229,7 +246,8 @@ class Run:
         return state
 
     def _fresh_state(self) -> TrainState:
-        self.workdir.keep_tokenizers(self.tokenizers)
+        if is_first():
+            self.workdir.keep_tokenizers(self.tokenizers)
         if self.start is None:
             return self.setup.initialise()
         for line in self.start.origins:
@@ -258,8 +276,13 @@ class Run:
             interruption = stack.enter_context(Interruption())  # until all is closed
             for hook in hooks:
                 stack.enter_context(closing(hook))
-            units, workers = self.placement.units, settings.data.workers
-            batches = host_batches(self.streams, units, start=start, workers=workers)
+            batches = host_batches(
+                self.streams,
+                self.placement.units,
+                counted=self.placement.counted,
+                start=start,
+                workers=settings.data.workers,
+            )
             stack.enter_context(closing(batches))
             self.goodput.begin_steps()
             try:
@@ -304,8 +327,9 @@ class Run:
         jax.block_until_ready(state)  # steps under way are no part of an evaluation
         with self.goodput.during("evaluation"):
             results = self._measure(step, state)
-            self.workdir.add_evaluation(step, to_json(results))
-            record_evaluation(self.workdir, step, results)
+            if is_first():
+                self.workdir.add_evaluation(step, to_json(results))
+                record_evaluation(self.workdir, step, results)
         observers.evaluated(step, results)
         self.console.print(to_terminal(results_table(results)))
 

@@ -64,10 +64,12 @@ def main(argv: list[str]) -> int:
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
     try:
+        from kgclip_jax.cluster import joined
         from kgclip_jax.library_logging import silence_libraries
 
         silence_libraries()
-        export_run()
+        with joined():
+            export_run()
     except UserError as error:
         return fail(error)
     except KeyboardInterrupt:
@@ -84,7 +86,10 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def export_run() -> None:
-    """Read the run, mix it with another model if asked to, write the folder, say what was done."""
+    """Read the run, mix it with another model if asked to, write the folder, say what was done.
+
+    Of several processes all read, and the first writes.
+    """
     from kgclip_jax import config, loading
     from kgclip_jax.best_step import best_step
     from kgclip_jax.convert.export import export
@@ -95,6 +100,7 @@ def export_run() -> None:
     from kgclip_jax.files import read_json
     from kgclip_jax.reporting.model_card import Card, model_card
     from kgclip_jax.store.workdir import Workdir
+    from kgclip_jax.training.hosts import is_first
 
     workdir, output = Workdir(_WORKDIR.value), _OUTPUT.value
     check_free(output, replace=_FORCE.value)
@@ -129,6 +135,8 @@ def export_run() -> None:
         )
         card = replace(card, mixed_with=(with_commit(_WISE_FT.value, base.origin), _ALPHA.value))
         params = interpolate(base.read(), params, _ALPHA.value)
+    if not is_first():
+        return
     exported = export(
         params,
         shape,

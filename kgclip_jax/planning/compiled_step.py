@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import jax
 
@@ -75,7 +75,7 @@ def compile_step(
         for name, stream in streams.items()
     }
     try:
-        step = cast(jax.stages.Wrapped, setup.step)
+        step: Any = setup.step  # jitted
         compiled = step.lower(setup.abstract, batch, setup.fixed).compile()
     except jax.errors.JaxRuntimeError as error:
         if match := _TOO_LARGE.search(str(error)):

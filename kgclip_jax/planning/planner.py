@@ -102,7 +102,7 @@ class Planner:
         unit = self._streams[name].unit
 
         def memory(rows: int) -> int:
-            changed = self._experiment.streams | {name: replace(settings, rows=rows)}
+            changed = {**self._experiment.streams, name: replace(settings, rows=rows)}
             experiment = replace(self._experiment, streams=changed)
             try:
                 step = self._compile(experiment, self._open_streams(experiment))

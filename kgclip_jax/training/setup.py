@@ -164,7 +164,8 @@ def _fixed(
             for name, teacher in teachers.items()
         },
         constants={
-            name: jax.device_put(stream.constants(), everywhere) for name, stream in streams.items()
+            name: sharding.put_from_host(stream.constants(), everywhere)
+            for name, stream in streams.items()
         },
     )
 

@@ -122,10 +122,18 @@ def shard_params(params: Any, abstract: Any, mesh: jax.sharding.Mesh) -> Any:
         raise ConversionError("these are another model's parameters:\n" + "\n".join(wrong))
 
     def put(path: str, leaf: jax.Array | np.ndarray | np.generic) -> jax.Array:
-        where, values = wanted[path].sharding, np.asarray(leaf, wanted[path].dtype)
-        return jax.make_array_from_callback(values.shape, where, values.__getitem__)
+        return put_from_host(np.asarray(leaf, wanted[path].dtype), wanted[path].sharding)
 
     return map_paths(put, params)
+
+
+def put_from_host(tree: Any, sharding: NamedSharding) -> Any:
+    """Put arrays that every host holds in full onto the devices; nothing goes between hosts."""
+
+    def put(leaf: np.ndarray) -> jax.Array:
+        return jax.make_array_from_callback(leaf.shape, sharding, leaf.__getitem__)
+
+    return jax.tree.map(put, tree)
 
 
 def batch_sharding(mesh: jax.sharding.Mesh) -> NamedSharding:
