@@ -55,8 +55,6 @@ ENCODED_AT_ONCE = 128  # inputs of an evaluation, rounded to what the devices ca
 class Run:
     """One run in its workdir; continues from a checkpoint, if there is one.
 
-    On several hosts all save checkpoints, and the first writes everything else.
-
     Args:
         experiment: the settings.
         workdir: where everything is written.
@@ -88,9 +86,9 @@ class Run:
             self._go_on(() if from_step is None else ("optimizer.learning_rate",))
         self.reading = preprocessing_for(experiment.model, self.tokenizers)
         workdir.create()
-        self.later = [step for step in saved_steps(workdir.checkpoints) if step > self.step]
+        steps = saved_steps(workdir.checkpoints)
+        self.later = [step for step in steps if step > self.step]
         hosts.check_shared(workdir.root)
-        steps = [self.step, *self.later]
         hosts.check_agreement({"config": schema.to_dict(experiment), "steps": steps})
         self.cache = Cache(workdir.cache, console.out, keep=hosts.is_first())
         self.checkpoints = Checkpoints(workdir.checkpoints, experiment.checkpoints.keep)
