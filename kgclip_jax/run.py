@@ -30,23 +30,9 @@ from kgclip_jax.run_evaluation import next_steps, record_evaluation, write_run_r
 from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
 from kgclip_jax.store.description import check_same, describe
 from kgclip_jax.store.workdir import Workdir
-from kgclip_jax.training import sharding
+from kgclip_jax.training import hosts, sharding
 from kgclip_jax.training.goodput import Goodput
-from kgclip_jax.training.hooks import (
-    Event,
-    Every,
-    Hook,
-    Latest,
-    SaveCheckpoints,
-    all_finite,
-)
-from kgclip_jax.training.hosts import (
-    agreed_stop,
-    check_agreement,
-    check_shared,
-    is_first,
-    wait_for_all,
-)
+from kgclip_jax.training.hooks import Event, Every, Hook, Latest, SaveCheckpoints, all_finite
 from kgclip_jax.training.loop import Interruption, train
 from kgclip_jax.training.metrics import RecordCounts
 from kgclip_jax.training.optimizer import changed_rate
@@ -61,9 +47,6 @@ ENCODED_AT_ONCE = 128  # inputs of an evaluation, rounded to what the devices ca
 
 class Run:
     """One run in its workdir; continues from a checkpoint, if there is one.
-
-    On several hosts each of them has the same one, whose files the first of them writes, but for
-    checkpoints, which all do.
 
     Args:
         experiment: the settings.
@@ -97,18 +80,18 @@ class Run:
             self._go_on(() if from_step is None else ("optimizer.learning_rate",))
         self.reading = preprocessing_for(experiment.model, self.tokenizers)
         workdir.create()
-        self.later = [step for step in saved_steps(workdir.checkpoints) if step > self.step]
-        check_shared(workdir.root)
-        settings = schema.to_dict(experiment)
-        check_agreement({"config": settings, "step": self.step, "later": self.later})
-        self.cache = Cache(workdir.cache, console.out, keep=is_first())
+        steps = saved_steps(workdir.checkpoints)
+        self.later = [step for step in steps if step > self.step]
+        hosts.check_shared(workdir.root)
+        hosts.check_agreement({"config": schema.to_dict(experiment), "steps": steps})
+        self.cache = Cache(workdir.cache, console.out, keep=hosts.is_first())
         self.checkpoints = Checkpoints(workdir.checkpoints, experiment.checkpoints.keep)
         self.progress = self.checkpoints.progress(self.step) if self.step else {}
         self.streams = self._open_streams()
         self.rows = {name: stream.rows for name, stream in self.streams.items()}
         execution = experiment.execution.on(jax.default_backend())
         self.promises = promises(self.streams, execution.dtype)
-        check_agreement(self.promises)
+        hosts.check_agreement(self.promises)
         if self.step:
             check_promises(self.progress["promises"], self.promises)
         copies = workdir.root / "teachers"
@@ -196,7 +179,7 @@ class Run:
         if start < stop:
             rehearse(self.experiment, self.sets, self.cache)
         state = self._restore() if self.step else self._fresh_state()
-        if is_first():
+        if hosts.is_first():
             write_json(self.workdir.config, schema.to_dict(self.experiment))
             self.workdir.forget_after(start)
         self.console.print(parameter_table(self.setup))
@@ -232,10 +215,10 @@ class Run:
         self.console.out(f"continuing from step {self.step} in {self.workdir.root}")
         if self.later:
             self.checkpoints.close()
-            if is_first():
+            if hosts.is_first():
                 aside = self.workdir.put_aside(self.later)
                 self.console.out(f"later checkpoints lie in {aside} now")
-            wait_for_all("later checkpoints are put aside")
+            hosts.wait_for_all("later checkpoints are put aside")
             self.checkpoints = Checkpoints(
                 self.workdir.checkpoints, self.experiment.checkpoints.keep
             )
@@ -246,7 +229,7 @@ class Run:
         return state
 
     def _fresh_state(self) -> TrainState:
-        if is_first():
+        if hosts.is_first():
             self.workdir.keep_tokenizers(self.tokenizers)
         if self.start is None:
             return self.setup.initialise()
@@ -276,12 +259,10 @@ class Run:
             interruption = stack.enter_context(Interruption())  # until all is closed
             for hook in hooks:
                 stack.enter_context(closing(hook))
+            units, counted = self.placement.units, self.placement.counted
+            workers = settings.data.workers
             batches = host_batches(
-                self.streams,
-                self.placement.units,
-                counted=self.placement.counted,
-                start=start,
-                workers=settings.data.workers,
+                self.streams, units, counted=counted, start=start, workers=workers
             )
             stack.enter_context(closing(batches))
             self.goodput.begin_steps()
@@ -294,7 +275,7 @@ class Run:
                     hooks,
                     start=start,
                     stop=stop,
-                    interrupted=lambda step: agreed_stop(
+                    interrupted=lambda step: hosts.agreed_stop(
                         step, interruption.requested, settings.log_every
                     ),
                 )
@@ -327,7 +308,7 @@ class Run:
         jax.block_until_ready(state)  # steps under way are no part of an evaluation
         with self.goodput.during("evaluation"):
             results = self._measure(step, state)
-            if is_first():
+            if hosts.is_first():
                 self.workdir.add_evaluation(step, to_json(results))
                 record_evaluation(self.workdir, step, results)
         observers.evaluated(step, results)

@@ -86,10 +86,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def export_run() -> None:
-    """Read the run, mix it with another model if asked to, write the folder, say what was done.
-
-    Of several processes all read, and the first writes.
-    """
+    """Read the run, mix it with another model if asked to, write the folder, say what was done."""
     from kgclip_jax import config, loading
     from kgclip_jax.best_step import best_step
     from kgclip_jax.convert.export import export
@@ -128,14 +125,11 @@ def export_run() -> None:
     params, shape = trained.read(), trained.shape
     if _WISE_FT.value is not None:
         base = loading.starting_point(
-            _WISE_FT.value,
-            shape,
-            tokenizers,
-            resize=experiment.resize_positions,
+            _WISE_FT.value, shape, tokenizers, resize=experiment.resize_positions
         )
         card = replace(card, mixed_with=(with_commit(_WISE_FT.value, base.origin), _ALPHA.value))
         params = interpolate(base.read(), params, _ALPHA.value)
-    if not is_first():
+    if not is_first():  # of several processes, which have all read
         return
     exported = export(
         params,

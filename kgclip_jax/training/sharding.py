@@ -131,7 +131,10 @@ def put_from_host(tree: Any, sharding: NamedSharding) -> Any:
     """Put arrays that every host holds in full onto the devices; nothing goes between hosts."""
 
     def put(leaf: np.ndarray) -> jax.Array:
-        return jax.make_array_from_callback(leaf.shape, sharding, leaf.__getitem__)
+        # Explicitly, for transfer guards; all hosts would compare what `device_put` alone is given.
+        places = sharding.addressable_devices_indices_map(leaf.shape)
+        shards = jax.device_put([leaf[index] for index in places.values()], [*places])
+        return jax.make_array_from_single_device_arrays(leaf.shape, sharding, shards)
 
     return jax.tree.map(put, tree)
 
