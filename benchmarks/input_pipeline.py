@@ -1,28 +1,34 @@
-"""Images per second of the input pipeline, against open_clip's transform and torch's DataLoader.
+"""Images per second of the input pipeline, against open_clip's transform and others' loaders.
 
-    python benchmarks/input_pipeline.py --data=../shared/data/coco_mini --split=train
+    python launch/prepare.py shards --source=photographs:FOLDER --set=split=train --output=SHARDS
+    python benchmarks/input_pipeline.py --data=FOLDER --split=train --shards=SHARDS
 
 Two tables. The first compares decoding, cropping and resizing alone, in CPU time of one thread:
 open_clip's training transform (Pillow and torchvision, to a normalised float tensor) and ours (to
 uint8; normalisation happens on the device). The second compares whole loaders with the same number
 of worker processes in wall time, each with captions chosen and tokenised: a torch DataLoader with
-open_clip's transform and tokenizer, one with our decoder and tokenizer, and our Grain pipeline.
+open_clip's transform and tokenizer, one with our decoder and tokenizer, webdataset (tar files of
+the same photographs, with open_clip's transform and tokenizer, as open_clip trains), and our Grain
+pipeline: from the files, and with `--shards` from ArrayRecord shards of pictures made smaller once.
 
 Contenders take turns and stay alive; a figure is the median over the rounds, a ratio the median of
 the ratios within a round. Other load on the machine shows in the spread: look at it.
 
-What it needs: see `open_clip_reference.py`.
+What it needs: see `open_clip_reference.py`, and `pip install webdataset`.
 """
 
 import argparse
 import functools
 import io
 import statistics
+import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import environment
 import numpy as np
 import open_clip_reference
 
@@ -30,6 +36,7 @@ from kgclip_jax.data.order import Mixture
 from kgclip_jax.data.photographs import Photographs
 from kgclip_jax.data.pipeline import host_batches
 from kgclip_jax.data.preprocessing import Preprocessing
+from kgclip_jax.data.readers.array_records import ArrayRecords
 from kgclip_jax.data.readers.folders import open_folder
 from kgclip_jax.data.streams.caption_stream import CaptionStream
 from kgclip_jax.data.streams.texts import TextMaker
@@ -89,6 +96,36 @@ class OurRecords(OpenClipRecords):
         return image, ClipTokenizer()([text])[0]
 
 
+class OpenClipSample:
+    """What open_clip makes of a sample of webdataset."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __call__(self, sample: Mapping[str, bytes]) -> tuple[Any, Any]:
+        """Return a float picture and token ids."""
+        from PIL import Image
+
+        image = Image.open(io.BytesIO(sample["jpg"]))
+        text = sample["txt"].decode()
+        return open_clip_transform(self.size)(image), open_clip_tokenizer()([text])[0]
+
+
+def write_tars(photographs: Photographs, folder: Path, count: int) -> list[str]:
+    """Write the photographs, each with its first caption, as tar files of webdataset."""
+    paths = [str(folder / f"{number}.tar") for number in range(count)]
+    for number, path in enumerate(paths):
+        with tarfile.open(path, "w") as tar:
+            for record in range(number, len(photographs), count):
+                text = photographs.records.record(record).captions[0].encode()
+                files = {"jpg": photographs.records.encoded(record), "txt": text}
+                for kind, content in files.items():
+                    member = tarfile.TarInfo(f"{record:08d}.{kind}")
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+    return paths
+
+
 def stack(records: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """Collate as our pipeline does."""
     images, tokens = zip(*records, strict=True)
@@ -123,15 +160,8 @@ def transforms(photographs: Photographs, rounds: int) -> dict[str, list[float]]:
     return {name: values[1:] for name, values in speeds.items()}
 
 
-def loaders(
-    photographs: Photographs, rounds: int, batches: int, batch_size: int, workers: int
-) -> dict[str, list[float]]:
-    """Time the three loaders; images per second of wall time, by round."""
-    from torch.utils.data import DataLoader
-
-    options: dict[str, Any] = {"batch_size": batch_size, "num_workers": workers}
-    if workers:
-        options["multiprocessing_context"] = "spawn"  # as ours: JAX and fork do not go together
+def our_batches(photographs: Photographs, batch_size: int, workers: int) -> Iterator[Any]:
+    """Return our Grain pipeline."""
     stream = CaptionStream(
         "captions",
         TextMaker({"photographs": photographs}, ClipTokenizer(), seed=0),
@@ -139,16 +169,40 @@ def loaders(
         one_slot(batch_size, ClipTokenizer().context_length),
         Preprocessing(photographs.size, ClipTokenizer()),
     )
-    ours = host_batches({"captions": stream}, workers=workers)
-    contenders: Mapping[str, Iterator[Any]] = {
+    return host_batches({"captions": stream}, workers=workers)
+
+
+def loaders(
+    photographs: Photographs,
+    shards: Photographs | None,
+    tars: list[str],
+    rounds: int,
+    batches: int,
+    batch_size: int,
+    workers: int,
+) -> dict[str, list[float]]:
+    """Time the loaders; images per second of wall time, by round."""
+    from torch.utils.data import DataLoader
+    from webdataset import WebDataset
+
+    options: dict[str, Any] = {"batch_size": batch_size, "num_workers": workers}
+    if workers:
+        options["multiprocessing_context"] = "spawn"  # as ours: JAX and fork do not go together
+    samples = WebDataset(tars, resampled=True, shardshuffle=False)
+    contenders: dict[str, Iterator[Any]] = {
         "torch DataLoader, open_clip transform": iter(
             DataLoader(OpenClipRecords(photographs), **options)
         ),
         "torch DataLoader, our decoder": iter(
             DataLoader(OurRecords(photographs), collate_fn=stack, **options)
         ),
-        "ours (Grain)": ours,
+        "webdataset, open_clip transform": iter(
+            DataLoader(samples.map(OpenClipSample(photographs.size)), **options)
+        ),
+        "ours (Grain)": our_batches(photographs, batch_size, workers),
     }
+    if shards is not None:
+        contenders["ours (Grain), shards"] = our_batches(shards, batch_size, workers)
     speeds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, iterator in contenders.items():
@@ -176,16 +230,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, help="folder of photographs with a captions file")
     parser.add_argument("--split", default=None, help="split of the folder")
+    parser.add_argument("--shards", type=Path, help="the same, made smaller by prepare.py shards")
     parser.add_argument("--size", type=int, default=224, help="side of the pictures in pixels")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batches", type=int, default=24, help="timed batches in a turn")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--workers", type=int, default=1, help="worker processes of each loader")
     flags = parser.parse_args()
+    print(environment.describe(["torch", "webdataset", "grain"]))
     records = open_folder(Path(flags.data), flags.split)
     photographs = Photographs(records, size=flags.size, scale=SCALE)
     print_table("transform, one thread, CPU time", transforms(photographs, flags.rounds))
-    speeds = loaders(photographs, flags.rounds, flags.batches, flags.batch_size, flags.workers)
+    shards = None
+    if flags.shards is not None:
+        shards = Photographs(ArrayRecords(flags.shards), size=flags.size, scale=SCALE)
+    with tempfile.TemporaryDirectory() as folder:
+        tars = write_tars(photographs, Path(folder), max(1, flags.workers))
+        turns = flags.rounds, flags.batches, flags.batch_size, flags.workers
+        speeds = loaders(photographs, shards, tars, *turns)
     print_table(f"loader, {flags.workers} worker(s), wall time", speeds)
 
 

@@ -19,7 +19,7 @@ from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.readers.folders import read_folder
 from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.knowledge.caption import Caption
-from kgclip_jax.knowledge.scene_graph import SceneGraph
+from kgclip_jax.knowledge.facts import Known
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class MadeUpSource:
         """Return the caption of a record."""
         return Caption(self.captions[index])
 
-    def graphs(self, index: int) -> Sequence[SceneGraph]:
+    def known(self, index: int) -> Sequence[Known]:
         """Return nothing."""
         return ()
 

@@ -25,16 +25,17 @@ from kgclip_jax.data.photographs import Photographs
 from kgclip_jax.data.readers.folders import open_folder
 from kgclip_jax.data.records import Source
 from kgclip_jax.knowledge.caption import Caption
+from kgclip_jax.knowledge.facts import Known
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.negatives import MADE, NegativeSettings, make_negatives
 from kgclip_jax.knowledge.negatives.class_swaps import class_swaps
 from kgclip_jax.knowledge.negatives.negative_config import REARRANGEMENTS, REPLACEMENTS
 from kgclip_jax.knowledge.parsing.parser import MODEL
 from kgclip_jax.knowledge.parsing.spacy_trees import SpacyTrees
-from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
 
+READINGS = 5
 ONE_OF_EACH = ("replace_attribute", "replace_object", "replace_relation", "swap_objects")
 
 
@@ -43,18 +44,23 @@ class Captions(NamedTuple):
 
     name: str
     captions: Sequence[Caption]
-    known: Sequence[Sequence[SceneGraph]]
+    known: Sequence[Sequence[Known]]
     vocabulary: Vocabulary
 
 
 def read(name: str, source: Source, count: int) -> Captions:
-    """Take one caption each of the first records of a source."""
-    records = range(min(count, len(source)))
-    began = time.thread_time()
-    captions = [source.caption(n, generator(0, "caption", n)) for n in records]
-    known = [source.graphs(n) for n in records]
-    spent = (time.thread_time() - began) / len(records)
-    print(f"{name}: {1 / spent:,.0f} captions/s are read with all graphs of their pictures")
+    """Take one caption each of some records of a source, in random order."""
+    order = generator(0, "order").permutation(len(source))[:count].tolist()
+    rng, rates = generator(0, "caption"), []
+    for _ in range(READINGS):
+        began = time.thread_time()
+        for record in order:
+            source.caption(record, rng)
+            source.known(record)
+        rates.append(len(order) / (time.thread_time() - began))
+    print(f"{name}: {max(rates):,.0f} captions/s are read with all that is known of their pictures")
+    captions = [source.caption(record, rng) for record in order]
+    known = [source.known(record) for record in order]
     return Captions(name, captions, known, Vocabulary(captions))
 
 

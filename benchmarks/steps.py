@@ -5,6 +5,7 @@ import numpy as np
 
 from kgclip_jax import config
 from kgclip_jax.batch import Batch, Images, Pairs, Texts
+from kgclip_jax.training.loss import Metrics
 from kgclip_jax.training.placement import Placement
 from kgclip_jax.training.setup import set_up
 
@@ -33,18 +34,19 @@ class Steps:
     """A run's step and state on one device."""
 
     def __init__(self, experiment: config.Experiment, pairs: Pairs) -> None:
-        streams = {"captions": GivenPairs(pairs)}
-        self.setup = set_up(experiment, streams, jax.devices()[:1])
-        self._placement = Placement(streams, self.setup.mesh)
+        self.streams = {"captions": GivenPairs(pairs)}
+        self.setup = set_up(experiment, self.streams, jax.devices()[:1])
+        self.placement = Placement(self.streams, self.setup.mesh)
         self.state = self.setup.initialise()
 
     def place(self, pairs: Pairs) -> Batch:
         """Put a batch onto the device."""
-        return self._placement([{"captions": pairs}])
+        return self.placement([{"captions": pairs}])
 
-    def step(self, batch: Batch) -> None:
+    def step(self, batch: Batch) -> Metrics:
         """Dispatch a step."""
-        self.state, _ = self.setup.step(self.state, batch, self.setup.fixed)
+        self.state, metrics = self.setup.step(self.state, batch, self.setup.fixed)
+        return metrics
 
     def wait(self) -> None:
         """Block until all steps are done."""

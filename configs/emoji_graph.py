@@ -6,11 +6,11 @@ r"""Knowledge-CLIP on emoji: what a knowledge graph tells of things that trainin
         --output=graphs/emoji_names
     for seed in 1 2 3; do
       python launch/train.py --config=configs/emoji_graph.py:base,$seed
-      for row in clip entities relations triplets all alone distilled; do
+      for row in clip triplets all alone distilled; do
         python launch/train.py --config=configs/emoji_graph.py:$row,$seed
       done
     done
-    python launch/compare.py runs/emoji_graph-{clip,entities,relations,triplets,all},?
+    python launch/compare.py runs/emoji_graph-{clip,triplets,all},?
     python launch/compare.py runs/emoji_graph-{alone,distilled,triplets},?
 
 WORDNET is the folder of WordNet's data.noun and index.noun (Debian's wordnet-base has it). Pictures
@@ -19,9 +19,7 @@ are kinds of. Which name belongs to a picture of these? Every row of a seed goes
 base, a CLIP that knows the names of what it was shown:
 
     clip        plain CLIP, longer
-    entities    and the entity-entity loss on triples of the graph
-    relations   and the entity-relation loss
-    triplets    both
+    triplets    and the entity-entity and entity-relation losses on triples of the graph
     all         and the graph-entity loss, and distillation from the base
 
 What is forgotten of the names that the base knew, when only the graph is learnt from:
@@ -40,10 +38,7 @@ from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import suggestion, to_dict
 
 BASE_STEPS = 1500
-STEPS = dict(
-    clip=1000, entities=400, relations=400, triplets=400, all=250, alone=400, distilled=400
-)
-WEIGHTS = dict(entities=(1.0, 0.0), relations=(0.0, 1.0))  # of E2E and E2R; both elsewhere
+STEPS = dict(clip=1000, triplets=400, all=250, alone=400, distilled=400)
 ROWS_SEED = 1000  # rows see other scenes than their base
 
 WORLD = dict(
@@ -70,7 +65,7 @@ def get_config(arguments: str) -> ConfigDict:
     config = _plain(ROWS_SEED + int(seed), STEPS[row])
     config.init_from = f"runs/emoji_graph-base,{seed}"
     if row != "clip":
-        _add_triplets(config, *WEIGHTS.get(row, (1.0, 1.0)))
+        _add_triplets(config)
     if row == "all":
         _add_neighbourhoods(config)
     if row in ("all", "distilled"):
@@ -105,14 +100,14 @@ def _plain(seed: int, steps: int) -> ConfigDict:
     return config
 
 
-def _add_triplets(config: ConfigDict, entity_weight: float, relation_weight: float) -> None:
+def _add_triplets(config: ConfigDict) -> None:
     """Triples of the graph, read by a fusion."""
     rows = dict(image_text=32, text_text=96)
     config.streams.graph = dict(kind="triplets", rows=rows, gloss_share=0.0, **PLACE)
     text = config.model.text.transformer
     blocks = dict(width=text.width, depth=1, heads=text.heads, mlp_width=text.mlp_width)
     config.heads = dict(fusion=dict(transformer=blocks, relations=4, residual=True))
-    config.objectives.triplets = dict(entity_weight=entity_weight, relation_weight=relation_weight)
+    config.objectives.triplets = dict(relation_weight=1.0)
     config.evaluation["unseen drawings"] = dict(kind="links", view="image_text", **PLACE)
 
 

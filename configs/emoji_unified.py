@@ -8,11 +8,12 @@ r"""Every method alone, and all of them in one run, in equal time on emoji scene
         --set=glosses=False --output=embeddings/emoji_words
     python launch/train.py --config=configs/emoji_unified.py:base
     for seed in 1 2 3; do
-      for row in clip structure taught graph teacher all; do
+      for row in clip structure taught graph entities relations teacher all; do
         python launch/train.py --config=configs/emoji_unified.py:$row,$seed
       done
     done
     python launch/compare.py runs/emoji_unified-{clip,structure,taught,graph,teacher,all},?
+    python launch/compare.py runs/emoji_unified-{clip,entities,relations,graph},?
 
 WORDNET is the folder of WordNet's data.noun and index.noun (Debian's wordnet-base has it), for the
 evaluation under `wordnet` in the folder of these commands. Captions are of two worlds: scenes of
@@ -25,6 +26,8 @@ that knows both worlds:
     structure   negatives made of scene graphs, and the knowledge encoder: swaps are its test
     taught      and texts with their scene graphs teach the same texts without
     graph       triples of the graph, read by a fusion: names of things that no picture shows
+    entities    the entity-entity loss of these alone
+    relations   their entity-relation loss alone
     teacher     what MiniLM makes of the texts of the graph: other words for things
     all         everything in every step
 
@@ -32,7 +35,7 @@ Rows have the steps that take about the time of clip's: by `pairs_per_second` of
 on one core of an AMD EPYC with AVX-512 (family 25, model 17) that was busy otherwise, too. Form and
 weight of the teacher's objective were chosen among five, by 300 steps each on the things of
 `emoji_graph`, of which others are unseen there. One base serves all seeds, so that intervals over
-seeds leave out how CLIPs differ. No results yet.
+seeds leave out how CLIPs differ. docs/results.md has what came out.
 """
 
 from ml_collections import ConfigDict
@@ -45,7 +48,17 @@ from kgclip_jax.models.presets import preset
 from kgclip_jax.schema import suggestion, to_dict
 
 BASE_STEPS, BASE_SEED = 4000, 0
-STEPS = dict(clip=1000, structure=655, taught=655, graph=310, teacher=550, all=220)
+STEPS = dict(
+    clip=1000,
+    structure=655,
+    taught=655,
+    graph=310,
+    entities=310,
+    relations=310,
+    teacher=550,
+    all=220,
+)
+TRIPLETS = dict(entities=(1.0, 0.0), relations=(0.0, 1.0))  # weights of E2E and E2R; both elsewhere
 # None of the things that this world shows in its evaluation alone is in the scenes.
 THINGS = dict(WORLD, seed=82)
 
@@ -68,8 +81,8 @@ def get_config(arguments: str) -> ConfigDict:
         add_structure(config)
     if row in ("taught", "all"):
         config.objectives.scene_graph_distillation = dict()
-    if row in ("graph", "all"):
-        _add_graph(config)
+    if row in ("graph", "entities", "relations", "all"):
+        _add_graph(config, *TRIPLETS.get(row, (1.0, 1.0)))
     if row in ("teacher", "all"):
         _add_teacher(config)
     return config
@@ -98,7 +111,7 @@ def _plain(seed: int, steps: int) -> ConfigDict:
     return config
 
 
-def _add_graph(config: ConfigDict) -> None:
+def _add_graph(config: ConfigDict, entity_weight: float, relation_weight: float) -> None:
     """Triples of the graph, read by a fusion."""
     rows = dict(image_text=32, text_text=96)
     config.streams.graph = dict(
@@ -107,7 +120,7 @@ def _add_graph(config: ConfigDict) -> None:
     text = config.model.text.transformer
     blocks = dict(width=text.width, depth=1, heads=text.heads, mlp_width=text.mlp_width)
     config.heads = dict(fusion=dict(transformer=blocks, relations=5, residual=True))
-    config.objectives.triplets = dict(relation_weight=1.0)
+    config.objectives.triplets = dict(entity_weight=entity_weight, relation_weight=relation_weight)
 
 
 def _add_teacher(config: ConfigDict) -> None:

@@ -18,10 +18,12 @@ class Cache:
     Attributes:
         folder: where they lie; None keeps nothing.
         tell: says what takes so long.
+        keep: whether this process writes what is new; of several, one does.
     """
 
     folder: Path | None = None
     tell: Callable[[str], None] = lambda line: None
+    keep: bool = True
 
     def __call__(self, name: str, origin: str, make: Callable[[], Any], doing: str) -> Any:
         """Return what `make` returns now, or returned for the same origin before.
@@ -44,9 +46,10 @@ class Cache:
             return _read(path)
         self.tell(doing)
         value = make()
-        with writing(path):
-            self.folder.mkdir(exist_ok=True)
-        write_json(path, {"sha256": _hash(value), "value": value})
+        if self.keep:
+            with writing(path):
+                self.folder.mkdir(exist_ok=True)
+            write_json(path, {"sha256": _hash(value), "value": value})
         return value
 
 

@@ -21,8 +21,9 @@ from kgclip_jax.models.teachers import TEACHERS, TeacherConfig
 from kgclip_jax.models.transformer import Execution
 from kgclip_jax.objectives.objective import OBJECTIVES, Objective, check_objectives
 from kgclip_jax.optimizer_config import Optimizer, Tuning
-from kgclip_jax.ranges import INT32_MAX, PositiveInt, Range, Seed
+from kgclip_jax.ranges import INT32_MAX, PositiveFloat, PositiveInt, Range, Seed
 from kgclip_jax.schema import LocalPath, check, suggestion
+from kgclip_jax.writers.writer import WRITERS, WriterConfig
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,22 @@ class Checkpoints:
 
 
 @dataclass(frozen=True)
+class Profile:
+    """The steps that JAX's profiler traces.
+
+    Attributes:
+        first: step.
+        last: step; a few are enough, and many fill the disk.
+    """
+
+    first: PositiveInt
+    last: PositiveInt
+
+    def __post_init__(self) -> None:
+        check(self.first <= self.last, f"first {self.first} comes after last {self.last}")
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One training run.
 
@@ -87,6 +104,10 @@ class Experiment:
             BERT, a Hugging Face folder; only for word pieces.
         tuning: which parts of each tower are trained, and how.
         evaluation: held-out sets beside those of the sources, by name.
+        writers: where numbers go beside the workdir, by name.
+        profile: steps to be traced into the workdir, or None.
+        stall_seconds: after how long without the end of a step the stacks of all threads are
+            written into the workdir; None for never.
     """
 
     model: spec.DualEncoder
@@ -110,6 +131,9 @@ class Experiment:
     knowledge_init_from: LocalPath | None = None
     tuning: Tuning = field(default_factory=Tuning)
     evaluation: dict[str, Annotated[EvaluationConfig, EVALUATIONS]] = field(default_factory=dict)
+    writers: dict[str, Annotated[WriterConfig, WRITERS]] = field(default_factory=dict)
+    profile: Profile | None = None
+    stall_seconds: PositiveFloat | None = 300.0
 
     @property
     def tokenizers(self) -> Tokenizers:
@@ -129,6 +153,10 @@ class Experiment:
         check(
             self.init_from is not None or not self.resize_positions,
             "resize_positions means nothing without init_from",
+        )
+        check(
+            self.profile is None or self.profile.last <= self.total_steps,
+            f"profile.last is beyond total_steps {self.total_steps}",
         )
         self._check_knowledge()
         self._check_names()
@@ -189,6 +217,9 @@ SAFE_TO_CHANGE = (
     "data.path",
     "data.bad_share",
     "evaluation",
+    "writers",
+    "profile",
+    "stall_seconds",
     "mesh",
     "execution",  # what its dtype comes to on a platform is promised: see training/promises.py
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, UInt8
 from PIL import Image
 
@@ -26,28 +27,44 @@ from kgclip_jax.models import spec
 from kgclip_jax.models.dual_encoder import Model, Params
 from kgclip_jax.models.encode import encode
 from kgclip_jax.models.heads import Head, RowFunction, bind_head, heads_from
+from kgclip_jax.training.sharding import put_from_host
 
 Picture = str | Path | Image.Image | UInt8[np.ndarray, "_ _ 3"]
 Pictures = UInt8[np.ndarray, "b height width 3"] | Sequence[Picture]
 _PICTURE = "a picture is a path, a PIL image or a uint8 array (height, width, 3)"
 
 
+Whole = jax.sharding.NamedSharding | None  # of what each host needs all of
+
+
+def _whole(tree: Any, everywhere: Whole) -> Any:
+    """Give all rows to all devices, so that each host can read them."""
+    return tree if everywhere is None else jax.lax.with_sharding_constraint(tree, everywhere)
+
+
 # Compiled once for each architecture, however many encoders come and go during a run.
-@functools.partial(jax.jit, static_argnums=0)
-def _embed(model: Model, params: Params, inputs: Images | Texts) -> Array:
-    return encode(model.bind(params), inputs).pooled
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _embed(model: Model, everywhere: Whole, params: Params, inputs: Images | Texts) -> Array:
+    return _whole(encode(model.bind(params), inputs).pooled, everywhere)
 
 
 Heads = tuple[tuple[str, Head], ...]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def read_rows(
-    model: Model, heads: Heads, function: RowFunction, params: Params, rows: Any, constants: Any
+    model: Model,
+    heads: Heads,
+    function: RowFunction,
+    everywhere: Whole,
+    params: Params,
+    rows: Any,
+    constants: Any,
 ) -> Any:
     """The pure function of `ClipEncoder.read`, whose params are {"model", "heads"}."""
     bound = {name: bind_head(head, model.shape, params["heads"][name]) for name, head in heads}
-    return function(bound, encode(model.bind(params["model"]), rows), constants)
+    read = function(bound, encode(model.bind(params["model"]), rows), constants)
+    return _whole(read, everywhere)
 
 
 class ClipEncoder:
@@ -59,7 +76,8 @@ class ClipEncoder:
         reading: how it reads texts; None for a model of which no tokenizer is known.
         step: training steps behind the parameters.
         batch_size: inputs that go through a tower at once.
-        sharding: of inputs over devices, for parameters that are sharded.
+        sharding: of inputs over devices, for parameters that are sharded; where it spans hosts, all
+            of them ask the same at the same time.
         heads: modules that were trained beside the model, by name.
         head_params: the parameters of each.
     """
@@ -84,6 +102,7 @@ class ClipEncoder:
         self._reading = reading
         self._batch_size = batch_size
         self._sharding = sharding
+        self._everywhere = None if sharding is None else sharding.update(spec=PartitionSpec())
         context = model.shape.text.context_length
         causal = model.shape.text.causal
         self._buckets = sorted({16, 32, context}) if causal and context > 16 else [context]
@@ -162,7 +181,10 @@ class ClipEncoder:
         params = {"model": self.params, "heads": self._head_params}
         heads = tuple(self.heads.items())
         return self._in_batches(
-            lambda part: read_rows(self.model, heads, function, params, part, constants), rows
+            lambda part: read_rows(
+                self.model, heads, function, self._everywhere, params, part, constants
+            ),
+            rows,
         )
 
     def similarity(
@@ -177,7 +199,9 @@ class ClipEncoder:
     def _embed_all(self, inputs: Images | Texts) -> Float[np.ndarray, "b d"]:
         if not len(jax.tree.leaves(inputs)[0]):
             return np.zeros((0, self.model.shape.embedding), np.float32)
-        return self._in_batches(lambda part: _embed(self.model, self.params, part), inputs)
+        return self._in_batches(
+            lambda part: _embed(self.model, self._everywhere, self.params, part), inputs
+        )
 
     def _in_batches(self, function: Callable[[Any], Any], rows: Any) -> Any:
         """Compute batch by batch; the last one is padded.
@@ -191,7 +215,7 @@ class ClipEncoder:
             # Rows beyond the last are the last one again.
             chosen = np.minimum(start + np.arange(self._padded(size)), count - 1)
             padded = jax.tree.map(lambda array, chosen=chosen: array[chosen], rows)
-            found = jax.device_get(function(jax.device_put(padded, self._sharding)))
+            found = jax.device_get(function(self._put(padded)))
             outputs.append(jax.tree.map(lambda array, size=size: array[:size], found))
         joined = jax.tree.map(lambda *parts: np.concatenate(parts), *outputs)
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(joined)):
@@ -201,6 +225,11 @@ class ClipEncoder:
                 "parameters are finite, compute them in float32"
             )
         return joined
+
+    def _put(self, rows: Any) -> Any:
+        if self._sharding is None:
+            return jax.device_put(rows)
+        return put_from_host(rows, self._sharding)
 
     def _padded(self, rows: int) -> int:
         """Rows to compute for `rows`: a power of two, so that few sizes are ever compiled."""
@@ -257,7 +286,7 @@ def load(
     if trained.tokenizers is not None:
         reading = preprocessing_for(trained.shape, trained.tokenizers)
     model = Model(trained.shape, trained.execution.on(jax.default_backend()))
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]
     params = jax.device_put(trained.read(), device)
     return ClipEncoder(
         model,

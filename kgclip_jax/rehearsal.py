@@ -48,7 +48,7 @@ class _Anybody(ClipEncoder):
         """Return zeros of the right shapes; what does not fit together is found by that."""
         heads = tuple(self.heads.items())
         abstract = jax.eval_shape(
-            lambda *arrays: read_rows(self.model, heads, function, *arrays),
+            lambda *arrays: read_rows(self.model, heads, function, None, *arrays),
             {"model": self.params, "heads": self._head_params},
             rows,
             constants,

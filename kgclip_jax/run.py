@@ -24,33 +24,18 @@ from kgclip_jax.loading import Start, find_start
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.dual_encoder import Params
 from kgclip_jax.objectives.walk import Walks
+from kgclip_jax.observers import Observers
 from kgclip_jax.rehearsal import rehearse
 from kgclip_jax.reporting.tables import results_table, to_terminal
 from kgclip_jax.run_evaluation import next_steps, record_evaluation, write_run_report
 from kgclip_jax.store.checkpoints import Checkpoints, saved_steps
 from kgclip_jax.store.description import check_same, describe
 from kgclip_jax.store.workdir import Workdir
-from kgclip_jax.training import sharding
-from kgclip_jax.training.collapse import CollapseWatch
-from kgclip_jax.training.display import Display
-from kgclip_jax.training.hooks import (
-    Event,
-    Every,
-    Hook,
-    Latest,
-    SaveCheckpoints,
-    all_finite,
-)
-from kgclip_jax.training.hosts import agreed_stop
+from kgclip_jax.training import hosts, sharding
+from kgclip_jax.training.goodput import Goodput
+from kgclip_jax.training.hooks import Event, Every, Hook, Latest, SaveCheckpoints, all_finite
 from kgclip_jax.training.loop import Interruption, train
-from kgclip_jax.training.metrics import (
-    JsonLines,
-    LogMetrics,
-    RecordCounts,
-    TensorBoard,
-    Throughput,
-    Writer,
-)
+from kgclip_jax.training.metrics import RecordCounts
 from kgclip_jax.training.optimizer import changed_rate
 from kgclip_jax.training.placement import Placement
 from kgclip_jax.training.promises import check_promises, promises
@@ -85,6 +70,7 @@ class Run:
     ) -> None:
         if not experiment.objectives:
             raise ConfigError("config.objectives names nothing to train for")
+        self.goodput = Goodput()
         self.experiment = experiment
         self.workdir = workdir
         self.console = console
@@ -95,13 +81,18 @@ class Run:
             self._go_on(() if from_step is None else ("optimizer.learning_rate",))
         self.reading = preprocessing_for(experiment.model, self.tokenizers)
         workdir.create()
-        self.cache = Cache(workdir.cache, console.out)
+        steps = saved_steps(workdir.checkpoints)
+        self.later = [step for step in steps if step > self.step]
+        hosts.check_shared(workdir.root)
+        hosts.check_agreement({"config": schema.to_dict(experiment), "steps": steps})
+        self.cache = Cache(workdir.cache, console.out, keep=hosts.is_first())
         self.checkpoints = Checkpoints(workdir.checkpoints, experiment.checkpoints.keep)
         self.progress = self.checkpoints.progress(self.step) if self.step else {}
         self.streams = self._open_streams()
         self.rows = {name: stream.rows for name, stream in self.streams.items()}
         execution = experiment.execution.on(jax.default_backend())
         self.promises = promises(self.streams, execution.dtype)
+        hosts.check_agreement(self.promises)
         if self.step:
             check_promises(self.progress["promises"], self.promises)
         copies = workdir.root / "teachers"
@@ -189,15 +180,21 @@ class Run:
         if start < stop:
             rehearse(self.experiment, self.sets, self.cache)
         state = self._restore() if self.step else self._fresh_state()
-        write_json(self.workdir.config, schema.to_dict(self.experiment))
-        self.workdir.forget_after(start)
+        if hosts.is_first():
+            write_json(self.workdir.config, schema.to_dict(self.experiment))
+            self.workdir.forget_after(start)
         self.console.print(parameter_table(self.setup))
         self._tell_notes()
-        if start < stop:
-            state, finished = self._train(state, start, stop)
-            if not finished:
-                return False
-        self._evaluate(stop, state)
+        observers = Observers(self.experiment, self.workdir, self.console, self.goodput, start)
+        with closing(observers):
+            if start < stop:
+                state = self._train(state, start, stop, observers)
+            reached = int(jax.device_get(state.step))
+            if reached == stop:
+                self._evaluate(stop, state, observers)
+            observers.finish(reached)
+        if reached < stop:
+            return False
         write_run_report(self.workdir, self._encoder(stop, state.params), self.sets, self.streams)
         self.console.out(f"report: {self.workdir.report}")
         for step in next_steps(self.workdir):
@@ -221,10 +218,12 @@ class Run:
         saved = self.checkpoints.description(self.step)
         check_same(str(self.workdir.checkpoints / str(self.step)), saved, self.description)
         self.console.out(f"continuing from step {self.step} in {self.workdir.root}")
-        if later := [step for step in saved_steps(self.workdir.checkpoints) if step > self.step]:
+        if self.later:
             self.checkpoints.close()
-            aside = self.workdir.put_aside(later)
-            self.console.out(f"later checkpoints lie in {aside} now")
+            if hosts.is_first():
+                aside = self.workdir.put_aside(self.later)
+                self.console.out(f"later checkpoints lie in {aside} now")
+            hosts.wait_for_all("later checkpoints are put aside")
             self.checkpoints = Checkpoints(
                 self.workdir.checkpoints, self.experiment.checkpoints.keep
             )
@@ -235,14 +234,15 @@ class Run:
         return state
 
     def _fresh_state(self) -> TrainState:
-        self.workdir.keep_tokenizers(self.tokenizers)
+        if hosts.is_first():
+            self.workdir.keep_tokenizers(self.tokenizers)
         if self.start is None:
             return self.setup.initialise()
         for line in self.start.origins:
             self.console.out(line)
         return self.setup.start_from(self.start.read())
 
-    def _train(self, state: TrainState, start: int, stop: int) -> tuple[TrainState, bool]:
+    def _train(self, state: TrainState, start: int, stop: int, observers: Observers) -> TrainState:
         settings = self.experiment
         counted, rows = self.progress.get("records", ()), sum(self.rows.values())
         records = RecordCounts(counted, rows, settings.data.bad_share, settings.log_every)
@@ -251,19 +251,26 @@ class Run:
             self.description,
             lambda: {"records": records.to_json(), "promises": self.promises},
             settings.checkpoints.every,
+            partial(self.goodput.during, "checkpoint"),
         )
         latest = Latest()
         # A step is remembered with its counts before anything can fail.
-        hooks: list[Hook] = [latest, records, *self._observers(start, stop), saver]
+        looking = observers.hooks(self.setup, self.streams, self.placement, stop)
+        hooks: list[Hook] = [latest, records, *looking, saver]
         if settings.evaluate_every is not None:
-            hooks.append(Every(settings.evaluate_every, self._evaluate_on_the_way))
+            on_the_way = partial(self._evaluate_on_the_way, observers)
+            hooks.append(Every(settings.evaluate_every, on_the_way))
         with ExitStack() as stack:
             interruption = stack.enter_context(Interruption())  # until all is closed
             for hook in hooks:
                 stack.enter_context(closing(hook))
-            units, workers = self.placement.units, settings.data.workers
-            batches = host_batches(self.streams, units, start=start, workers=workers)
+            units, counted = self.placement.units, self.placement.counted
+            workers = settings.data.workers
+            batches = host_batches(
+                self.streams, units, counted=counted, start=start, workers=workers
+            )
             stack.enter_context(closing(batches))
+            self.goodput.begin_steps()
             try:
                 state = train(
                     state,
@@ -273,7 +280,7 @@ class Run:
                     hooks,
                     start=start,
                     stop=stop,
-                    interrupted=lambda step: agreed_stop(
+                    interrupted=lambda step: hosts.agreed_stop(
                         step, interruption.requested, settings.log_every
                     ),
                 )
@@ -282,11 +289,10 @@ class Run:
             except Exception:
                 self._rescue(latest.event(), saver)
                 raise
-            reached = int(jax.device_get(state.step))
-            saver.save(reached, state)
+            saver.save(int(jax.device_get(state.step)), state)
         for line in records.summary():
             self.console.out(line)
-        return state, reached == stop
+        return state
 
     def _rescue(self, newest: Event | None, saver: SaveCheckpoints) -> None:
         """Save the newest step, if it still can be, before an error ends the run."""
@@ -296,44 +302,30 @@ class Run:
                 saver.save(newest.step, newest.state)
                 self.console.out(f"step {newest.step} is saved")
 
-    def _observers(self, start: int, stop: int) -> list[Hook]:
-        """Hooks that only look: the progress bar and metrics."""
-        settings, setup = self.experiment, self.setup
-        json_lines = JsonLines(self.workdir.metrics)
-        tensorboard = TensorBoard(self.workdir.root, start)
-        display = Display(self.console, start, stop)
-        throughput = Throughput(
-            sum(self.rows.values()),
-            setup.work,
-            list(setup.mesh.devices.flat),
-        )
-        watch = CollapseWatch(
-            settings.objectives,
-            self.rows,
-            settings.model.max_logit_scale,
-            settings.optimizer.schedule.warmup_steps,
-            self.console.out,
-        )
-        writers: list[Writer] = [json_lines, tensorboard, display, watch]
-        saved = partial(saved_steps, self.workdir.checkpoints)
-        return [display, LogMetrics(writers, throughput, settings.log_every, saved)]
-
-    def _evaluate_on_the_way(self, step: int, state: TrainState) -> None:
+    def _evaluate_on_the_way(self, observers: Observers, step: int, state: TrainState) -> None:
         if step < self.experiment.total_steps:  # the end is evaluated in any case
-            self._evaluate(step, state)
+            self._evaluate(step, state, observers)
 
-    def _evaluate(self, step: int, state: TrainState) -> None:
+    def _evaluate(self, step: int, state: TrainState, observers: Observers) -> None:
         """Evaluate the parameters and, where there is one, their moving average."""
         if not self.sets:
             return
+        jax.block_until_ready(state)  # steps under way are no part of an evaluation
+        with self.goodput.during("evaluation"):
+            results = self._measure(step, state)
+            if hosts.is_first():
+                self.workdir.add_evaluation(step, to_json(results))
+                record_evaluation(self.workdir, step, results)
+        observers.evaluated(step, results)
+        self.console.print(to_terminal(results_table(results)))
+
+    def _measure(self, step: int, state: TrainState) -> list[Result]:
         results: list[Result] = []
         for weights, params in {"raw": state.params, "average": state.average}.items():
             if params is not None:
                 encoder = self._encoder(step, params)
                 results += evaluate(encoder, self.sets, weights=weights)
-        self.workdir.add_evaluation(step, to_json(results))
-        record_evaluation(self.workdir, step, results)
-        self.console.print(to_terminal(results_table(results)))
+        return results
 
     def _encoder(self, step: int, params: Params) -> ClipEncoder:
         parts = sharding.row_shards(self.setup.mesh)

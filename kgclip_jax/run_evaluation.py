@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from kgclip_jax.models.dual_encoder import Model
 from kgclip_jax.reporting.report import NextStep, write_report
 from kgclip_jax.reporting.runs import outcomes_file
 from kgclip_jax.store.workdir import Workdir
+from kgclip_jax.training.hosts import is_first
 
 EXAMPLES = 6
 
@@ -60,7 +62,7 @@ def evaluate_workdir(
     """Evaluate a checkpoint of a run, write down its rows (see `record_evaluation`), return them.
 
     The moving average of the parameters is evaluated too where the run keeps one. Nobody else may
-    write to the workdir meanwhile.
+    write to the workdir meanwhile. Of several processes each evaluates, and the first writes.
 
     Args:
         workdir: of the run.
@@ -77,15 +79,16 @@ def evaluate_workdir(
     experiment = config.experiment(saved if settings is None else settings)
     config.check_resumable(saved, experiment)
     _check_graphs(graphs, experiment, f"the model of {workdir.root}")
-    with sole_use(workdir.root):
-        sets = held_out_sets(experiment, graphs, Cache(workdir.cache))
+    with sole_use(workdir.root) if is_first() else nullcontext():
+        sets = held_out_sets(experiment, graphs, Cache(workdir.cache, keep=is_first()))
         heads = asks_heads(sets)
         encoder = load(workdir.root, step=step, heads=heads)
         results = evaluate(encoder, sets, weights="raw")
         if experiment.optimizer.ema_decay is not None:
             averaged = load(workdir.root, step=encoder.step, averaged=True, heads=heads)
             results += evaluate(averaged, sets, weights="average")
-        record_evaluation(workdir, encoder.step, results, graphs=graphs)
+        if is_first():
+            record_evaluation(workdir, encoder.step, results, graphs=graphs)
     return results
 
 
@@ -113,10 +116,10 @@ def evaluate_pretrained(
         resize=experiment.resize_positions,
     )
     model = Model(experiment.model, experiment.execution.on(jax.default_backend()))
-    params = jax.device_put(start.read(), jax.devices()[0])
+    params = jax.device_put(start.read(), jax.local_devices()[0])
     encoder = ClipEncoder(model, params, reading, step=0)
     results = evaluate(encoder, held_out_sets(experiment, graphs))
-    if output is not None:
+    if output is not None and is_first():
         source = {"init_from": with_commit(experiment.init_from, start.origin), "graphs": graphs}
         write_json(output, {**source, "results": to_json(results)})
     return results
@@ -133,12 +136,17 @@ def write_run_report(
     sets: Sequence[EvaluationSet],
     streams: Mapping[str, object],
 ) -> None:
-    """Write report.html: the files of the workdir, examples by `encoder`, graphs of streams."""
+    """Write report.html: the files of the workdir, examples by `encoder`, graphs of streams.
+
+    Of several processes all look for the examples, and the first writes.
+    """
     graphs = {
         each.fingerprint(): each.graph for each in streams.values() if isinstance(each, GraphStream)
     }
     retrieval = next((data for data in sets if isinstance(data, RetrievalSet)), None)
     examples = None if retrieval is None else retrieval_examples(encoder, retrieval, EXAMPLES)
+    if not is_first():
+        return
     results = []
     if workdir.evaluation.exists():
         results = from_json(read_json_object(workdir.evaluation)["results"])
@@ -147,6 +155,7 @@ def write_run_report(
         title=f"kgclip_jax: {workdir.root.name}",
         metrics=workdir.read_metrics(),
         evaluations=workdir.read_evaluations(),
+        sessions=workdir.read_sessions(),
         results=results,
         examples=examples,
         graphs=list(graphs.values()),

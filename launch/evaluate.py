@@ -55,6 +55,7 @@ def main(argv: list[str]) -> int:
 
     from kgclip_jax import config
     from kgclip_jax.best_step import best_step
+    from kgclip_jax.cluster import joined
     from kgclip_jax.library_logging import silence_libraries
     from kgclip_jax.reporting.tables import results_table, to_terminal
     from kgclip_jax.run_evaluation import evaluate_pretrained, evaluate_workdir
@@ -70,22 +71,25 @@ def main(argv: list[str]) -> int:
         return fail("--output is for --config; a run has its evaluation.json")
     silence_libraries()
     try:
-        if _WORKDIR.value is not None:
-            workdir = Workdir(_WORKDIR.value)
-            changed = _CONFIG.value
-            step = _STEP.value if _BEST.value is None else best_step(workdir, _BEST.value)
-            results = evaluate_workdir(
-                workdir,
-                step=step,
-                graphs=_GRAPHS.value,
-                settings=None if changed is None else changed.values,
-            )
-        else:
-            experiment = config.experiment(_CONFIG.value.values)
-            results = evaluate_pretrained(experiment, graphs=_GRAPHS.value, output=_OUTPUT.value)
+        with joined():
+            if _WORKDIR.value is not None:
+                workdir = Workdir(_WORKDIR.value)
+                changed = _CONFIG.value
+                step = _STEP.value if _BEST.value is None else best_step(workdir, _BEST.value)
+                results = evaluate_workdir(
+                    workdir,
+                    step=step,
+                    graphs=_GRAPHS.value,
+                    settings=None if changed is None else changed.values,
+                )
+            else:
+                experiment = config.experiment(_CONFIG.value.values)
+                results = evaluate_pretrained(
+                    experiment, graphs=_GRAPHS.value, output=_OUTPUT.value
+                )
+            Console().print(to_terminal(results_table(results)))
     except UserError as error:
         return fail(error)
-    Console().print(to_terminal(results_table(results)))
     return 0
 
 

@@ -64,10 +64,12 @@ def main(argv: list[str]) -> int:
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
     try:
+        from kgclip_jax.cluster import joined
         from kgclip_jax.library_logging import silence_libraries
 
         silence_libraries()
-        export_run()
+        with joined():
+            export_run()
     except UserError as error:
         return fail(error)
     except KeyboardInterrupt:
@@ -95,6 +97,7 @@ def export_run() -> None:
     from kgclip_jax.files import read_json
     from kgclip_jax.reporting.model_card import Card, model_card
     from kgclip_jax.store.workdir import Workdir
+    from kgclip_jax.training.hosts import is_first
 
     workdir, output = Workdir(_WORKDIR.value), _OUTPUT.value
     check_free(output, replace=_FORCE.value)
@@ -122,13 +125,12 @@ def export_run() -> None:
     params, shape = trained.read(), trained.shape
     if _WISE_FT.value is not None:
         base = loading.starting_point(
-            _WISE_FT.value,
-            shape,
-            tokenizers,
-            resize=experiment.resize_positions,
+            _WISE_FT.value, shape, tokenizers, resize=experiment.resize_positions
         )
         card = replace(card, mixed_with=(with_commit(_WISE_FT.value, base.origin), _ALPHA.value))
         params = interpolate(base.read(), params, _ALPHA.value)
+    if not is_first():  # of several processes, which have all read
+        return
     exported = export(
         params,
         shape,

@@ -4,11 +4,13 @@
     python launch/train.py --config=configs/flickr8k.py --config.data.path=FOLDER --workdir=DIR
 
 The same command again continues an interrupted run. `--from-step=N` goes back to the checkpoint of
-step N, where the learning rate may change; later ones are put aside. Exit codes: 0 done, 2 bad
-input, 143 stopped by a signal after saving.
+step N, where the learning rate may change; later ones are put aside. On several hosts the same
+command on each is one run, see `kgclip_jax.cluster`. Exit codes: 0 done, 2 bad input, 143 stopped
+by a signal after saving; 1 when another process of the run is gone.
 """
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from absl import app, flags
@@ -29,26 +31,29 @@ def main(argv: list[str]) -> int:
     from rich.console import Console
 
     from kgclip_jax import config
+    from kgclip_jax.cluster import joined
     from kgclip_jax.library_logging import silence_libraries
     from kgclip_jax.locks import sole_use
     from kgclip_jax.run import Run
     from kgclip_jax.store.workdir import Workdir
+    from kgclip_jax.training.hosts import is_first
 
     silence_libraries()
-    console = Console()
     try:
-        experiment = config.experiment(_CONFIG.value.values)
-        workdir = Workdir(_WORKDIR.value or Path("runs", _CONFIG.value.name))
-        workdir.create()
-        with sole_use(workdir.root):
-            run = Run(experiment, workdir, console, from_step=_FROM_STEP.value)
-            finished = run.execute()
+        with joined():
+            console = Console()
+            experiment = config.experiment(_CONFIG.value.values)
+            workdir = Workdir(_WORKDIR.value or Path("runs", _CONFIG.value.name))
+            workdir.create()
+            # The processes of a run share its workdir; the first of them holds it for all.
+            with sole_use(workdir.root) if is_first() else nullcontext():
+                run = Run(experiment, workdir, console, from_step=_FROM_STEP.value)
+                finished = run.execute()
+            if not finished:
+                console.print("stopped and saved; the same command continues")
     except UserError as error:
         return fail(error)
-    if not finished:
-        console.print("stopped and saved; the same command continues")
-        return 143
-    return 0
+    return 0 if finished else 143
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from kgclip_jax.errors import ConfigError
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.presets import preset
 from kgclip_jax.models.spec import KnowledgeEncoder, Transformer
+from kgclip_jax.writers.mlflow_writer import MlflowConfig
+from kgclip_jax.writers.wandb_writer import WandbConfig
 
 ALL = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
 
@@ -112,6 +114,8 @@ def test_a_run_goes_on_with_the_same_settings_and_with_safe_changes():
             total_steps=10_000,
             log_every=1,
             evaluate_every=7,
+            profile={"first": 2, "last": 3},
+            stall_seconds=9.0,
             checkpoints__keep=1,
             data__workers=0,
             data__path="/elsewhere",
@@ -168,6 +172,12 @@ def photographs(*negatives):
     return {"captions": stream | ({"negatives": {"kinds": kinds}} if negatives else {})}
 
 
+def test_writers_are_switched_on_by_their_name():
+    values = quickstart().to_dict() | {"writers": {"wandb": {"project": "mine"}, "mlflow": {}}}
+    experiment = config.experiment(values)
+    assert experiment.writers == {"wandb": WandbConfig(project="mine"), "mlflow": MlflowConfig()}
+
+
 def test_shuffled_captions_need_no_graphs():
     values = quickstart().to_dict() | {"objectives": NEGCLIP, "streams": photographs("swap_words")}
     assert not config.experiment(values).streams["captions"].sources["mine"].knows_graphs
@@ -211,6 +221,14 @@ def test_a_knowledge_encoder_is_read_from_a_config():
         ({"seed": -1}, r"config\.seed must be at least 0, not -1"),
         ({"evaluate_every": 0}, "evaluate_every"),
         ({"checkpoints": {"keep": 0}}, r"config\.checkpoints\.keep must be at least 1"),
+        ({"profile": {"first": 5, "last": 4}}, r"config\.profile: first 5 comes after last 4"),
+        ({"profile": {"first": 1, "last": 10**6}}, r"config: profile\.last is beyond total_steps"),
+        ({"profile": {"first": 0, "last": 4}}, r"config\.profile\.first must be at least 1, not 0"),
+        ({"stall_seconds": 0}, r"config\.stall_seconds must be above 0"),
+        (
+            {"writers.wandbd": {}},
+            r"writers\.wandbd\.kind: .* 'wandbd'; did you mean wandb",
+        ),
         ({"data.workers": -1}, r"config\.data\.workers must be at least 0"),
         ({"optimizer.ema_decay": 2.0}, r"optimizer\.ema_decay must be below 1, not 2\.0"),
         ({"optimizer.schedule.cooldown_steps": 5}, "mean nothing for cosine"),

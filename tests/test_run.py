@@ -1,6 +1,7 @@
 """Runs in this process: how they go on, go back, and refuse to go on as something else."""
 
 import json
+import re
 import shutil
 
 import jax
@@ -118,8 +119,11 @@ def test_a_run_that_diverges_saves_nothing_broken_and_goes_back(whole, settings,
     wild, calm = (settings(optimizer__learning_rate=rate) for rate in (1e38, 1e-4))
     with pytest.raises(ConfigError, match=r"optimizer\.learning_rate: 0\.001 -> 1e\+38"):
         open_run(root, wild)
+    run, said = open_run(root, wild, from_step=4)
     with pytest.raises(DivergedError) as stop:
-        execute(root, wild, from_step=4)
+        run.execute()
+    told = rf"step \d: .* is (nan|inf).*; {root}/spikes/step_\d\.npz has its batch\n"
+    assert re.search(told, said.getvalue())
     assert str(stop.value).startswith("training diverged: not all numbers are finite at step ")
     assert "; the checkpoint of step 4 is the newest. Launch again with a lower config" in str(
         stop.value
@@ -238,6 +242,14 @@ def test_every_evaluation_on_the_way_leaves_its_rows_and_a_curve(whole):
     assert [line["step"] for line in lines] == [3, 6, 8]
     assert lines[-1]["results"] == json.loads((whole[0] / "evaluation.json").read_text())["results"]
     assert "Evaluation on the way" in (whole[0] / "report.html").read_text()
+
+
+def test_a_run_tells_where_its_time_went(whole):
+    (line,) = Workdir(whole[0]).read_sessions()
+    assert (line["start"], line["step"]) == (0, 8)
+    assert all(line["seconds"][part] > 0 for part in ("steps", "compile", "checkpoint"))
+    assert "Where the time went" in (whole[0] / "report.html").read_text()
+    assert re.search(r"\ntime: \d+ s: \d+% ", whole[1])
 
 
 class Stop(Exception):

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable
+from itertools import pairwise
 
 
 class PackedTexts:
@@ -24,5 +25,9 @@ class PackedTexts:
     def __getitem__(self, index: int) -> str:
         if not 0 <= index < len(self):
             raise IndexError(f"text {index} of {len(self)}")
-        start, end = self._bounds[index], self._bounds[index + 1]
-        return self._bytes[start:end].decode("utf-8", "surrogatepass")
+        return self.between(index, index + 1)[0]
+
+    def between(self, start: int, stop: int) -> list[str]:
+        """Return the strings from one to before another; both are within the list."""
+        bounds = pairwise(self._bounds[start : stop + 1])
+        return [self._bytes[a:b].decode("utf-8", "surrogatepass") for a, b in bounds]

@@ -13,8 +13,8 @@ from kgclip_jax.data.records import Record, Records, readable_records, sampled_d
 from kgclip_jax.data.structured_captions import StructuredCaptions
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.knowledge.caption import Caption
+from kgclip_jax.knowledge.facts import Known
 from kgclip_jax.knowledge.graph_store import GraphStore
-from kgclip_jax.knowledge.scene_graph import SceneGraph, together
 
 
 class Photographs:
@@ -53,13 +53,21 @@ class Photographs:
         self._graphs = graphs
         self._scene_graphs = scene_graphs
         self._structured = structured
+        self._last: tuple[int, Record] | None = None
 
     def __len__(self) -> int:
         return len(self.records if self._structured is None else self._structured.records)
 
-    def _record(self, index: int) -> int:
+    def _number(self, index: int) -> int:
         """Return which of all records a record of this source is."""
         return index if self._structured is None else int(self._structured.records[index])
+
+    def _record(self, index: int) -> Record:
+        """Read a record; after one of its captions, all that is known of it is asked for."""
+        last = self._last
+        if last is None or last[0] != index:
+            self._last = last = index, self.records.record(self._number(index))
+        return last[1]
 
     def caption(self, index: int, rng: np.random.Generator) -> Caption:
         """Choose one of the captions of a record, each equally likely.
@@ -70,7 +78,7 @@ class Photographs:
             DataError: the store of graphs has none of this caption.
         """
         try:
-            record = self.records.record(self._record(index))
+            record = self._record(index)
         except BadRecord:
             return Caption("")
         if self._structured is None:
@@ -81,10 +89,10 @@ class Photographs:
         text = record.captions[number]
         if self._graphs is None:
             return Caption(text)
-        return Caption(text, self._graphs.graph(record.key, number, text))
+        return Caption(text, self._graphs.graphs(record.key, record.captions).graph(number))
 
-    def graphs(self, index: int) -> list[SceneGraph]:
-        """Return what all captions of a record say, alone or together (see `scene_graph.together`).
+    def known(self, index: int) -> list[Known]:
+        """Return what all captions of a record say, together or alone (see `facts.together`).
 
         The graph of the whole picture follows: people told its things apart, so that it is not
         mixed with the captions. Nothing is known without a store of graphs, and of a record that
@@ -96,12 +104,12 @@ class Photographs:
         if self._graphs is None and self._scene_graphs is None:
             return []
         try:
-            record = self.records.record(self._record(index))
+            record = self._record(index)
         except BadRecord:
             return []
-        known = []
+        known: list[Known] = []
         if self._graphs is not None:
-            known += together(self._graphs.graphs(record.key, record.captions))
+            known += self._graphs.graphs(record.key, record.captions).known()
         if self._scene_graphs is not None:
             known.append(self._scene_graphs.picture(picture_id(record.key)))
         return known
@@ -112,17 +120,17 @@ class Photographs:
         Raises:
             DataError: a store of graphs has none of one of the records.
         """
-        digest = sampled_digest(self.records, self._graph_lines)
+        digest = sampled_digest(self.records, self._stored_graphs)
         for part in self._structured or ():
             digest.update(part.tobytes())
         return digest.hexdigest()
 
-    def _graph_lines(self, record: Record) -> bytes:
+    def _stored_graphs(self, record: Record) -> bytes:
         """Return what is stored of the scene graphs of a record."""
-        lines = [] if self._graphs is None else [self._graphs.line(record.key)]
+        stored = b"" if self._graphs is None else self._graphs.content(record.key)
         if self._scene_graphs is not None:
-            lines.append(self._scene_graphs.line(picture_id(record.key)))
-        return b"".join(lines)
+            stored += self._scene_graphs.content(picture_id(record.key))
+        return stored
 
     def image(
         self, index: int, rng: np.random.Generator
@@ -132,7 +140,7 @@ class Photographs:
         Raises:
             BadRecord: it cannot be read or decoded; the reason names the record.
         """
-        index = self._record(index)
+        index = self._number(index)
         box, encoded = self.records.record(index).box, self.records.encoded(index)
         try:
             return random_resized_crop(encoded, self.size, rng, scale=self._scale, box=box)

@@ -11,13 +11,14 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import grain
 from absl import flags
 
 from kgclip_jax.batch import Batch
-from kgclip_jax.data.blocks import arrays_of
+from kgclip_jax.data.blocks import arrays_of, concat_blocks
 from kgclip_jax.data.streams.stream import Counts, Stream
 from kgclip_jax.errors import DataError
 from kgclip_jax.processes import follow_parent
@@ -33,7 +34,7 @@ class HostBatch(NamedTuple):
 
     Attributes:
         parts: one after another, the rows of the host's units in their order.
-        counts: over these rows.
+        counts: over these rows, but for those that another host counts.
     """
 
     parts: Sequence[Batch]
@@ -51,6 +52,7 @@ class _LoadPart:
 
     streams: Mapping[str, Stream]
     units: HostUnits
+    counted: HostUnits
     parts: int
 
     def __call__(self, number: int) -> _Part:
@@ -60,8 +62,14 @@ class _LoadPart:
         for name, stream in self.streams.items():
             mine = self.units[name]
             share = len(mine) // self.parts
-            batch[name], made = stream.load(step, mine[part * share : (part + 1) * share])
-            counts += made
+            blocks = []
+            units = mine[part * share : (part + 1) * share]
+            for is_counted, some in groupby(units, self.counted[name].__contains__):
+                loaded, made = stream.load(step, [*some])
+                blocks.append(loaded)
+                if is_counted:
+                    counts += made
+            batch[name] = concat_blocks(blocks)
         return _Part(batch, counts)
 
 
@@ -93,6 +101,7 @@ def host_batches(
     streams: Mapping[str, Stream],
     units: HostUnits | None = None,
     *,
+    counted: HostUnits | None = None,
     start: int = 0,
     workers: int = 0,
 ) -> HostBatches:
@@ -101,6 +110,7 @@ def host_batches(
     Args:
         streams: what a batch is made of.
         units: the units of rows that this host loads, in ascending order; by default all.
+        counted: those whose records this host counts; by default all of its own.
         start: first step; resuming at step n gives the batches that would have come.
         workers: processes that make elements; 0 uses threads of this process.
 
@@ -111,7 +121,7 @@ def host_batches(
         units = {name: range(stream.rows // stream.unit) for name, stream in streams.items()}
     parts = parts_of(units)
     numbers = grain.MapDataset.range(start * parts, 2**62)
-    elements = numbers.map(_LoadPart(streams, units, parts))
+    elements = numbers.map(_LoadPart(streams, units, units if counted is None else counted, parts))
     if not workers:
         options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
         return HostBatches(iter(elements.to_iter_dataset(options)), parts)

@@ -11,7 +11,7 @@ from kgclip_jax.data.images import Box
 from kgclip_jax.data.skips import UNREADABLE_RECORD, Skips
 from kgclip_jax.errors import BadRecord
 from kgclip_jax.knowledge.caption import Caption
-from kgclip_jax.knowledge.scene_graph import SceneGraph
+from kgclip_jax.knowledge.facts import Known
 
 FINGERPRINTED = 10_000
 
@@ -105,8 +105,8 @@ class Source(Protocol):
         """Choose one caption of record `index`."""
         ...
 
-    def graphs(self, index: int) -> Sequence[SceneGraph]:
-        """Return what is known of record `index`: all that any of the graphs says is true."""
+    def known(self, index: int) -> Sequence[Known]:
+        """Return what is known of record `index`: all that any part of it says is true."""
         ...
 
     def image(self, index: int, rng: np.random.Generator) -> UInt8[np.ndarray, "size size 3"]:

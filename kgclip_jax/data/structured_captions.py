@@ -48,7 +48,7 @@ def structured_captions(
     Raises:
         DataError: none is left, or the store has no graph of a caption.
     """
-    origin = sampled_digest(records, lambda record: graphs.line(record.key)).hexdigest()
+    origin = sampled_digest(records, lambda record: graphs.content(record.key)).hexdigest()
     doing = f"{records.name}: a negative is made of each caption, to find the structured ones"
     found = cache("structured", origin, lambda: _found(records, graphs), doing)
     return StructuredCaptions(*(np.array(part, np.int32) for part in found))
@@ -64,10 +64,11 @@ def _found(records: Records, graphs: GraphStore) -> list[list[int]]:
             kept.append(index)
             counts.append(0)
             continue
+        stored = graphs.graphs(record.key, record.captions)
         found = [
             number
             for number, text in enumerate(record.captions)
-            if is_structured(Caption(text, graphs.graph(record.key, number, text)))
+            if is_structured(Caption(text, stored.graph(number)))
         ]
         total += len(record.captions)
         if found:

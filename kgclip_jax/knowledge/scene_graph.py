@@ -1,6 +1,5 @@
 """Scene graphs: objects with attributes, and relations between them, tied to spans of a caption."""
 
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -40,57 +39,6 @@ class SceneGraph(NamedTuple):
 
     objects: tuple[SceneObject, ...]
     relations: tuple[Relation, ...] = ()
-
-
-def spans_of(graph: SceneGraph) -> list[Span]:
-    """Return all spans of a graph, in no particular order."""
-    objects, relations = graph
-    spans = [relation.span for relation in relations]
-    for _, attributes, span in objects:
-        spans.append(span)
-        spans += [attribute.span for attribute in attributes]
-    return [span for span in spans if span is not None]
-
-
-def merged(graphs: Iterable[SceneGraph]) -> SceneGraph:
-    """Return what graphs say together, if things of one name are taken for one thing.
-
-    It has no spans, and no relations of a thing to itself.
-    """
-    properties: dict[str, dict[Attribute, None]] = {}
-    relations: dict[tuple[str, str, str], None] = {}
-    for objects, links in graphs:
-        for name, attributes, _ in objects:
-            properties.setdefault(name, {}).update(
-                dict.fromkeys([Attribute(attribute) for attribute, _ in attributes])
-            )
-        for subject, predicate, thing, _ in links:
-            if objects[subject].name != objects[thing].name:
-                relations[objects[subject].name, predicate, objects[thing].name] = None
-    number = {name: index for index, name in enumerate(properties)}
-    return SceneGraph(
-        tuple([SceneObject(name, tuple(attributes)) for name, attributes in properties.items()]),
-        tuple(
-            [Relation(number[one], predicate, number[other]) for one, predicate, other in relations]
-        ),
-    )
-
-
-def together(graphs: Sequence[SceneGraph]) -> list[SceneGraph]:
-    """Return graphs that say what several ones of one picture say, alone or together.
-
-    Together, things of one name are one thing: where one caption has "a brown dog on a sofa" and
-    another "a dog with a ball", it may be true that a brown dog has a ball. What needs two things
-    of one name is true only if one graph alone says it.
-    """
-    if len(graphs) < 2:
-        return list(graphs)
-    # The others, without a name that occurs twice, say nothing that all together do not.
-    return [merged(graphs), *[graph for graph in graphs if _repeats_a_name(graph)]]
-
-
-def _repeats_a_name(graph: SceneGraph) -> bool:
-    return len({thing.name for thing in graph.objects}) < len(graph.objects)
 
 
 def entails(scene: SceneGraph, claim: SceneGraph) -> bool:

@@ -3,11 +3,13 @@
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Bool, Float
 
 from kgclip_jax.models.initial_values import BlockInit
 from kgclip_jax.models.layers import Linear
 
+QKV = "queries, keys and values"  # for policies of what the backward pass keeps
 Visible = Bool[Array, "#b q n"] | None  # which keys a query sees; None for all
 
 
@@ -77,10 +79,10 @@ class SelfAttention(nnx.Module):
         self.out = Linear(width, width, init=init.out, rngs=rngs)
         self.heads = heads
 
-    def __call__(self, x: Float[Array, "b n d"], visible: Visible) -> Float[Array, "rows d"]:
-        """Attend within each sequence; rows are the b n tokens of the batch, in order."""
+    def __call__(self, x: Float[Array, "b n d"], visible: Visible) -> Float[Array, "b n d"]:
+        """Attend within each sequence."""
         b, n, width = x.shape
-        qkv = self.qkv(x.reshape(b * n, width)).reshape(b, n, self.heads, 3, width // self.heads)
+        qkv = checkpoint_name(self.qkv(x), QKV)
+        qkv = qkv.reshape(b, n, self.heads, 3, width // self.heads)
         q, k, v = (part.squeeze(3) for part in jnp.split(qkv, 3, axis=3))
-        y = attention(q, k, v, visible)
-        return self.out(y.reshape(b * n, width))
+        return self.out(attention(q, k, v, visible).reshape(b, n, width))

@@ -116,8 +116,14 @@ def _equation_flops(equation: JaxprEqn) -> int:
         left, out = equation.invars[0].aval, equation.outvars[0].aval
         (contracted, _), _ = equation.params["dimension_numbers"]
         return 2 * math.prod(out.shape) * math.prod(left.shape[axis] for axis in contracted)
-    times = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
-    return times * sum(map(matrix_flops, jaxprs_in_params(equation.params)))
+    inner = list(map(matrix_flops, jaxprs_in_params(equation.params)))
+    match equation.primitive.name:
+        case "scan":
+            return equation.params["length"] * sum(inner)
+        case "cond":  # one of its branches is computed
+            return max(inner)
+        case _:
+            return sum(inner)
 
 
 class Work(NamedTuple):

@@ -167,11 +167,10 @@ class Fusion(nnx.Module):
 
     def _tokens(self, entity: Features) -> "_Element":
         """Map the tokens of a tower to the width of this one."""
-        b, n, d = entity.tokens.shape
         tower, modality, visible = self.text, 1, entity.visible
         if visible is None:
-            tower, modality, visible = self.image, 0, jnp.ones((b, n), bool)
-        mapped = tower(entity.tokens.reshape(b * n, d)).reshape(b, n, -1)
+            tower, modality, visible = self.image, 0, jnp.ones(entity.tokens.shape[:2], bool)
+        mapped = tower(entity.tokens)
         return _Element(mapped + self.modalities[...][modality].astype(mapped.dtype), visible)
 
     def _read(
@@ -203,7 +202,9 @@ class Fusion(nnx.Module):
             visible=keys[:, None, :] & jnp.ones((1, tokens.shape[1], 1), bool),
             kept=None if seeds is None or not rate else drop_path(seeds, rate, depth),
             execution=Execution(
-                "bfloat16" if tokens.dtype == jnp.bfloat16 else "float32", unroll=UNROLLED
+                "bfloat16" if tokens.dtype == jnp.bfloat16 else "float32",
+                remat="none",
+                unroll=UNROLLED,
             ),
         )
 

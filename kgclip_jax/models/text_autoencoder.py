@@ -24,7 +24,7 @@ from kgclip_jax.models.transformer import UNROLLED, Execution, run_blocks, stack
 _MEMORY = 4  # tokens
 _STD = 0.05
 _GATES = 0.5  # spread; so much that the order of words is learnt as soon as which there are
-_EXECUTION = Execution("float32", unroll=UNROLLED)
+_EXECUTION = Execution("float32", remat="none", unroll=UNROLLED)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float, UInt32
 
 from kgclip_jax.models import spec
-from kgclip_jax.models.attention import SelfAttention, Visible
+from kgclip_jax.models.attention import QKV, SelfAttention, Visible
 from kgclip_jax.models.initial_values import BlockInit
-from kgclip_jax.models.layers import LayerNorm, Mlp
+from kgclip_jax.models.layers import UP, LayerNorm, Mlp
 from kgclip_jax.models.rows import constrain_rows
 from kgclip_jax.ranges import NonNegativeInt, PositiveInt
 
@@ -24,7 +25,9 @@ class Execution:
     Attributes:
         dtype: of activations and of parameters while in use (parameters rest in float32); "auto" is
             bfloat16 on accelerators and float32 on CPUs, which have no fast bfloat16.
-        remat: what the backward pass recomputes: "none", "dots" (all but matrix products), "full".
+        remat: what the backward pass computes again: "none"; "cheap", norms, activations and
+            attention from what dense layers made; "dots", all but matrix products; "full". "auto"
+            is cheap on TPUs, where memory traffic is the cost of a step, and none elsewhere.
         unroll: blocks per iteration of the loop over blocks, the depth or more for no loop; 0 is no
             loop on CPUs, which run that faster, and a loop of single blocks on accelerators, which
             compile that sooner and lose nothing by it.
@@ -35,7 +38,7 @@ class Execution:
     """
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    remat: Literal["none", "dots", "full"] = "none"
+    remat: Literal["auto", "none", "cheap", "dots", "full"] = "auto"
     unroll: NonNegativeInt = 0
     microbatches: PositiveInt = 1
 
@@ -43,11 +46,17 @@ class Execution:
         """Settle what is automatic for a JAX platform ("cpu", "gpu", "tpu")."""
         cpu = platform == "cpu"
         dtype = self.dtype if self.dtype != "auto" else "float32" if cpu else "bfloat16"
-        return replace(self, dtype=dtype, unroll=self.unroll or (UNROLLED if cpu else 1))
+        remat = self.remat if self.remat != "auto" else "cheap" if platform == "tpu" else "none"
+        unroll = self.unroll or (UNROLLED if cpu else 1)
+        return replace(self, dtype=dtype, remat=remat, unroll=unroll)
 
+
+# What `remat` "cheap" keeps of a block, beside its input.
+STREAM = "stream between its two layers"
+DENSE_OUTPUTS = (STREAM, QKV, UP)
 
 UNROLLED = 1_000  # more blocks than any tower has
-DEFAULT_EXECUTION = Execution("float32", unroll=1)
+DEFAULT_EXECUTION = Execution("float32", remat="none", unroll=1)
 
 
 Kept = Float[Array, "b 2"] | None  # of what attention and feed-forward layers add; None for all
@@ -72,10 +81,9 @@ class Block(nnx.Module):
         self, x: Float[Array, "b n d"], visible: Visible, kept: Kept = None
     ) -> Float[Array, "b n d"]:
         """Add both layers' contributions to the stream."""
-        attended = self.attention(self.norm1(x), visible).reshape(x.shape)
-        x = x + _times(attended, kept, 0)
-        rows = self.norm2(x).reshape(-1, x.shape[-1])
-        return x + _times(self.mlp(rows).reshape(x.shape), kept, 1)
+        x = x + _times(self.attention(self.norm1(x), visible), kept, 0)
+        x = checkpoint_name(x, STREAM)
+        return x + _times(self.mlp(self.norm2(x)), kept, 1)
 
 
 def drop_path(seeds: UInt32[Array, "b 2"], rate: float, depth: int) -> Float[Array, "{depth} b 2"]:
@@ -96,9 +104,8 @@ class PostNormBlock(Block):
         self, x: Float[Array, "b n d"], visible: Visible, kept: Kept = None
     ) -> Float[Array, "b n d"]:
         """Add a layer's contribution and norm, twice."""
-        x = self.norm1(x + _times(self.attention(x, visible).reshape(x.shape), kept, 0))
-        rows = x.reshape(-1, x.shape[-1])
-        return self.norm2(x + _times(self.mlp(rows).reshape(x.shape), kept, 1))
+        x = self.norm1(x + _times(self.attention(x, visible), kept, 0))
+        return self.norm2(x + _times(self.mlp(x), kept, 1))
 
 
 def _times(update: Float[Array, "b n d"], kept: Kept, layer: int) -> Float[Array, "b n d"]:
@@ -109,13 +116,16 @@ def _rematerialised(body: Callable, policy: str) -> Callable:
     match policy:
         case "none":
             return body
+        case "cheap":
+            keep = jax.checkpoint_policies.save_only_these_names(*DENSE_OUTPUTS)
+            return jax.checkpoint(body, policy=keep, prevent_cse=False)
         case "dots":
             keep = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
             return jax.checkpoint(body, policy=keep)
         case "full":
             return jax.checkpoint(body)
         case _:
-            raise ValueError(f"unknown remat policy {policy!r}; use none, dots or full")
+            raise ValueError(f"unknown remat policy {policy!r}; use none, cheap, dots or full")
 
 
 def stack_blocks(

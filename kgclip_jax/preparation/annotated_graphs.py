@@ -1,6 +1,6 @@
 """Scene graphs from files of annotations: a folder for `GraphStore`, made in one go.
 
-OUTPUT/graphs.json, graphs.npy, graphs-*.jsonl    see `kgclip_jax.knowledge.graph_store`
+OUTPUT/graphs.json, graphs.npy, graphs-*.bin    see `kgclip_jax.knowledge.graph_store`
 OUTPUT/reports/plan.json                          what they are made of
 
 Structure-CLIP's file gives graphs of captions: those of a source, found by their picture and text.
@@ -22,11 +22,12 @@ from kgclip_jax.data.skips import UNREADABLE_RECORD, Skips
 from kgclip_jax.errors import BadRecord, ConfigError
 from kgclip_jax.files import atomic_file, expanded, sha256, writing
 from kgclip_jax.knowledge.clean_captions import clean_caption
+from kgclip_jax.knowledge.graph_record import pack
 from kgclip_jax.knowledge.graph_store import (
     CONTENTS,
+    LAYOUT,
     Contents,
     complete,
-    pack,
     pack_picture,
     part_file,
     read_contents,
@@ -58,18 +59,20 @@ class AnnotationPlan:
         sha256: hash of each file, by its name.
         source: settings of the records' source, as plain values; empty for graphs of pictures.
         fingerprint: hash of the keys, captions and boxes of all records; empty likewise.
+        layout: of the files of graphs.
     """
 
     annotations: Kind
     sha256: dict[str, str]
     source: dict
     fingerprint: str = ""
+    layout: int = LAYOUT
 
 
-class _Line(NamedTuple):
+class _Stored(NamedTuple):
     """What is stored of a record or picture, and what it adds to the counts."""
 
-    text: str
+    content: bytes
     counts: Counts
 
 
@@ -115,8 +118,8 @@ def store_captions(
     if (finished := _begin(output, plan)) is not None:
         return finished
     skips = Skips()
-    lines = _caption_lines(records, _entries(file), skips)
-    counts = _write(output, lines, len(records), "records", console)
+    stored = _of_captions(records, _entries(file), skips)
+    counts = _write(output, stored, len(records), "records", console)
     totals = {NO_ENTRY: counts.captions, UNREADABLE_RECORD: len(records)}
     skips.check(records.name, str(file), totals, bad_share)
     return _finish(output, plan, counts, Counter(records.skipped) + Counter(skips.counts))
@@ -135,11 +138,11 @@ def store_pictures(folder: Path, output: Path, *, bad_share: float, console: Con
     if (finished := _begin(output, plan)) is not None:
         return finished
     skips = Skips()
-    lines = (
-        _Line(pack_picture(str(identity), graph), Counts.of_record([graph]))
+    stored = (
+        _Stored(pack_picture(str(identity), graph), Counts.of_record([graph]))
         for identity, graph in visual_genome_graphs(folder, skips, bad_share=bad_share)
     )
-    counts = _write(output, lines, None, "pictures", console)
+    counts = _write(output, stored, None, "pictures", console)
     return _finish(output, plan, counts, Counter(skips.counts))
 
 
@@ -150,7 +153,7 @@ def _begin(output: Path, plan: AnnotationPlan) -> Contents | None:
 
 
 def _write(
-    output: Path, lines: Iterable[_Line], total: int | None, unit: str, console: Console
+    output: Path, stored: Iterable[_Stored], total: int | None, unit: str, console: Console
 ) -> Counts:
     path = output / part_file(0, 1)
     sums = Counts()
@@ -158,11 +161,11 @@ def _write(
         RecordsProgress(console, 0, total, unit) as progress,
         atomic_file(path) as temporary,
         writing(path),
-        temporary.open("w") as file,
+        temporary.open("wb") as file,
     ):
-        for line in lines:
-            file.write(line.text)
-            sums += line.counts
+        for record in stored:
+            file.write(record.content)
+            sums += record.counts
             progress.advance(1)
     return sums
 
@@ -176,8 +179,7 @@ def _finish(
     contents = Contents(
         settings=to_dict(plan), parts=1, skipped=dict(skipped), of=of, **asdict(counts)
     )
-    complete(output, contents)
-    return contents
+    return complete(output, contents)
 
 
 def _entries(file: Path) -> dict[tuple[str, str], tuple[Triple, ...]]:
@@ -188,9 +190,9 @@ def _entries(file: Path) -> dict[tuple[str, str], tuple[Triple, ...]]:
     return entries
 
 
-def _caption_lines(
+def _of_captions(
     records: Records, entries: Mapping[tuple[str, str], Iterable[Triple]], skips: Skips
-) -> Iterator[_Line]:
+) -> Iterator[_Stored]:
     for index in range(len(records)):
         try:
             record = records.record(index)
@@ -203,7 +205,7 @@ def _caption_lines(
             if triples is None:
                 skips.add(NO_ENTRY, f"{record.key}, caption {number}")
             graphs.append(from_triples(text, triples or ()))
-        yield _Line(pack(record.key, record.captions, graphs), Counts.of_record(graphs))
+        yield _Stored(pack(record.key, record.captions, graphs), Counts.of_record(graphs))
 
 
 def _place(picture: str, text: str) -> tuple[str, str]:

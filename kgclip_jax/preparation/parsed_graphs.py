@@ -1,6 +1,6 @@
 """Scene graphs of all captions of a data set, parsed part by part: a folder for `GraphStore`.
 
-OUTPUT/graphs.json, graphs.npy, graphs-*.jsonl    see `kgclip_jax.knowledge.graph_store`
+OUTPUT/graphs.json, graphs.npy, graphs-*.bin    see `kgclip_jax.knowledge.graph_store`
 OUTPUT/reports/                                   see `kgclip_jax.preparation.parts`
 """
 
@@ -17,11 +17,12 @@ from kgclip_jax.data.records import Record, Records
 from kgclip_jax.data.skips import UNREADABLE_RECORD
 from kgclip_jax.errors import BadRecord
 from kgclip_jax.files import write_atomically
+from kgclip_jax.knowledge.graph_record import pack
 from kgclip_jax.knowledge.graph_store import (
     CONTENTS,
+    LAYOUT,
     Contents,
     complete,
-    pack,
     part_file,
     read_contents,
 )
@@ -46,10 +47,12 @@ class ParsePlan(Plan):
     Attributes:
         model: name or folder of the spaCy pipeline.
         parser: version of the parser.
+        layout: of the files of graphs.
     """
 
     model: str
     parser: str
+    layout: int
 
     def file(self, number: int) -> str:
         """Return the name of a file of graphs."""
@@ -83,15 +86,15 @@ class ParsedGraphWriter(PartWriter[ParsePlan, ParseReport]):
         graphs = _parser(self.plan.model).parse(
             text for record in readable for text in record.captions
         )
-        lines: list[str] = []
+        stored: list[bytes] = []
         counts = Counts()
         for record in readable:
             captions = list(record.captions)
             found = [next(graphs) for _ in captions]
-            lines.append(pack(record.key, captions, found))
+            stored.append(pack(record.key, captions, found))
             counts += Counts.of_record(found)
             after_record()
-        content = "".join(lines).encode()
+        content = b"".join(stored)
         write_atomically(path, content)
         return ParseReport(len(content), tuple(left_out), counts)
 
@@ -105,7 +108,8 @@ def make_parse_plan(
         ConfigError: the model is not there, or a number is out of its range.
         UserError: spaCy is not installed.
     """
-    return make_plan(ParsePlan, records, source, parts, model=model, parser=_parser(model).version)
+    parser = _parser(model).version
+    return make_plan(ParsePlan, records, source, parts, model=model, parser=parser, layout=LAYOUT)
 
 
 def store_parsed(
@@ -128,8 +132,7 @@ def store_parsed(
     contents = Contents(
         settings=to_dict(plan), parts=plan.shards, skipped=dict(+skipped), **to_dict(counts)
     )
-    complete(output, contents)
-    return contents
+    return complete(output, contents)
 
 
 @cache

@@ -81,26 +81,27 @@ def curves(lines: Sequence[Curve], chart: Chart) -> Markup:
     """
     drawn = [_stretches(line.points) for line in lines]
     steps, low, _, high = np.concatenate(drawn).T
-    x = _Axis(steps.min(), steps.max(), LEFT, WIDTH - RIGHT)
+    x = Axis(steps.min(), steps.max(), LEFT, WIDTH - RIGHT)
     ticks = nice_ticks(min(0.0, low.min()) if chart.from_zero else low.min(), high.max())
-    y = _Axis(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
+    y = Axis(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
     x_ticks = [tick for tick in nice_ticks(x.first, x.last) if x.first <= tick <= x.last]
     right, below = WIDTH - RIGHT, HEIGHT - BOTTOM + 15
     ends = f'class="grid" x1="{LEFT}" x2="{right}"'
     parts = [f'<line {ends} y1="{y(tick)}" y2="{y(tick)}"/>' for tick in ticks]
-    parts += [_label(_text(tick, chart), LEFT - 7, y(tick) + 3.5, "end") for tick in ticks]
-    parts += [_label(compact(tick), x(tick), below, "middle") for tick in x_ticks]
-    parts.append(_label("step", right, HEIGHT - 3, "end"))
+    parts += [axis_label(_text(tick, chart), LEFT - 7, y(tick) + 3.5, "end") for tick in ticks]
+    parts += [axis_label(compact(tick), x(tick), below, "middle") for tick in x_ticks]
+    parts.append(axis_label("step", right, HEIGHT - 3, "end"))
     parts += [_curve(line, part, chart, x, y) for line, part in zip(lines, drawn, strict=True)]
     view = f"0 0 {WIDTH} {HEIGHT}"
     return tag("svg", Markup("".join(parts)), viewBox=view, role="img", aria_label=chart.title)
 
 
-def _label(text: str, x: int | float, y: int | float, anchor: str) -> str:
+def axis_label(text: str, x: int | float, y: int | float, anchor: str) -> str:
+    """Write what belongs to an axis; the anchor is SVG's: "start", "middle" or "end"."""
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>'
 
 
-class _Axis(NamedTuple):
+class Axis(NamedTuple):
     """Where the values between two ends lie, in pixels between two others."""
 
     first: float
@@ -109,12 +110,13 @@ class _Axis(NamedTuple):
     stop: int
 
     def __call__(self, value: float) -> float:
+        """Return where a value lies."""
         share = (value - self.first) / ((self.last - self.first) or 1.0)
         return round(float(self.start + (self.stop - self.start) * share), 1)
 
 
 def _curve(
-    line: Curve, parts: Float[np.ndarray, "stretches 4"], chart: Chart, x: _Axis, y: _Axis
+    line: Curve, parts: Float[np.ndarray, "stretches 4"], chart: Chart, x: Axis, y: Axis
 ) -> str:
     lows, means, highs = ([f"{x(p[0])},{y(p[i])}" for p in parts] for i in (1, 2, 3))
     name = escape(f"{line.name}, ") if line.name else ""

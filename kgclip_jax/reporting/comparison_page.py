@@ -4,9 +4,16 @@ from pathlib import Path
 
 from kgclip_jax.reporting.charts import Chart, chart_card, series
 from kgclip_jax.reporting.comparison import Comparison, notes
-from kgclip_jax.reporting.page import tag, write_page
+from kgclip_jax.reporting.page import Markup, tag, write_page
 from kgclip_jax.reporting.runs import Run
 from kgclip_jax.reporting.tables import READING, Cell, Line, Table, rates_table, to_html
+from kgclip_jax.reporting.trade_offs import trade_off_card, trade_offs
+
+TRADE_OFFS = (
+    "Upwards, the mean over the composition sets of how often a picture prefers its caption to a "
+    "wrong one; to the right, what that may cost. Above and to the right is better in both."
+)
+"""How the figures of trade-offs are read."""
 
 _LOSS = Chart("loss", "Training loss", from_zero=False)
 _SPEED = Chart("pairs_per_second", "Image-text pairs per second")
@@ -53,7 +60,19 @@ def write_comparison(path: Path, comparison: Comparison) -> None:
         tag("p", READING, class_="soft"),
         *map(to_html, tables(comparison)),
         *[tag("p", note, class_="soft") for note in notes(comparison)],
+        *_trade_offs(comparison),
         tag("h2", "Training"),
         tag("div", *[chart_card(chart, curves) for chart in charts], class_="charts"),
     ]
     write_page(path, " / ".join(labels), "runs side by side", sections)
+
+
+def _trade_offs(comparison: Comparison) -> list[Markup]:
+    cards = [trade_off_card(title, points) for title, points in trade_offs(comparison).items()]
+    if not cards:
+        return []
+    return [
+        tag("h2", "Trade-offs"),
+        tag("p", TRADE_OFFS, class_="soft"),
+        tag("div", *cards, class_="charts"),
+    ]

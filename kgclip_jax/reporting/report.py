@@ -17,6 +17,7 @@ from kgclip_jax.knowledge.graph.knowledge_graph import KnowledgeGraph
 from kgclip_jax.reporting.charts import Chart, Metrics, chart_card, series
 from kgclip_jax.reporting.neighbourhoods import neighbourhoods
 from kgclip_jax.reporting.page import Markup, tag, write_page
+from kgclip_jax.reporting.sessions import sessions_table
 from kgclip_jax.reporting.tables import READING, results_table, to_html
 
 _LARGEST_PICTURE = 160  # pixels; larger ones are scaled down to keep the file small
@@ -27,6 +28,10 @@ _TASKS = (
     "equal words: text chooses the caption for a picture, image the picture for a caption, and "
     "group has all four decisions of an item right. (Winoground's text and image want both "
     "decisions of an item at once, so chance is 25 % there.)"
+)
+_TIME = (
+    "A row is a launch that ended in order. Input is the wait for batches; compile the first step; "
+    "checkpoint and evaluation what training stood still for; other the opening of data and models."
 )
 _QUERIES = (
     "Evenly spaced queries of the held-out set, not a selection. The right answer is green; where "
@@ -55,6 +60,7 @@ def write_report(
     title: str,
     metrics: Metrics,
     evaluations: Sequence[Mapping[str, Any]],
+    sessions: Sequence[Mapping[str, Any]],
     results: Sequence[Result],
     examples: Examples | None,
     graphs: Sequence[KnowledgeGraph],
@@ -69,6 +75,7 @@ def write_report(
         metrics: of the run; a curve without any finite value is left out.
         evaluations: the steps that were evaluated and their rows, as `Workdir.read_evaluations`;
             one alone makes no curve.
+        sessions: what each launch took, as `Workdir.read_sessions`.
         results: rows of the evaluation table.
         examples: from `retrieval_examples`; None leaves the section out.
         graphs: that the run learnt from, to be drawn in part.
@@ -83,6 +90,8 @@ def write_report(
     if len({line["step"] for line in evaluations}) > 1:
         drawn = tag("div", *_curves_of_sets(evaluations), class_="charts")
         sections += [tag("h2", "Evaluation on the way"), drawn]
+    if sessions:
+        sections += [to_html(sessions_table(sessions)), tag("p", _TIME, class_="soft")]
     if results:
         sections += [to_html(results_table(results)), tag("p", READING + _TASKS, class_="soft")]
     if examples:

@@ -182,7 +182,8 @@ class Checkpoints:
             known = ", ".join(map(str, steps)) or "none"
             raise CheckpointError(f"{self._directory} has no step {step}; it has: {known}")
         folder = self._directory / str(step)
-        if found := damage(folder, items):
+        # Of several hosts one reads all of it twice; the others would wait for it in any case.
+        if jax.process_index() == 0 and (found := damage(folder, items)):
             whole = [s for s in steps if s < step and damage(self._directory / str(s)) is None]
             back = f"go back to step {whole[-1]}" if whole else "begin anew: none before is whole"
             raise CheckpointError(

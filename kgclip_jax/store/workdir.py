@@ -37,6 +37,7 @@ class Workdir:
         self.checkpoints = root / "checkpoints"
         self.evaluations = root / "evaluations.jsonl"  # of all steps that were evaluated on the way
         self.evaluation = root / "evaluation.json"  # of the newest
+        self.sessions = root / "sessions.jsonl"  # what each launch took, when it ended in order
         self.report = root / "report.html"
         self.cache = root / "cache"
 
@@ -91,10 +92,24 @@ class Workdir:
         """Return the steps that the run was evaluated at, and their rows, as `read_metrics`."""
         return self._read_lines(self.evaluations)
 
+    def read_sessions(self) -> list[dict[str, Any]]:
+        """Return what each launch took, see `add_session`, as `read_metrics`."""
+        return self._read_lines(self.sessions)
+
     def add_evaluation(self, step: int, results: Sequence[Mapping[str, Any]]) -> None:
         """Append the rows of an evaluation. Raises UserError when the disk refuses."""
-        with writing(self.evaluations), self.evaluations.open("a") as file:
-            file.write(json.dumps({"step": step, "results": list(results)}) + "\n")
+        _append(self.evaluations, {"step": step, "results": list(results)})
+
+    def add_session(
+        self, start: int, step: int, seconds: Mapping[str, float], memory: Mapping[str, float]
+    ) -> None:
+        """Append what a launch took: from which step to which, and the seconds of each part.
+
+        Memory is by its name in the lines of metrics, in GiB. Raises UserError when the disk
+        refuses.
+        """
+        parts = {"seconds": dict(seconds), "memory": dict(memory)}
+        _append(self.sessions, {"start": start, "step": step, **parts})
 
     def _read_lines(self, path: Path) -> list[dict[str, Any]]:
         lines, damaged = _parse_lines(path)
@@ -119,7 +134,7 @@ class Workdir:
 
     def forget_after(self, step: int) -> None:
         """Drop lines of steps that a resumed run takes again; put damaged ones aside."""
-        for path in (self.metrics, self.evaluations):
+        for path in (self.metrics, self.evaluations, self.sessions):
             lines, damaged = _parse_lines(path)
             if damaged:
                 aside = path.with_suffix(".damaged")
@@ -130,6 +145,11 @@ class Workdir:
             if path.exists():
                 kept = (json.dumps(line) for line in lines if line["step"] <= step)
                 write_atomically(path, "".join(f"{line}\n" for line in kept))
+
+
+def _append(path: Path, line: Mapping[str, Any]) -> None:
+    with writing(path), path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 class _Damaged(NamedTuple):

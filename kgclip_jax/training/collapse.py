@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from kgclip_jax.training.metrics import Numbers
+from kgclip_jax.writers.writer import Numbers
 
 PATIENCE = 500  # steps that a number stands before anybody is told
 NEARNESS = 0.02  # relative

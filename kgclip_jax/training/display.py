@@ -12,7 +12,7 @@ from rich.progress import (
 )
 
 from kgclip_jax.training.hooks import Event
-from kgclip_jax.training.metrics import Numbers
+from kgclip_jax.writers.writer import Numbers
 
 SECONDS_BETWEEN_LINES = 10.0
 

@@ -1,6 +1,7 @@
 """What happens beside the steps. The loop calls each hook after every step, and at the end."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -82,6 +83,7 @@ class SaveCheckpoints:
         description: of the model.
         progress: what else a checkpoint keeps, beside the position in the data; asked at each save.
         every: steps between saves.
+        clock: entered for the time of each save that the loop stands still for.
     """
 
     def __init__(
@@ -90,11 +92,13 @@ class SaveCheckpoints:
         description: Mapping[str, Any],
         progress: Callable[[], Mapping[str, Any]],
         every: int,
+        clock: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._checkpoints = checkpoints
         self._description = description
         self._progress = progress
         self._every = every
+        self._clock = clock
 
     def after_step(self, event: Event) -> None:
         """Save when it is time."""
@@ -109,7 +113,8 @@ class SaveCheckpoints:
             DivergedError: the state is not finite.
             CheckpointError: the disk refuses.
         """
-        with jax.transfer_guard("allow"):  # saving is a transfer
+        jax.block_until_ready(state)  # steps under way are no part of a save
+        with self._clock(), jax.transfer_guard("allow"):  # saving is a transfer
             if not all_finite(state):
                 raise DivergedError(step, self._checkpoints.steps())
             progress = {"data_position": step, **self._progress()}
@@ -119,7 +124,8 @@ class SaveCheckpoints:
 
     def close(self) -> None:
         """Wait for the save under way."""
-        self._checkpoints.close()
+        with self._clock():
+            self._checkpoints.close()
 
 
 class Every:

@@ -1,93 +1,22 @@
-"""Numbers of a run: loss and speed, written to metrics.jsonl and TensorBoard and shown live."""
+"""Numbers of a run: loss, speed and memory, read without making a step wait; records counted."""
 
-import json
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event as TensorBoardEvent
-from tensorboardX.proto.event_pb2 import SessionLog
-from tensorboardX.proto.summary_pb2 import Summary
 
 from kgclip_jax.data.pipeline import summarise
 from kgclip_jax.data.streams.stream import BAD_RECORD, Counts
 from kgclip_jax.errors import DataError, DivergedError
-from kgclip_jax.files import writing
 from kgclip_jax.models.flops import Work, peak_flops
 from kgclip_jax.training.hooks import Event
 from kgclip_jax.training.hosts import sum_over_hosts
 from kgclip_jax.training.loss import Metrics
-
-Numbers = dict[str, float]
-
-
-@runtime_checkable
-class Writer(Protocol):
-    """Somewhere that numbers go."""
-
-    def write(self, step: int, numbers: Numbers) -> None:
-        """Take the numbers of a step."""
-        ...
-
-    def close(self) -> None:
-        """Called once at the end."""
-        ...
-
-
-class JsonLines:
-    """One JSON object a line: `step` and numbers. Raises UserError when the disk refuses."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with writing(path):
-            self._file = path.open("a", buffering=1)
-
-    def write(self, step: int, numbers: Numbers) -> None:
-        """Append a line."""
-        with writing(self._path):
-            self._file.write(json.dumps({"step": step} | numbers) + "\n")
-
-    def close(self) -> None:
-        """Close the file."""
-        with writing(self._path):
-            self._file.close()
-
-
-class TensorBoard:
-    """TensorBoard events; those after `start` of an interrupted run are hidden.
-
-    They are written at once, because tensorboardX's own `SummaryWriter` writes in a thread, which
-    dies of a full disk and leaves the run waiting for it. Raises UserError when the disk refuses.
-    """
-
-    def __init__(self, folder: Path, start: int) -> None:
-        self._path = folder / "events"
-        with writing(self._path):
-            self._writer = EventsWriter(str(self._path))
-        opening = SessionLog(status=SessionLog.START)
-        self._add(TensorBoardEvent(step=start + 1, session_log=opening))
-
-    def write(self, step: int, numbers: Numbers) -> None:
-        """Add one scalar a number."""
-        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in numbers.items()]
-        self._add(TensorBoardEvent(step=step, summary=Summary(value=values)))
-
-    def close(self) -> None:
-        """Close the file."""
-        with writing(self._path):
-            self._writer.close()
-
-    def _add(self, event: TensorBoardEvent) -> None:
-        event.wall_time = time.time()
-        with writing(self._path):
-            self._writer.write_event(event)
-            self._writer.flush()
+from kgclip_jax.training.memory import peak_memory
+from kgclip_jax.writers.writer import Numbers, Writer
 
 
 class Throughput:
@@ -147,7 +76,7 @@ class LogMetrics:
     """Writes metrics every `every` steps, one step late, so that no step waits for them.
 
     Args:
-        writers: where they go.
+        writers: where they go; closing them is left to whoever opened them.
         throughput: measures speed; its clock starts after the first step, which compiles.
         every: steps between readings.
         saved: tells the steps of the checkpoints that there are.
@@ -177,25 +106,23 @@ class LogMetrics:
         else:
             self._throughput.count(event)
         if event.step % self._every == 0:
-            self._pending = (event.step, event.metrics, self._throughput.read())
+            numbers = self._throughput.read() | peak_memory()
+            self._pending = (event.step, event.metrics, numbers)
 
     def close(self) -> None:
-        """Write what is pending and close the writers."""
-        with ExitStack() as stack:  # closes every writer, even when one of them fails
-            for writer in self._writers:
-                stack.callback(writer.close)
-            self._write_pending()
+        """Write what is pending."""
+        self._write_pending()
 
     def _write_pending(self) -> None:
         if self._pending is None:
             return
-        step, metrics, speed = self._pending
+        step, metrics, measured = self._pending
         self._pending = None
         numbers = {name: float(value) for name, value in jax.device_get(metrics).items()}
         if not math.isfinite(numbers["loss"]):
             raise DivergedError(step, self._saved())
         for writer in self._writers:
-            writer.write(step, numbers | speed)
+            writer.write(step, numbers | measured)
 
 
 class RecordCounts:

@@ -1,5 +1,6 @@
 """Rows from the hosts onto the devices: which units a host loads, and where their rows go."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,17 +16,18 @@ from kgclip_jax.training.sharding import batch_sharding
 Index = tuple[slice, ...]  # of an array's part on a device
 
 
-def host_units(streams: Mapping[str, Stream], mesh: jax.sharding.Mesh) -> HostUnits:
-    """Return, for each stream, the units that hold the rows of this host's devices, ascending."""
-    sharding = batch_sharding(mesh)
-    units: dict[str, Sequence[int]] = {}
-    for name, stream in streams.items():
-        mine: set[int] = set()
-        for index in sharding.addressable_devices_indices_map((stream.rows,)).values():
-            first, end = _bounds(index, stream.rows)
-            mine.update(range(first // stream.unit, -(-end // stream.unit)))
-        units[name] = sorted(mine)
-    return units
+def hosts_of_units(stream: Stream, mesh: jax.sharding.Mesh) -> dict[int, set[int]]:
+    """Return the hosts that load each unit of a stream: those whose devices hold some of its rows.
+
+    There are several where the axis `tensor` spans hosts, which then hold the same rows, and where
+    a unit is larger than a host's share.
+    """
+    hosts: dict[int, set[int]] = defaultdict(set)
+    for device, index in batch_sharding(mesh).devices_indices_map((stream.rows,)).items():
+        first, end = _bounds(index, stream.rows)
+        for unit in range(first // stream.unit, -(-end // stream.unit)):
+            hosts[unit].add(device.process_index)
+    return hosts
 
 
 class Placement:
@@ -34,10 +36,23 @@ class Placement:
     Args:
         streams: what a batch is made of.
         mesh: the devices.
+
+    Attributes:
+        units: of each stream, those that this host loads, ascending.
+        counted: those of them that no host before this one loads as well.
     """
 
     def __init__(self, streams: Mapping[str, Stream], mesh: jax.sharding.Mesh) -> None:
-        self.units = host_units(streams, mesh)
+        hosts = {name: hosts_of_units(stream, mesh) for name, stream in streams.items()}
+        this = jax.process_index()
+        self.units: HostUnits = {
+            name: sorted(unit for unit, among in of.items() if this in among)
+            for name, of in hosts.items()
+        }
+        self.counted: HostUnits = {
+            name: [unit for unit in self.units[name] if min(of[unit]) == this]
+            for name, of in hosts.items()
+        }
         self._all_units = {name: stream.rows // stream.unit for name, stream in streams.items()}
         self._sharding = batch_sharding(mesh)
 

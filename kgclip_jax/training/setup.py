@@ -8,7 +8,7 @@ import jax
 
 from kgclip_jax import config
 from kgclip_jax.batch import Batch
-from kgclip_jax.data.streams.stream import Stream
+from kgclip_jax.data.streams.stream import StreamShape
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.models.adapters import abstract_adapters, init_adapters, merge_adapters
 from kgclip_jax.models.dual_encoder import Model, Params
@@ -61,10 +61,11 @@ class Setup:
 
 def set_up(
     experiment: config.Experiment,
-    streams: Mapping[str, Stream],
+    streams: Mapping[str, StreamShape],
     devices: list[jax.Device] | None = None,
     *,
     teachers: Mapping[str, Teacher] = MappingProxyType({}),
+    abstract_fixed: bool = False,
 ) -> Setup:
     """Build the parts of a run; nothing of the model is computed yet.
 
@@ -73,6 +74,7 @@ def set_up(
         streams: what its batches are made of.
         devices: to run on; all by default.
         teachers: frozen models by name.
+        abstract_fixed: for devices that are not there: `fixed` has shapes and shardings alone.
 
     Raises:
         ConfigError: when mesh, rows, schedule, parameter groups or tuning do not fit, when an
@@ -84,7 +86,7 @@ def set_up(
     sharding.check_rows(batch, mesh, execution.microbatches)
     model = Model(experiment.model, execution)
     settings, adapters = experiment.optimizer, experiment.tuning.adapters
-    fixed = _fixed(streams, teachers, mesh)
+    fixed = (_abstract_fixed if abstract_fixed else _fixed)(streams, teachers, mesh)
     abstract_params = _abstract_params(experiment, model)
     loss = with_read_inputs(_loss(experiment, model, teachers), abstract_params, batch, fixed)
     groups = param_groups(settings, experiment.tuning, abstract_params)
@@ -150,7 +152,7 @@ def _fresh_heads(experiment: config.Experiment) -> Params:
 
 
 def _fixed(
-    streams: Mapping[str, Stream],
+    streams: Mapping[str, StreamShape],
     teachers: Mapping[str, Teacher],
     mesh: jax.sharding.Mesh,
 ) -> Fixed:
@@ -162,7 +164,30 @@ def _fixed(
             for name, teacher in teachers.items()
         },
         constants={
-            name: jax.device_put(stream.constants(), everywhere) for name, stream in streams.items()
+            name: sharding.put_from_host(stream.constants(), everywhere)
+            for name, stream in streams.items()
+        },
+    )
+
+
+def _abstract_fixed(
+    streams: Mapping[str, StreamShape],
+    teachers: Mapping[str, Teacher],
+    mesh: jax.sharding.Mesh,
+) -> Fixed:
+    """The shapes and shardings of `_fixed`."""
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    return Fixed(
+        teachers={
+            name: sharding.with_shardings(teacher.model.abstract(), mesh)
+            for name, teacher in teachers.items()
+        },
+        constants={
+            name: jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
+                stream.constants(),
+            )
+            for name, stream in streams.items()
         },
     )
 
@@ -174,7 +199,9 @@ def _work(loss: LossFunction, batch: Batch) -> Work:
     return step_work(loss.model.shape, batch, read, heads=loss.head_flops, teachers=teachers)
 
 
-def _check_read(loss: LossFunction, batch: Batch, streams: Mapping[str, Stream]) -> tuple[str, ...]:
+def _check_read(
+    loss: LossFunction, batch: Batch, streams: Mapping[str, StreamShape]
+) -> tuple[str, ...]:
     """Return the inputs that nobody reads; refuse those that cost much to make."""
     taught = loss.taught or {}
     for name, paths in taught.items():

@@ -122,10 +122,21 @@ def shard_params(params: Any, abstract: Any, mesh: jax.sharding.Mesh) -> Any:
         raise ConversionError("these are another model's parameters:\n" + "\n".join(wrong))
 
     def put(path: str, leaf: jax.Array | np.ndarray | np.generic) -> jax.Array:
-        where, values = wanted[path].sharding, np.asarray(leaf, wanted[path].dtype)
-        return jax.make_array_from_callback(values.shape, where, values.__getitem__)
+        return put_from_host(np.asarray(leaf, wanted[path].dtype), wanted[path].sharding)
 
     return map_paths(put, params)
+
+
+def put_from_host(tree: Any, sharding: NamedSharding) -> Any:
+    """Put arrays that every host holds in full onto the devices; nothing goes between hosts."""
+
+    def put(leaf: np.ndarray) -> jax.Array:
+        # Explicitly, for transfer guards; all hosts would compare what `device_put` alone is given.
+        places = sharding.addressable_devices_indices_map(leaf.shape)
+        shards = jax.device_put([leaf[index] for index in places.values()], [*places])
+        return jax.make_array_from_single_device_arrays(leaf.shape, sharding, shards)
+
+    return jax.tree.map(put, tree)
 
 
 def batch_sharding(mesh: jax.sharding.Mesh) -> NamedSharding:

@@ -10,17 +10,17 @@ from kgclip_jax.data.readers.folders import open_folder
 from kgclip_jax.data.records import Record
 from kgclip_jax.errors import BadRecord, DataError
 from kgclip_jax.knowledge.caption import Caption
+from kgclip_jax.knowledge.graph_record import pack
 from kgclip_jax.knowledge.graph_store import (
     Contents,
     GraphStore,
     complete,
-    pack,
     pack_picture,
     part_file,
 )
 from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
 from kgclip_jax.knowledge.negatives.truth import Truth
-from kgclip_jax.knowledge.scene_graph import merged
+from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import generator
 from tests.array_pictures import all_images
@@ -99,9 +99,9 @@ class TestPhotographs:
 @pytest.fixture
 def store(tmp_path):
     """Graphs of a record of three captions (Flickr8k has five) and of a record of one."""
-    lines = [pack(key, texts, [GRAPHS[text] for text in texts]) for key, texts in KEYS.items()]
-    (tmp_path / part_file(0, 1)).write_text("".join(lines))
-    complete(tmp_path, Contents({}, 1, len(lines), 4, 0, 0, 0, 0, {}))
+    stored = [pack(key, texts, [GRAPHS[text] for text in texts]) for key, texts in KEYS.items()]
+    (tmp_path / part_file(0, 1)).write_bytes(b"".join(stored))
+    complete(tmp_path, Contents({}, 1, len(stored), 4, 0, 0, 0, 0, {}))
     return GraphStore(tmp_path)
 
 
@@ -118,7 +118,7 @@ class TestGraphs:
             assert graph == GRAPHS[text]
 
     def test_what_any_caption_says_is_true(self, store):
-        many = described(store).graphs(0)
+        many = described(store).known(0)
         for text in KEYS["many.jpg"]:
             assert Truth(*many).holds(GRAPHS[text])
 
@@ -137,7 +137,7 @@ class TestGraphs:
         ],
     )
     def test_captions_are_taken_together(self, store, claim, true):
-        assert Truth(*described(store).graphs(0)).holds(worded(claim).graph) == true
+        assert Truth(*described(store).known(0)).holds(worded(claim).graph) == true
 
     def test_negatives_that_another_caption_says_are_refused(self, store):
         photographs = described(store)
@@ -146,50 +146,56 @@ class TestGraphs:
         settings = NegativeSettings({"replace_attribute": 1.0}, count=2)
         texts = set()
         for seed in range(20):
-            rng, known = generator(seed, "test"), photographs.graphs(0)
+            rng, known = generator(seed, "test"), photographs.known(0)
             made = make_negatives(caption, rng, settings, vocabulary=vocabulary, known=known)
             texts |= {negative.text for negative in made if negative.valid}
         assert texts == {"A red dog on a sofa."}  # not the white one
 
     def test_one_caption_is_all_that_is_known(self, store):
-        assert described(store).graphs(1) == [GRAPHS[TWO]]
+        assert described(store).known(1) == [GRAPHS[TWO]]
 
     def test_nothing_is_known_without_a_store_or_a_record(self, store):
-        assert described(None).graphs(0) == []
-        assert described(store).graphs(2) == []
+        assert described(None).known(0) == []
+        assert described(store).known(2) == []
 
     def test_the_graph_of_the_picture_is_known_beside_those_of_the_captions(self, tmp_path):
         """People told its things apart: its black dog is none of the captions'."""
-        scene = merged([worded("a {black|0} {dog|#0} {on|0>1} a {bed|#1}").graph])
+        dog = SceneObject("dog", (Attribute("black"),))
+        scene = SceneGraph((dog, SceneObject("bed")), (Relation(0, "on", 1),))
         folder = tmp_path / "scenes"
         folder.mkdir()
-        (folder / part_file(0, 1)).write_text(pack_picture("7", scene))
+        (folder / part_file(0, 1)).write_bytes(pack_picture("7", scene))
         complete(folder, Contents({}, 1, 1, 1, 2, 1, 1, 1, {}, "pictures"))
         scenes, records = GraphStore(folder), InMemory(plain(1, KEYS["many.jpg"], "7/1382"))
         alone = Photographs(records, size=SIZE, scene_graphs=scenes)
-        assert alone.graphs(0) == [scene]
+        assert alone.known(0) == [scene]
         assert alone.caption(0, generator(0, "caption")).graph is None
         records = InMemory(plain(1, KEYS["one.jpg"], "7/1382"))
         captions = tmp_path / "captions"
         captions.mkdir()
-        line = pack("7/1382", KEYS["one.jpg"], [GRAPHS[TWO]])
-        (captions / part_file(0, 1)).write_text(line)
+        stored = pack("7/1382", KEYS["one.jpg"], [GRAPHS[TWO]])
+        (captions / part_file(0, 1)).write_bytes(stored)
         complete(captions, Contents({}, 1, 1, 1, 0, 0, 0, 0, {}))
         both = Photographs(records, size=SIZE, graphs=GraphStore(captions), scene_graphs=scenes)
-        assert both.graphs(0) == [GRAPHS[TWO], scene]
-        truth = Truth(*both.graphs(0))
+        assert both.known(0) == [GRAPHS[TWO], scene]
+        truth = Truth(*both.known(0))
         assert truth.holds(worded("a {black|0} {dog|#0} {on|0>1} a {bed|#1}").graph)
         assert not truth.holds(worded("a {black|0} {dog|#0} {on|0>1} a {sofa|#1}").graph)
         other = Photographs(InMemory(plain(1, "a", "8.jpg")), size=SIZE, scene_graphs=scenes)
         with pytest.raises(DataError, match="scenes: no record '8'"):
-            other.graphs(0)
+            other.known(0)
 
     def test_the_fingerprint_follows_what_the_graphs_say(self, store, tmp_path):
         items = [plain(1, captions, key) for key, captions in KEYS.items()]
         with_graphs = Photographs(InMemory(*items), size=SIZE, graphs=store).fingerprint()
         assert with_graphs != Photographs(InMemory(*items), size=SIZE).fingerprint()
-        file = tmp_path / part_file(0, 1)
-        file.write_text(file.read_text().replace("brown", "black"))  # as many bytes
+        brown = GRAPHS[DOG].objects[0]
+        black = brown._replace(attributes=(brown.attributes[0]._replace(name="black"),))
+        changed = GRAPHS | {DOG: GRAPHS[DOG]._replace(objects=(black, *GRAPHS[DOG].objects[1:]))}
+        stored = [
+            pack(key, texts, [changed[text] for text in texts]) for key, texts in KEYS.items()
+        ]
+        (tmp_path / part_file(0, 1)).write_bytes(b"".join(stored))
         other = Photographs(InMemory(*items), size=SIZE, graphs=GraphStore(tmp_path))
         assert other.fingerprint() != with_graphs
 
@@ -198,9 +204,9 @@ class TestGraphs:
             InMemory(plain(1, (DOG, "new"), "many.jpg")), size=4, graphs=store
         )
         with pytest.raises(
-            DataError, match=r"caption 1 of record 'many\.jpg': its graph is not of the text"
+            DataError, match=r"\('many\.jpg'\): its graphs are not of the texts \[.*'new'\]"
         ):
-            photographs.graphs(0)
+            photographs.known(0)
 
 
 class TestRetrievalSet:

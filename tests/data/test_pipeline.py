@@ -63,6 +63,15 @@ def test_hosts_load_the_rows_of_one_host_between_them():
     assert_same(whole, both)
 
 
+def test_records_that_another_host_counts_are_loaded_and_not_counted():
+    units = {"captions": [0, 1, 3], "others": [0]}
+    (mine,) = take(1, STREAMS, units)
+    (partly,) = take(1, STREAMS, units, counted={"captions": [1], "others": []})
+    (alone,) = take(1, {"captions": STREAMS["captions"]}, {"captions": [1]})
+    assert partly.counts == alone.counts != mine.counts
+    assert_same([partly], [mine._replace(counts=alone.counts)])
+
+
 def test_worker_processes_change_nothing():
     source = EmojiScenes(EmojiWorld(concepts=12, unseen_concepts=2, scenes=30), size=16)
     streams = {"captions": stream(source, slots=TWO_LENGTHS)}

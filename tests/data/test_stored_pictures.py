@@ -6,7 +6,8 @@ import pytest
 
 from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.errors import ConfigError, DataError
-from kgclip_jax.knowledge.graph_store import Contents, complete, pack, pack_picture, part_file
+from kgclip_jax.knowledge.graph_record import pack
+from kgclip_jax.knowledge.graph_store import Contents, complete, pack_picture, part_file
 from kgclip_jax.knowledge.scene_graph import SceneGraph, SceneObject
 from kgclip_jax.random import generator
 from tests.data.readers.layouts import LAYOUTS, drawn
@@ -46,12 +47,12 @@ def test_the_share_of_bad_records_is_respected(source, tmp_path):
 def write_graphs(folder, records, settings):
     """Write graphs of all captions of some records: one object each, called as the caption."""
     folder.mkdir()
-    lines = []
+    stored = []
     for record in map(records.record, range(len(records))):
         graphs = [SceneGraph((SceneObject(text),)) for text in record.captions]
-        lines.append(pack(record.key, record.captions, graphs))
-    (folder / part_file(0, 1)).write_text("".join(lines))
-    complete(folder, Contents(settings, 1, len(lines), len(lines), 0, 0, 0, 0, {}))
+        stored.append(pack(record.key, record.captions, graphs))
+    (folder / part_file(0, 1)).write_bytes(b"".join(stored))
+    complete(folder, Contents(settings, 1, len(stored), len(stored), 0, 0, 0, 0, {}))
 
 
 OTHER = {"model": "en_other"}
@@ -100,11 +101,11 @@ def test_graphs_of_captions_and_of_pictures_are_told_apart(source, tmp_path):
     write_graphs(tmp_path / "captions", plain.records, {})
     (tmp_path / "pictures").mkdir()
     scene = SceneGraph((SceneObject("dog"),))
-    lines = [pack_picture(f"{number:03}", scene) for number in range(5)]
-    (tmp_path / "pictures" / part_file(0, 1)).write_text("".join(lines))
+    stored = [pack_picture(f"{number:03}", scene) for number in range(5)]
+    (tmp_path / "pictures" / part_file(0, 1)).write_bytes(b"".join(stored))
     complete(tmp_path / "pictures", Contents({}, 1, 5, 5, 5, 0, 0, 0, {}, "pictures"))
-    assert plain.graphs(3) == []
-    assert source(scene_graphs="pictures").graphs(3) == [scene]
+    assert plain.known(3) == []
+    assert source(scene_graphs="pictures").known(3) == [scene]
     with pytest.raises(ConfigError, match=r"captions holds scene graphs of captions, not of pic"):
         source(scene_graphs="captions")
     with pytest.raises(ConfigError, match=r"pictures holds scene graphs of pictures, not of capt"):

@@ -6,11 +6,21 @@ from kgclip_jax.data.records import Record
 from kgclip_jax.data.structured_captions import structured_captions
 from kgclip_jax.errors import BadRecord
 from kgclip_jax.knowledge.caption import Caption
+from kgclip_jax.knowledge.facts import together
+from kgclip_jax.knowledge.graph_record import GraphRecord
 from kgclip_jax.knowledge.graph_store import GraphStore
 from kgclip_jax.knowledge.negatives.truth import Truth
 from kgclip_jax.random import generator
 from tests.data.records_in_memory import DOG, GRAPHS, KEYS, SIZE, SOFA, TWO, InMemory, plain
 from tests.knowledge.worded import worded
+
+
+class Stored(GraphRecord):
+    """The graphs of a record that was never stored."""
+
+    def __init__(self, graphs):
+        self.graph = graphs.__getitem__
+        self.known = lambda: together(graphs)
 
 
 def test_captions_without_a_negative_are_left_out_and_counted(caplog, tmp_path):
@@ -23,13 +33,10 @@ def test_captions_without_a_negative_are_left_out_and_counted(caplog, tmp_path):
         def __init__(self):
             pass
 
-        def graph(self, key, number, text):
-            return stored[key, number]
-
         def graphs(self, key, captions):
-            return [stored[key, number] for number in range(len(captions))]
+            return Stored([stored[key, number] for number in range(len(captions))])
 
-        def line(self, key):
+        def content(self, key):
             return key.encode()
 
     items = [(alone, b""), plain(1, (SOFA,), "sofa.jpg"), BadRecord("gone")]
@@ -54,4 +61,4 @@ def test_captions_without_a_negative_are_left_out_and_counted(caplog, tmp_path):
     assert chosen.caption(1, generator(0, "caption")) == Caption("")
     everything = Photographs(records, size=SIZE, graphs=Graphs())
     assert chosen.fingerprint() != everything.fingerprint()
-    assert Truth(*chosen.graphs(0)).holds(GRAPHS[TWO])
+    assert Truth(*chosen.known(0)).holds(GRAPHS[TWO])

@@ -102,7 +102,7 @@ READERS = {
     "karpathy": _karpathy,
     "listed": lambda path: [len(entry.wrong) for entry in read_listed(path)],
     "neighbours": _neighbours,
-    "graphs": lambda path: GraphStore(path).graph("a.jpg", 0, "a dog"),
+    "graphs": lambda path: GraphStore(path).graphs("a.jpg", ["a dog"]).graph(0),
     "split": lambda path: len(read_split(path, entities=2, triples=1)),
     "outcomes": read_outcomes,
     "tokenizer": _tokenizer,

@@ -15,7 +15,8 @@ import pytest
 from array_record.python.array_record_module import ArrayRecordWriter
 
 from kgclip_jax.data.readers.array_records import pack_record
-from kgclip_jax.knowledge.graph_store import Contents, complete, pack
+from kgclip_jax.knowledge.graph_record import pack
+from kgclip_jax.knowledge.graph_store import Contents, complete
 from kgclip_jax.knowledge.scene_graph import SceneGraph
 from tests.hostile.verdicts import NOISE, harmless, jpeg, refused
 
@@ -137,8 +138,8 @@ INDEXED = {"listed": "a.npy", "neighbours": "a.npy", "graphs": "graphs.npy", "sp
 
 def graphs_of_a_record(folder):
     """Write a folder of graphs, but for its index. Returns the hash of the key."""
-    line = pack("a.jpg", ["a dog"], [SceneGraph(())])
-    (folder / "graphs-00000-of-00001.jsonl").write_text(line)
+    stored = pack("a.jpg", ["a dog"], [SceneGraph(())])
+    (folder / "graphs-00000-of-00001.bin").write_bytes(stored)
     complete(folder, Contents({}, 1, 1, 1, 0, 0, 0, 0, {}))
     return np.load(folder / "graphs.npy")[0, 0]
 

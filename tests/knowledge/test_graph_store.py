@@ -1,71 +1,21 @@
-"""Graphs as JSON, and folders of them: what comes back, and what is refused by name."""
+"""Folders of graphs: what comes back, and what is refused by name."""
 
 import json
 import pickle
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kgclip_jax.errors import DataError
 from kgclip_jax.knowledge import graph_store
-from kgclip_jax.knowledge.graph_json import graph_from_json, graph_to_json
+from kgclip_jax.knowledge.graph_record import pack
 from kgclip_jax.knowledge.graph_store import (
     Contents,
     GraphStore,
     complete,
-    pack,
     pack_picture,
     part_file,
 )
-from kgclip_jax.knowledge.scene_graph import Attribute, Relation, SceneGraph, SceneObject, Span
-
-spans = st.none() | st.tuples(st.integers(0, 99), st.integers(0, 99)).map(
-    lambda ends: Span(min(ends), max(ends) + 1)
-)
-attributes = st.builds(Attribute, st.text(), spans)
-objects = st.lists(
-    st.builds(SceneObject, st.text(), st.lists(attributes, max_size=2).map(tuple), spans),
-    min_size=1,
-    max_size=4,
-)
-
-
-@st.composite
-def graphs(draw):
-    things = draw(objects)
-    numbers = st.integers(0, len(things) - 1)
-    links = st.builds(Relation, numbers, st.text(), numbers, spans)
-    return SceneGraph(tuple(things), tuple(draw(st.lists(links, max_size=3))))
-
-
-@given(graphs() | st.just(SceneGraph(())))
-def test_json_gives_the_same_graph_back(graph):
-    text = json.dumps(graph_to_json(graph))
-    assert graph_from_json(json.loads(text), "here") == graph
-
-
-DOG = ["dog", [0, 3], []]
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        (3, "has lists of objects and of relations"),
-        ({"objects": []}, "has lists of objects and of relations"),
-        ({"objects": [["dog"]], "relations": []}, r"an object must be .*, not \['dog'\]"),
-        ({"objects": [["dog", None, ["x"]]], "relations": []}, "an attribute must be .*, not 'x'"),
-        ({"objects": [["dog", [3, 1], []]], "relations": []}, r"a span must be .*, not \[3, 1\]"),
-        ({"objects": [["dog", [3, 3], []]], "relations": []}, r"a span must be .*, not \[3, 3\]"),
-        ({"objects": [["dog", "0", []]], "relations": []}, "a span must be .*, not '0'"),
-        ({"objects": [DOG], "relations": [[0, "on"]]}, "a relation must be "),
-        ({"objects": [DOG], "relations": [[0, "on", 1, None]]}, "leads to none of the 1 objects"),
-        ({"objects": [DOG], "relations": [[-1, "on", 0, None]]}, "leads to none of the 1 objects"),
-    ],
-)
-def test_malformed_graphs_are_refused_by_name(value, message):
-    with pytest.raises(DataError, match=f"file, record 7: .*{message}"):
-        graph_from_json(value, "file, record 7")
+from kgclip_jax.knowledge.scene_graph import SceneGraph, SceneObject, Span
 
 
 def graph_of(caption):
@@ -80,12 +30,12 @@ CONTENTS = Contents({"model": "x"}, 3, **COUNTS, related=0, skipped={"empty capt
 
 def write_parts(folder, records=None):
     """Three parts, the second of which is empty."""
-    lines = [
+    stored = [
         pack(key, captions, [graph_of(caption) for caption in captions])
         for key, captions in (records or list(RECORDS.items()))
     ]
-    for number, part in enumerate([lines[:15], [], lines[15:]]):
-        (folder / part_file(number, 3)).write_text("".join(part))
+    for number, part in enumerate([stored[:15], [], stored[15:]]):
+        (folder / part_file(number, 3)).write_bytes(b"".join(part))
 
 
 @pytest.fixture
@@ -95,18 +45,23 @@ def store(tmp_path):
     return GraphStore(tmp_path)
 
 
+def first_graph(store, number):
+    return store.graphs(f"{number}.jpg", RECORDS[f"{number}.jpg"]).graph(0)
+
+
 def test_every_caption_has_its_graph(store):
     assert len(store) == 20
     for key, captions in RECORDS.items():
-        for number, caption in enumerate(captions):
-            assert store.graph(key, number, caption) == graph_of(caption)
+        graphs = store.graphs(key, captions)
+        assert [graphs.graph(n) for n in range(3)] == [graph_of(caption) for caption in captions]
+        assert graphs.known() == [{f"dog {key.removesuffix('.jpg')}", "a \ud800 cat", ""}]
 
 
 def test_a_store_pickles_cheaply_after_use(store):
-    store.graph("3.jpg", 0, "dog 3")
+    store.graphs("3.jpg", RECORDS["3.jpg"])
     pickled = pickle.dumps(store)
     assert len(pickled) < 500
-    assert pickle.loads(pickled).graph("17.jpg", 0, "dog 17") == graph_of("dog 17")
+    assert first_graph(pickle.loads(pickled), 17) == graph_of("dog 17")
 
 
 def test_keys_of_one_hash_are_told_apart(tmp_path, monkeypatch):
@@ -114,11 +69,9 @@ def test_keys_of_one_hash_are_told_apart(tmp_path, monkeypatch):
     write_parts(tmp_path)
     complete(tmp_path, CONTENTS)
     store = GraphStore(tmp_path)
-    assert [store.graph(f"{n}.jpg", 0, f"dog {n}") for n in range(20)] == [
-        graph_of(f"dog {n}") for n in range(20)
-    ]
+    assert [first_graph(store, n) for n in range(20)] == [graph_of(f"dog {n}") for n in range(20)]
     with pytest.raises(DataError, match=r"no record 'x\.jpg'"):
-        store.graph("x.jpg", 0, "dog")
+        store.graphs("x.jpg", ["dog"])
 
 
 def test_hashes_that_are_one_floating_point_number_are_told_apart(tmp_path, monkeypatch):
@@ -128,20 +81,21 @@ def test_hashes_that_are_one_floating_point_number_are_told_apart(tmp_path, monk
     write_parts(tmp_path)
     complete(tmp_path, CONTENTS)
     store = GraphStore(tmp_path)
-    for n in range(20):
-        assert store.graph(f"{n}.jpg", 0, f"dog {n}") == graph_of(f"dog {n}")
+    assert [first_graph(store, n) for n in range(20)] == [graph_of(f"dog {n}") for n in range(20)]
 
 
-def test_a_graph_that_was_asked_for_is_checked_again(store):
-    assert store.graphs("3.jpg", RECORDS["3.jpg"]) == store.graphs("3.jpg", RECORDS["3.jpg"])
-    with pytest.raises(DataError, match="its graph is not of the text 'dog 4'"):
-        store.graph("3.jpg", 0, "dog 4")
+def test_the_record_that_was_asked_for_last_is_read_once(store, monkeypatch):
+    graphs = store.graphs("3.jpg", RECORDS["3.jpg"])
+    assert store.graphs("3.jpg", list(RECORDS["3.jpg"])) is graphs
+    assert store.graphs("4.jpg", RECORDS["4.jpg"]) is not graphs
+    with pytest.raises(DataError, match=r"\('4\.jpg'\): its graphs are not of the texts \['dog'\]"):
+        store.graphs("4.jpg", ["dog"])
 
 
 def test_pictures_have_graphs_without_a_text(tmp_path):
     scenes = [SceneGraph((SceneObject(f"dog {number}"),)) for number in range(3)]
-    lines = [pack_picture(str(number), scene) for number, scene in enumerate(scenes)]
-    (tmp_path / part_file(0, 1)).write_text("".join(lines))
+    stored = [pack_picture(str(number), scene) for number, scene in enumerate(scenes)]
+    (tmp_path / part_file(0, 1)).write_bytes(b"".join(stored))
     complete(tmp_path, Contents({}, 1, 3, 3, 3, 0, 0, 0, {}, "pictures"))
     store = GraphStore(tmp_path)
     assert store.contents.of == "pictures"
@@ -150,55 +104,24 @@ def test_pictures_have_graphs_without_a_text(tmp_path):
         store.picture("3")
 
 
+def test_what_is_stored_of_a_record_tells_what_its_graphs_say(store):
+    captions = RECORDS["3.jpg"]
+    content = pack("3.jpg", captions, [graph_of(caption) for caption in captions])
+    assert store.content("3.jpg") == content
+
+
 def test_keys_that_come_twice_are_refused(tmp_path):
     write_parts(tmp_path, [*RECORDS.items(), ("4.jpg", ["again"])])
     with pytest.raises(
-        DataError, match=r"graphs-.*, byte \d+: another record has the key '4\.jpg'"
+        DataError, match=r"graphs-.*, record at \d+: another record has the key '4\.jpg'"
     ):
         complete(tmp_path, CONTENTS)
     assert not (tmp_path / "graphs.json").exists()
 
 
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        (("21.jpg", 0, "dog 21"), "no record '21.jpg'; make the graphs again"),
-        (("3.jpg", 3, ""), "caption 3 of record '3.jpg': there are graphs of 3 only"),
-        (("3.jpg", -1, ""), "caption -1 of record '3.jpg': there are graphs of 3 only"),
-        (("3.jpg", 0, "dog 4"), "caption 0 of record '3.jpg': its graph is not .* 'dog 4'"),
-    ],
-)
-def test_what_was_not_parsed_is_refused_by_name(store, asked, message):
-    with pytest.raises(DataError, match=message):
-        store.graph(*asked)
-
-
-def test_a_malformed_graph_names_its_record(tmp_path):
-    write_parts(tmp_path)
-    path = tmp_path / part_file(0, 3)
-    path.write_text(path.read_text().replace('[["dog 3",[0,5],[]]]', '[["dog 3",[0],[]]]'))
-    complete(tmp_path, CONTENTS)
-    with pytest.raises(DataError, match=rf"{tmp_path}: caption 0 of record '3.jpg': a span must"):
-        GraphStore(tmp_path).graph("3.jpg", 0, "dog 3")
-
-
-@pytest.mark.parametrize(
-    "graph",
-    [
-        '[["dog 3",[0,6],[]]],"relations":[]',
-        '[["dog 3",null,[["red",[5,6]]]]],"relations":[]',
-        '[["dog 3",[0,5],[]]],"relations":[[0,"on",0,[5,9]]]',
-    ],
-)
-def test_a_span_beyond_the_text_names_its_record(tmp_path, graph):
-    write_parts(tmp_path)
-    path = tmp_path / part_file(0, 3)
-    old = '[["dog 3",[0,5],[]]],"relations":[]'
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, graph))
-    complete(tmp_path, CONTENTS)
-    with pytest.raises(DataError, match=r"caption 0 of record '3.jpg': a span ends beyond the"):
-        GraphStore(tmp_path).graph("3.jpg", 0, "dog 3")
+def test_what_was_not_parsed_is_refused_by_name(store):
+    with pytest.raises(DataError, match=r"no record '21\.jpg'; make the graphs again"):
+        store.graphs("21.jpg", ["dog 21"])
 
 
 class TestDamage:
@@ -232,10 +155,39 @@ class TestDamage:
     def test_a_lost_part(self, store):
         (store.folder / part_file(2, 3)).unlink()
         with pytest.raises(DataError, match=rf"{part_file(2, 3)}: .*No such file"):
-            store.graph("17.jpg", 0, "dog 17")
+            first_graph(store, 17)
 
-    def test_a_part_of_other_lines(self, store):
+    @pytest.mark.parametrize(
+        ("damage", "message"),
+        [
+            (lambda content: b"x" + content, ": memoryview: length is not a multiple"),
+            (lambda content: b"xxxx" + content, ", record at 0: no record begins and ends here"),
+            (lambda content: content[:40], ", record at 0: no record begins and ends here"),
+            (lambda content: content[:60] + b"x" + content[61:], ", record at 0: its checksum is"),
+            (lambda content: b"", ": cannot mmap an empty file"),
+        ],
+    )
+    def test_a_part_of_something_else(self, store, damage, message):
         path = store.folder / part_file(2, 3)
-        path.write_bytes(b"x" + path.read_bytes())
-        with pytest.raises(DataError, match=rf"{part_file(2, 3)}, byte 0, .*: not valid JSON"):
-            store.graph("15.jpg", 0, "dog 15")
+        path.write_bytes(damage(path.read_bytes()))
+        with pytest.raises(DataError, match=rf"{part_file(2, 3)}{message}.*; make the graphs"):
+            first_graph(store, 15)
+
+    def test_a_damaged_part_is_not_indexed(self, tmp_path):
+        write_parts(tmp_path)
+        path = tmp_path / part_file(2, 3)
+        path.write_bytes(path.read_bytes()[:-4])
+        with pytest.raises(DataError, match=rf"{part_file(2, 3)}, record at \d+: no record begins"):
+            complete(tmp_path, CONTENTS)
+
+    def test_files_as_they_were_before_are_refused_with_the_command(self, store):
+        path = store.folder / "graphs.json"
+        contents = json.loads(path.read_text())
+        del contents["layout"]
+        path.write_text(json.dumps(contents))
+        with pytest.raises(
+            DataError,
+            match=r"graphs\.json: .* layout 1, and 2 is read; make the graphs again: python launch/"
+            r"prepare\.py parse, or graphs, into a new folder",
+        ):
+            GraphStore(store.folder)

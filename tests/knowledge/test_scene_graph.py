@@ -7,10 +7,7 @@ from kgclip_jax.knowledge.scene_graph import (
     Relation,
     SceneGraph,
     SceneObject,
-    Span,
     entails,
-    merged,
-    together,
 )
 
 
@@ -46,24 +43,3 @@ def test_a_claim_is_entailed_if_its_things_can_be_found(claim: SceneGraph, expec
 
 def test_a_scene_entails_itself() -> None:
     assert entails(SCENE, SCENE)
-
-
-def test_things_of_one_name_are_one_in_a_merged_graph() -> None:
-    dog = SceneObject("dog", (Attribute("red", Span(2, 5)),), Span(6, 9))
-    other = SceneGraph((thing("cat", "old"), dog), (Relation(1, "above", 0, Span(1, 2)),))
-    assert merged([SCENE, other]) == SceneGraph(
-        (thing("dog", "red", "small", "blue"), thing("cat", "old")),
-        (Relation(0, "above", 1), Relation(1, "below", 0)),
-    )
-    pack = SceneGraph((thing("dog"), thing("dog")), (Relation(0, "chase", 1),))
-    assert merged([pack]) == SceneGraph((thing("dog"),))
-    assert merged([]) == SceneGraph(())
-
-
-def test_several_graphs_are_known_together_and_alone_where_that_says_more() -> None:
-    pack = SceneGraph((thing("dog", "red"), thing("dog")), (Relation(0, "chase", 1),))
-    plain = SceneGraph((thing("dog", "old"),))
-    assert together([pack, plain]) == [merged([pack, plain]), pack]
-    assert together([plain, plain]) == [merged([plain])]
-    assert together([pack]) == [pack]  # not as one dog
-    assert together([]) == []

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -70,8 +71,10 @@ class Commands:
         }
         start_server(self._environment)
 
-    def start(self, *command: str) -> ForkedLaunch:
-        return ForkedLaunch(list(command), REPOSITORY, next(self._outputs))
+    def start(
+        self, *command: str, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> ForkedLaunch:
+        return ForkedLaunch(list(command), REPOSITORY, next(self._outputs), environment)
 
     def start_fresh(self, *command: str, largest_file_kib: int | None = None) -> subprocess.Popen:
         """Start Python with anything, as a user's shell does."""
@@ -86,18 +89,26 @@ class Commands:
         )
 
     def start_training(
-        self, workdir: Path, *, fresh: Mapping[str, Any] | None = None, **changes: object
+        self,
+        workdir: Path,
+        *,
+        fresh: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        **changes: object,
     ) -> subprocess.Popen[str] | ForkedLaunch:
         """Begin to train; changes are settings by their dotted path, dots written as `__`.
 
-        With `fresh`, options of `start_fresh`, in a new Python.
+        With `fresh`, options of `start_fresh`, in a new Python, and otherwise with variables of
+        `environment`.
         """
         config = changes.pop("config", "configs/quickstart.py")
         settings = SHRUNK | (SCENES if config == "configs/quickstart.py" else {})
         settings |= {f"config.{key.replace('__', '.')}": changes[key] for key in changes}
         options = [f"--{key}={value}" for key, value in settings.items()]
         launch = ["launch/train.py", f"--config={config}", f"--workdir={workdir}", *options]
-        return self.start(*launch) if fresh is None else self.start_fresh(*launch, **fresh)
+        if fresh is not None:
+            return self.start_fresh(*launch, **fresh)
+        return self.start(*launch, environment=environment)
 
     def train(self, workdir: Path, **changes: object) -> subprocess.CompletedProcess[str]:
         return finish(self.start_training(workdir, **changes))
@@ -107,7 +118,7 @@ class Commands:
 
 
 def finish(process: subprocess.Popen[str] | ForkedLaunch) -> subprocess.CompletedProcess[str]:
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=900)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 

@@ -7,6 +7,7 @@ import runpy
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from unittest.mock import patch
@@ -27,10 +28,12 @@ def start_server(environment: dict[str, str]) -> None:
 class ForkedLaunch:
     """As much of `subprocess.Popen` as tests use."""
 
-    def __init__(self, command: list[str], folder: Path, output: Path) -> None:
+    def __init__(
+        self, command: list[str], folder: Path, output: Path, environment: Mapping[str, str]
+    ) -> None:
         self.args = command
         self._files = [output.with_suffix(suffix) for suffix in (".out", ".err")]
-        arguments = command, folder, self._files
+        arguments = command, folder, self._files, dict(environment)
         self._process: ForkServerProcess = _SERVER.Process(target=_launch, args=arguments)
         self._process.start()
 
@@ -62,7 +65,10 @@ class ForkedLaunch:
         self.send_signal(signal.SIGKILL)
 
 
-def _launch(command: list[str], folder: Path, files: list[Path]) -> None:
+def _launch(
+    command: list[str], folder: Path, files: list[Path], environment: dict[str, str]
+) -> None:
+    os.environ |= environment
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
     os.chdir(folder)

@@ -141,7 +141,7 @@ def refused(start, result, parsed, tmp_path_factory):
     """Launches with something wrong with the graphs, by name; run beside each other."""
     folder = tmp_path_factory.mktemp("refused")
     (folder / "unfinished").mkdir()
-    (folder / "unfinished" / "graphs-00000-of-00001.jsonl").write_text("")
+    (folder / "unfinished" / "graphs-00000-of-00001.bin").write_bytes(b"")
     source = "streams__captions__sources__photographs"
     launches = {
         "missing": {f"{source}__graphs": folder / "nowhere"},

@@ -92,7 +92,7 @@ def test_captions_get_the_graphs_of_their_entries(of_captions, album):
         f"{album / 'graphs'}: 12 captions of 12 records: 24 objects, 24 attributes, 12 relations; "
         "100.0% with a relation\n"
     )
-    graph = GraphStore(album / "graphs").graph("3.jpg", 0, "a white dog on a red sofa")
+    graph = GraphStore(album / "graphs").graphs("3.jpg", ["a white dog on a red sofa"]).graph(0)
     assert [(thing.name, thing.attributes[0].name) for thing in graph.objects] == [
         ("dog", "white"),
         ("sofa", "red"),

@@ -45,7 +45,7 @@ def test_a_data_set_is_parsed(finished):
     assert (process.returncode, process.stderr) == (0, "")
     assert f"{output}: 600 captions of 600 records: " in process.stdout
     assert process.stdout.endswith("100.0% with a relation\n")
-    graph = GraphStore(output).graph("33.jpg", 0, CAPTION.format(33))
+    graph = GraphStore(output).graphs("33.jpg", [CAPTION.format(33)]).graph(0)
     assert [thing.name for thing in graph.objects][:2] == ["man", "shirt"]
 
 

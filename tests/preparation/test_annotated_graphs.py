@@ -61,7 +61,7 @@ class TestCaptions:
         )
         output = tmp_path / "graphs"
         contents = store(album(Record(key, [spaced])), file, output)
-        graph = GraphStore(output).graph(key, 0, spaced)
+        graph = GraphStore(output).graphs(key, [spaced]).graph(0)
         assert [spaced[slice(*thing.span)] for thing in graph.objects] == ["dog", "sofa"]
         assert (contents.records, contents.captions, contents.related) == (1, 1, 1)
 
@@ -73,7 +73,7 @@ class TestCaptions:
     def test_the_first_of_several_entries_counts(self, album, tmp_path):
         file = write(tmp_path / "train.json", entry("1.jpg"), entry("1.jpg", triples=[], pairs=[]))
         store(album(Record("1.jpg", [DOG])), file, tmp_path / "graphs")
-        assert GraphStore(tmp_path / "graphs").graph("1.jpg", 0, DOG) == DOG_GRAPH
+        assert GraphStore(tmp_path / "graphs").graphs("1.jpg", [DOG]).graph(0) == DOG_GRAPH
 
     def test_what_is_missing_is_counted_up_to_a_share(self, album, tmp_path):
         file = write(tmp_path / "train.json", entry("1.jpg"), entry("2.jpg"), entry("9.jpg"))
@@ -96,7 +96,7 @@ class TestCaptions:
         missing = {"caption without an entry": 1, "unreadable record": 1}
         assert contents.skipped == {"empty caption": 3} | missing
         assert (contents.records, contents.captions) == (2, 4)
-        assert GraphStore(output).graph("1.jpg", 1, "hello") == SceneGraph(())
+        assert GraphStore(output).graphs("1.jpg", [DOG, "hello"]).graph(1) == SceneGraph(())
         assert describe_graphs(output, contents).endswith(
             ": 4 captions of 2 records: 6 objects, 3 attributes, 3 relations; 75.0% with a relation"
             "; left out: 3 x empty caption, 1 x caption without an entry, 1 x unreadable record"
@@ -106,7 +106,7 @@ class TestCaptions:
         file = write(tmp_path / "train.json", entry("1.jpg"))
         records, output = album(Record("1.jpg", [DOG])), tmp_path / "graphs"
         contents = store(records, file, output)
-        before = {path: path.stat().st_mtime_ns for path in output.rglob("*.jsonl")}
+        before = {path: path.stat().st_mtime_ns for path in output.rglob("*.bin")}
         assert store(records, file, output) == contents
         assert {path: path.stat().st_mtime_ns for path in before} == before
         with pytest.raises(ConfigError, match=r"\(source: keys, captions or boxes"):
@@ -148,9 +148,9 @@ class TestPictures:
             ": 2 pictures: 1 objects, 1 attributes, 1 relations; 50.0% with a relation; left out: "
             "1 x relation to a missing object"
         )
-        before = (output / "graphs-00000-of-00001.jsonl").stat().st_mtime_ns
+        before = (output / "graphs-00000-of-00001.bin").stat().st_mtime_ns
         assert store_pictures(tmp_path, output, bad_share=0.5, console=console) == contents
-        assert (output / "graphs-00000-of-00001.jsonl").stat().st_mtime_ns == before
+        assert (output / "graphs-00000-of-00001.bin").stat().st_mtime_ns == before
 
     def test_too_much_left_out_leaves_an_unfinished_folder(self, tmp_path):
         write(tmp_path / "scene_graphs.json", *PICTURES)

@@ -86,7 +86,7 @@ def test_every_caption_is_parsed(parsed, parser):
     for index in range(10):
         key, captions, _ = records.record(index)
         for number, graph in enumerate(parser.parse(captions)):
-            assert store.graph(key, number, captions[number]) == graph
+            assert store.graphs(key, captions).graph(number) == graph
 
 
 def test_the_counts_are_those_of_the_graphs(parsed, parser):
@@ -149,7 +149,7 @@ def test_unreadable_records_are_counted_up_to_a_share(tmp_path):
     assert contents.records == 9
     assert contents.skipped == {"empty caption": 3, "unreadable record": 1}
     with pytest.raises(DataError, match=r"no record '7\.jpg'"):
-        GraphStore(tmp_path).graph("7.jpg", 0, "a red dog chases a cat")
+        GraphStore(tmp_path).graphs("7.jpg", ["a red dog chases a cat"])
 
 
 def test_records_of_one_key_are_refused(tmp_path):

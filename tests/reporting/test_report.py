@@ -70,6 +70,7 @@ def run():
     return {
         "metrics": METRICS,
         "evaluations": [],
+        "sessions": [],
         "results": [
             Result("retrieval", HOSTILE, "R@1", 0.5, 0.2, 0.8, 8, 0.125),
             replace(text, value=0.5, blind=True),
@@ -99,6 +100,20 @@ def test_evaluations_on_the_way_are_curves_of_each_set(tmp_path, run):
     assert page.classes("chart") == before.classes("chart") + 2
     assert page.classes("line") == before.classes("line") + 4  # blind rows have none
     assert {"R@1", "image", "text", "text, average weights"} <= {*page.texts}
+
+
+def test_launches_are_rows_of_where_the_time_went(tmp_path, run):
+    seconds = {"steps": 75.0, "compile": 25.0}
+    one = {"start": 0, "step": 5, "seconds": seconds, "memory": {"peak_host_memory": 1.5}}
+    two = {"start": 5, "step": 5, "seconds": {"steps": 0.0, "other": 2.0}, "memory": {}}
+    assert "Where the time went" not in write(tmp_path, run).texts
+    texts = write(tmp_path, run, sessions=[one, two]).texts
+    place = texts.index("steps taken")
+    assert texts[place : place + 6] == [
+        *("steps taken", "seconds", "% steps", "% compile", "% other", "GiB at most")
+    ]
+    assert texts[place + 6 : place + 12] == ["1 to 5", "100", "75.0", "25.0", "0.0", "1.50 (host)"]
+    assert texts[place + 12 : place + 17] == ["none", "2", "0.0", "0.0", "100.0"]
 
 
 def test_hostile_text_stays_text(tmp_path, run):

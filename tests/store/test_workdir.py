@@ -77,6 +77,15 @@ def test_evaluations_add_up_and_are_forgotten_with_their_steps(workdir):
     assert workdir.read_evaluations() == [{"step": 3, "results": [{"metric": "R@1"}]}]
 
 
+def test_launches_add_up_and_are_forgotten_with_their_steps(workdir):
+    for start, step in ((0, 3), (3, 6)):
+        workdir.add_session(start, step, {"steps": 2.0}, {"peak_host_memory": 0.5})
+    first = {"start": 0, "step": 3, "seconds": {"steps": 2.0}, "memory": {"peak_host_memory": 0.5}}
+    assert [line["step"] for line in workdir.read_sessions()] == [3, 6]
+    workdir.forget_after(5)
+    assert workdir.read_sessions() == [first]
+
+
 def test_steps_that_are_taken_again_are_forgotten(workdir):
     workdir.forget_after(3)
     assert not workdir.metrics.exists()

@@ -6,11 +6,8 @@ intended change:
     python tests/training/test_collectives.py
 """
 
-import math
-import re
 import runpy
 import sys
-from collections import defaultdict
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -30,6 +27,7 @@ from kgclip_jax.models import encode
 from kgclip_jax.models.presets import preset
 from kgclip_jax.objectives.contrastive import Contrastive
 from kgclip_jax.optimizer_config import Optimizer
+from kgclip_jax.planning.hlo_text import collectives
 from tests import toys
 from tests.training.made_up_streams import MadeUpStream, Trainer, made_up_pairs
 
@@ -61,25 +59,6 @@ EXPERIMENT = config.Experiment(
     heads={"mixer": toys.ToyHead()},
     objectives={"contrastive": Contrastive(negatives=True), "toy": toys.ToyObjective()},
 )
-
-COLLECTIVE = re.compile(
-    r"= (?P<shapes>.*?) "
-    r"(?P<kind>all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(-start)?\("
-)
-SHAPE = re.compile(r"(?P<type>pred|[a-z]+(?P<bits>\d+))\[(?P<sizes>[\d,]*)\]")
-
-
-def collectives(compiled):
-    """Return {kind: (number, bytes of all results)} of a compiled step's text."""
-    found = defaultdict(lambda: (0, 0))
-    for match in COLLECTIVE.finditer(compiled):
-        size = sum(
-            math.prod(int(n) for n in shape["sizes"].split(",") if n) * int(shape["bits"] or 8) // 8
-            for shape in SHAPE.finditer(match["shapes"])
-        )
-        count, total = found[match["kind"]]
-        found[match["kind"]] = (count + 1, total + size)
-    return dict(found)
 
 
 def step_collectives(mesh):

@@ -1,19 +1,15 @@
 """Numbers of a run: how speed is measured, and how they reach files and the screen."""
 
 import dataclasses
-import json
-import struct
 from collections import Counter
 
 import jax
 import jax.numpy as jnp
 import pytest
 from rich.console import Console
-from tensorboardX.proto.event_pb2 import Event as TensorBoardEvent
-from tensorboardX.proto.event_pb2 import SessionLog
 
 from kgclip_jax.batch import Images, Pairs, Texts, Triples
-from kgclip_jax.errors import DataError, DivergedError, UserError
+from kgclip_jax.errors import DataError, DivergedError
 from kgclip_jax.models import spec
 from kgclip_jax.models.flops import (
     Work,
@@ -27,13 +23,8 @@ from kgclip_jax.models.presets import preset
 from kgclip_jax.training import metrics
 from kgclip_jax.training.display import Display
 from kgclip_jax.training.hooks import Event
-from kgclip_jax.training.metrics import (
-    JsonLines,
-    LogMetrics,
-    RecordCounts,
-    TensorBoard,
-    Throughput,
-)
+from kgclip_jax.training.memory import peak_memory
+from kgclip_jax.training.metrics import LogMetrics, RecordCounts, Throughput
 from kgclip_jax.training.step import TrainState
 
 MODEL = preset("tiny")
@@ -58,13 +49,13 @@ class Clock:
 
 class Collector:
     def __init__(self):
-        self.lines, self.closed = [], False
+        self.lines = []
 
     def write(self, step, numbers):
         self.lines.append((step, numbers))
 
     def close(self):
-        self.closed = True
+        raise AssertionError("it is not for the log to close what others opened")
 
 
 @pytest.fixture
@@ -151,6 +142,19 @@ def test_a_step_without_work_for_towers_has_no_share_of_a_peak(clock, monkeypatc
     assert throughput.read().keys() == {"pairs_per_second", "text_tokens_per_second", "input_wait"}
 
 
+class Device:
+    def __init__(self, stats):
+        self.memory_stats = lambda: stats
+
+
+def test_memory_is_that_of_the_fullest_device_or_else_of_the_process(monkeypatch):
+    assert peak_memory().keys() == {"peak_host_memory"}  # CPUs count nothing
+    assert 0.05 < peak_memory()["peak_host_memory"] < 200
+    full = [Device({"peak_bytes_in_use": gib * 2**30, "bytes_in_use": 1}) for gib in (2, 3)]
+    monkeypatch.setattr(jax, "local_devices", lambda: [*full, Device(None)])
+    assert peak_memory() == {"peak_device_memory": 3.0}
+
+
 def test_metrics_are_written_one_step_late_and_the_last_ones_at_the_end(clock):
     writer = Collector()
     log = logged([writer], every=2)
@@ -165,7 +169,6 @@ def test_metrics_are_written_one_step_late_and_the_last_ones_at_the_end(clock):
     assert (first, second) == (2, 4)
     assert numbers["loss"] == 2.0
     assert numbers["pairs_per_second"] == 4.0  # step 1 compiles and does not count
-    assert writer.closed
 
 
 def test_a_first_step_that_is_logged_has_no_speed(clock):
@@ -173,89 +176,8 @@ def test_a_first_step_that_is_logged_has_no_speed(clock):
     log = logged([writer], every=10)
     log.after_step(make_event(10))
     log.close()
-    assert writer.lines == [(10, {"loss": 10.0})]
-
-
-def test_every_writer_is_closed_when_one_of_them_fails():
-    class Full(Collector):
-        def write(self, step, numbers):
-            raise UserError("the disk is full")
-
-        def close(self):
-            raise UserError("the disk is still full")
-
-    writer = Collector()
-    log = logged([Full(), writer, Full()], every=1)
-    log.after_step(make_event(1))
-    with pytest.raises(UserError, match="full"):
-        log.close()
-    assert writer.closed
-
-
-def test_json_lines_are_whole_at_once_and_appended_to(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    first = JsonLines(path)
-    first.write(1, {"loss": 0.5})
-    assert json.loads(path.read_text()) == {"step": 1, "loss": 0.5}
-    first.close()
-    second = JsonLines(path)
-    second.write(2, {"loss": 0.25})
-    second.close()
-    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2]
-
-
-def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    path.symlink_to("/dev/full")
-    lines = JsonLines(path)
-    with pytest.raises(UserError, match=r"cannot write .*metrics\.jsonl: No space left on device"):
-        lines.write(1, {"loss": 0.5})
-    with pytest.raises(UserError, match="No space left"):
-        lines.close()
-
-
-def test_a_file_that_cannot_be_opened_is_an_error_that_names_it(tmp_path):
-    (tmp_path / "metrics.jsonl").mkdir()
-    with pytest.raises(UserError, match=r"cannot write .*metrics\.jsonl: Is a directory"):
-        JsonLines(tmp_path / "metrics.jsonl")
-    with pytest.raises(UserError, match=r"cannot write .*gone/events: No such file"):
-        TensorBoard(tmp_path / "gone", 0)
-
-
-def read_events(path):
-    """Parse TensorFlow records: length, its checksum, the event, its checksum."""
-    data = path.read_bytes()
-    while data:
-        (length,) = struct.unpack_from("<Q", data)
-        yield TensorBoardEvent.FromString(data[12 : 12 + length])
-        data = data[16 + length :]
-
-
-def test_tensorboard_shows_each_number_at_its_step_and_hides_steps_taken_again(tmp_path):
-    writer = TensorBoard(tmp_path, start=4)
-    writer.write(5, {"loss": 0.5, "input_wait": 0.25})
-    (path,) = tmp_path.glob("events.out.tfevents.*")
-    version, opening, scalars = read_events(path)  # on disk before the file is closed
-    writer.close()
-    assert version.file_version == "brain.Event:2"
-    assert (opening.step, opening.session_log.status) == (5, SessionLog.START)
-    assert scalars.step == 5
-    assert scalars.wall_time > 1.7e9
-    values = {value.tag: value.simple_value for value in scalars.summary.value}
-    assert values == {"loss": 0.5, "input_wait": 0.25}
-
-
-def test_tensorboard_on_a_full_disk_is_an_error_and_not_a_hang(tmp_path, monkeypatch):
-    writer = TensorBoard(tmp_path, start=0)
-
-    def refuse(event):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(writer._writer, "write_event", refuse)
-    for _ in range(30):  # more than any queue holds
-        with pytest.raises(UserError, match="events: No space left on device"):
-            writer.write(1, {"loss": 0.5})
-    writer.close()
+    ((step, numbers),) = writer.lines
+    assert (step, numbers.keys()) == (10, {"loss", "peak_host_memory"})
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_newest_checkpoint():
@@ -269,7 +191,6 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_newest_checkpoint(
     log.after_step(make_event(1, loss=float("inf")))
     with pytest.raises(DivergedError, match="none is saved yet"):
         log.close()
-    assert writer.closed
 
 
 def bad(**reasons):

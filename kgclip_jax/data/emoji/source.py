@@ -73,7 +73,7 @@ class EmojiScenes:
         """
         return self._painter.paint(self.scene(index))
 
-    def graphs(self, index: int) -> tuple[SceneGraph]:
+    def known(self, index: int) -> tuple[SceneGraph]:
         """Return all that is true of scene `index`, whether or not a caption says it."""
         return (scene_graph(self._splits, self.scene(index)),)
 

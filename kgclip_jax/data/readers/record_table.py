@@ -28,9 +28,10 @@ class RecordTable:
 
     def __getitem__(self, index: int) -> Record:
         key = self._keys[index]
-        captions = [self._captions[c] for c in range(self._first[index], self._first[index + 1])]
-        box = Box(*self._boxes[4 * index : 4 * index + 4])
-        return Record(key, captions, None if math.isnan(box.top) else box)
+        captions = self._captions.between(self._first[index], self._first[index + 1])
+        if math.isnan(self._boxes[4 * index]):
+            return Record(key, captions)
+        return Record(key, captions, Box(*self._boxes[4 * index : 4 * index + 4]))
 
     def add(self, record: Record, skips: Skips) -> bool:
         """Append a record, its captions cleaned; blank ones are left out and counted.

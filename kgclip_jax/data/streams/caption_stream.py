@@ -69,6 +69,53 @@ def _notes(texts: TextMaker, slots: TextSlots, rows: int) -> list[str]:
     return notes
 
 
+def abstract_pairs(
+    rows: int,
+    slots: TextSlots,
+    reading: Preprocessing,
+    *,
+    negatives: int = 0,
+    tables: Mapping[str, Table] = MappingProxyType({}),
+) -> Pairs:
+    """Return the blocks of a step of captioned pictures without their values.
+
+    Args:
+        rows: of a step.
+        slots: of the texts of a unit.
+        reading: how a model reads pictures, texts and scene graphs.
+        negatives: of each caption.
+        tables: that go with each row.
+    """
+
+    def texts(*several: int) -> Texts:
+        tokens = tuple(
+            abstract_array((rows // slots.unit * part, *several, length), np.int32)
+            for part, length in zip(slots.rows, slots.lengths, strict=True)
+        )
+        if reading.triples is None:
+            return Texts(tokens)
+        shape = (rows, *several, reading.triples.slots)
+        elements = (*shape, 3, reading.triples.tokenizer.context_length)
+        return Texts(
+            tokens, Triples(abstract_array(elements, np.int32), abstract_array(shape, bool))
+        )
+
+    size, some = reading.image_size, negatives > 0
+    return Pairs(
+        image=Images(abstract_array((rows, size, size, 3), np.uint8)),
+        text=texts(),
+        ids=abstract_array((rows, 2), np.int32),
+        negatives=texts(negatives) if some else None,
+        negative_mask=abstract_array((rows, negatives), bool) if some else None,
+        negative_ids=abstract_array((rows, negatives), np.int32) if some else None,
+        tables={
+            name: abstract_array((rows, *table.shape), table.dtype)
+            for name, table in tables.items()
+        }
+        or None,
+    )
+
+
 class CaptionStream:
     """The rows of `CaptionsConfig`; implements `kgclip_jax.data.streams.stream.Stream`."""
 
@@ -219,35 +266,13 @@ class CaptionStream:
 
     def abstract(self) -> Pairs:
         """Return the blocks of a whole step without their values."""
-        units, size = self.rows // self.unit, self._preprocessing.image_size
-        wanted, triples = self.texts.settings, self._preprocessing.triples
-        count = 0 if wanted is None else wanted.count
-
-        def texts(*several: int) -> Texts:
-            tokens = tuple(
-                abstract_array((units * rows, *several, length), np.int32)
-                for rows, length in zip(self.slots.rows, self.slots.lengths, strict=True)
-            )
-            if triples is None:
-                return Texts(tokens)
-            shape = (self.rows, *several, triples.slots)
-            elements = (*shape, 3, triples.tokenizer.context_length)
-            return Texts(
-                tokens, Triples(abstract_array(elements, np.int32), abstract_array(shape, bool))
-            )
-
-        return Pairs(
-            image=Images(abstract_array((self.rows, size, size, 3), np.uint8)),
-            text=texts(),
-            ids=abstract_array((self.rows, 2), np.int32),
-            negatives=texts(count) if count else None,
-            negative_mask=abstract_array((self.rows, count), bool) if count else None,
-            negative_ids=abstract_array((self.rows, count), np.int32) if count else None,
-            tables={
-                name: abstract_array((self.rows, *table.shape), table.dtype)
-                for name, table in self._tables.items()
-            }
-            or None,
+        wanted = self.texts.settings
+        return abstract_pairs(
+            self.rows,
+            self.slots,
+            self._preprocessing,
+            negatives=0 if wanted is None else wanted.count,
+            tables=self._tables,
         )
 
     def fingerprint(self) -> str:

@@ -42,8 +42,8 @@ class Rows(NamedTuple):
 
 
 @runtime_checkable
-class Stream(Protocol):
-    """Rows by random access: a function of (seed, stream, step, row) alone. It pickles cheaply.
+class StreamShape(Protocol):
+    """What a step is compiled from: the shapes of a stream's rows, whatever is in them.
 
     Attributes:
         name: that of its entry in the config.
@@ -59,16 +59,21 @@ class Stream(Protocol):
     refusals: Mapping[str, str]
     notes: Sequence[str]
 
-    def load(self, step: int, units: Sequence[int]) -> Rows:
-        """Make some units of rows of a step; others cost nothing."""
-        ...
-
     def constants(self) -> Any:
         """Return the arrays that all rows share."""
         ...
 
     def abstract(self) -> Any:
         """Return the pytree of a whole step, see `blocks.abstract_array`."""
+        ...
+
+
+@runtime_checkable
+class Stream(StreamShape, Protocol):
+    """Rows by random access: a function of (seed, stream, step, row) alone. It pickles cheaply."""
+
+    def load(self, step: int, units: Sequence[int]) -> Rows:
+        """Make some units of rows of a step; others cost nothing."""
         ...
 
     def fingerprint(self) -> str:

@@ -67,16 +67,17 @@ class TextMaker:
 
     def __call__(self, draws: Sequence[Draw], counts: Counts) -> TextRows:
         """Return the texts of some records; what became of each negative is added to `counts`."""
-        captions = [self._caption(draw) for draw in draws]
         count = 0 if self.settings is None else self.settings.count
-        texts = [caption.text for caption in captions]
+        captions: list[Caption] = []
         negatives: list[Negative] = []
-        if self.settings is not None:
-            outcomes: Counts = Counter()
-            for draw, caption in zip(draws, captions, strict=True):
-                negatives += self._negatives(draw, caption, self.settings, outcomes)
-            for (kind, outcome), times in outcomes.items():
-                counts["negatives", f"{kind}: {outcome}"] += times
+        outcomes: Counts = Counter()
+        for draw in draws:  # one by one: what was read of a record for its caption is still there
+            captions.append(self._caption(draw))
+            if self.settings is not None:
+                negatives += self._negatives(draw, captions[-1], self.settings, outcomes)
+        for (kind, outcome), times in outcomes.items():
+            counts["negatives", f"{kind}: {outcome}"] += times
+        texts = [caption.text for caption in captions]
         tokens = self.tokenizer(texts + [negative.text for negative in negatives])
         lengths = self.tokenizer.lengths(tokens)
         wrong = lengths[len(draws) :].reshape(len(draws), count)
@@ -121,7 +122,7 @@ class TextMaker:
             self.generator(draw, "negatives"),
             settings,
             vocabulary=self.vocabulary,
-            known=self.sources[draw.source].graphs(draw.record),
+            known=self.sources[draw.source].known(draw.record),
             entries=() if self.listed is None else self.listed(caption.text),
             counts=outcomes,
         )

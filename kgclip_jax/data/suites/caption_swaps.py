@@ -19,8 +19,9 @@ from kgclip_jax.data.evaluation_sets import Question
 from kgclip_jax.data.questions import Decision, ask
 from kgclip_jax.data.suites.assembly import Assembly
 from kgclip_jax.knowledge.caption import Caption
+from kgclip_jax.knowledge.facts import Known, together
 from kgclip_jax.knowledge.negatives import NegativeSettings, make_negatives
-from kgclip_jax.knowledge.scene_graph import SceneGraph, together
+from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.random import generator
 
 _logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def swaps(
     return questions
 
 
-def _known(captions: Iterable[tuple[int, Caption]]) -> Mapping[int, Sequence[SceneGraph]]:
+def _known(captions: Iterable[tuple[int, Caption]]) -> Mapping[int, Sequence[Known]]:
     """Return what all captions of each picture say, alone or together."""
     return {
         picture: together([caption.graph for _, caption in group if caption.graph is not None])

@@ -8,6 +8,7 @@ import numpy as np
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.knowledge.caption import Caption
 from kgclip_jax.knowledge.english import quiet
+from kgclip_jax.knowledge.facts import Known
 from kgclip_jax.knowledge.negatives.listed import LISTED, Listed, listed
 from kgclip_jax.knowledge.negatives.negative import Negative
 from kgclip_jax.knowledge.negatives.negative_config import (
@@ -19,7 +20,6 @@ from kgclip_jax.knowledge.negatives.negative_config import (
 )
 from kgclip_jax.knowledge.negatives.replacements import Palette
 from kgclip_jax.knowledge.negatives.truth import Truth
-from kgclip_jax.knowledge.scene_graph import SceneGraph
 from kgclip_jax.knowledge.vocabulary import Vocabulary
 from kgclip_jax.random import FastRandom
 
@@ -36,7 +36,7 @@ def make_negatives(
     settings: NegativeSettings,
     *,
     vocabulary: Vocabulary | None = None,
-    known: Sequence[SceneGraph] = (),
+    known: Sequence[Known] = (),
     entries: Sequence[Listed] = (),
     counts: Counter[tuple[str, ...]] | None = None,
 ) -> list[Negative]:
@@ -52,7 +52,7 @@ def make_negatives(
         settings: which kinds, and how many.
         vocabulary: for the kinds that replace words.
         known: what else is true of the picture, in the same names as the caption's graph; what one
-            of these graphs says by itself is true.
+            of these says by itself is true.
         entries: what a list has of the caption, for the kinds that are listed.
         counts: where to count (kind, MADE), or (kind, reason) for each kind that made none or no
             more.
@@ -116,7 +116,7 @@ def _by_weight(
 class _Judge:
     """Says what speaks against a negative of one caption."""
 
-    def __init__(self, caption: Caption, known: Sequence[SceneGraph]) -> None:
+    def __init__(self, caption: Caption, known: Sequence[Known]) -> None:
         self._texts = [caption.text.lower()]
         self._truth = Truth(*known) if caption.graph is None else Truth(caption.graph, *known)
 

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from kgclip_jax.knowledge.facts import Facts, Known, property_fact, relation_fact
 from kgclip_jax.knowledge.scene_graph import Relation, SceneGraph, entails
 
 # Relations that hold both ways, alone or after a verb ("stand next to"); "by" and "with" only
@@ -43,18 +44,42 @@ _AFTER_A_VERB = tuple(f" {predicate}" for predicate in _SYMMETRIC)
 
 
 class Truth:
-    """All that is known to be true of a picture, by one graph or several."""
+    """All that is known to be true of a picture, by graphs and sets of facts."""
 
-    def __init__(self, *graphs: SceneGraph) -> None:
-        """Take the graphs; symmetric relations hold both ways in them, however they are written."""
-        self._graphs = graphs
-        self._scenes: list[SceneGraph] = []
+    def __init__(self, *known: Known) -> None:
+        """Take what is known; symmetric relations hold both ways in it, however it is written."""
+        self._known = known
+        self._scenes: list[Known] = []
 
     def holds(self, claim: SceneGraph) -> bool:
-        """Tell whether one of the graphs says all that a claim does."""
+        """Tell whether one of the graphs, or of the sets of facts, says all that a claim does."""
         if not self._scenes:  # most captions without a negative never ask
-            self._scenes = [_both_ways(graph) for graph in self._graphs]
-        return any(entails(scene, claim) for scene in self._scenes)
+            self._scenes = [
+                known if isinstance(known, frozenset) else _both_ways(known)
+                for known in self._known
+            ]
+        return any(
+            _stated(known, claim) if isinstance(known, frozenset) else entails(known, claim)
+            for known in self._scenes
+        )
+
+
+def _stated(facts: Facts, claim: SceneGraph) -> bool:
+    """Tell whether facts say all that a claim does; they know of one thing of each name."""
+    objects, relations = claim
+    for subject, predicate, thing, _ in relations:
+        one, other = objects[subject].name, objects[thing].name
+        if relation_fact(one, predicate, other) not in facts and not (
+            _is_symmetric(predicate) and relation_fact(other, predicate, one) in facts
+        ):
+            return False
+    for name, attributes, _ in objects:
+        if name not in facts:
+            return False
+        for attribute, _ in attributes:
+            if property_fact(name, attribute) not in facts:
+                return False
+    return len({thing.name for thing in objects}) == len(objects)
 
 
 def _both_ways(graph: SceneGraph) -> SceneGraph:

@@ -17,22 +17,22 @@ WORLD = EmojiWorld(concepts=32, scenes=500)
 def test_records_are_a_function_of_the_seed_and_the_index() -> None:
     one, two = EmojiScenes(WORLD, 32), EmojiScenes(WORLD, 32)
     for index in reversed(range(50)):
-        one.graphs(index)  # another order of access
+        one.known(index)  # another order of access
     for index in range(50):
         image = one.image(index, generator(0, "epoch 0", index))
         assert image.shape == (32, 32, 3)
         assert image.dtype == np.uint8
         assert np.array_equal(image, two.image(index, generator(0, "epoch 1", index)))
-        assert one.graphs(index) == two.graphs(index)
+        assert one.known(index) == two.known(index)
         again = [s.caption(index, generator(0, "caption", index)) for s in (one, two)]
         assert again[0] == again[1]
 
 
 def test_scenes_differ_between_indices_and_seeds() -> None:
     source, other = EmojiScenes(WORLD, 32), EmojiScenes(EmojiWorld(seed=1, concepts=32), 32)
-    graphs = {source.graphs(index) for index in range(500)}
+    graphs = {source.known(index) for index in range(500)}
     assert len(graphs) > 490
-    assert not graphs & {other.graphs(index) for index in range(500)}
+    assert not graphs & {other.known(index) for index in range(500)}
 
 
 def test_captions_vary_over_epochs_and_stay_true() -> None:
@@ -40,13 +40,13 @@ def test_captions_vary_over_epochs_and_stay_true() -> None:
     for index in range(20):
         captions = [source.caption(index, generator(0, "c", epoch, index)) for epoch in range(30)]
         assert len({caption.text for caption in captions}) > 10
-        assert all(entails(*source.graphs(index), caption.graph) for caption in captions)
+        assert all(entails(*source.known(index), caption.graph) for caption in captions)
 
 
 def test_more_scenes_leave_the_first_ones_as_they_are() -> None:
     few, many = EmojiScenes(WORLD, 32), EmojiScenes(EmojiWorld(concepts=32, scenes=10**12), 32)
-    assert [few.graphs(i) for i in range(20)] == [many.graphs(i) for i in range(20)]
-    assert many.graphs(10**12 - 1)
+    assert [few.known(i) for i in range(20)] == [many.known(i) for i in range(20)]
+    assert many.known(10**12 - 1)
 
 
 @pytest.mark.parametrize("index", [-1, 500])

@@ -33,7 +33,7 @@ class Numbers:
     def caption(self, index, rng):
         return Caption(f"{index + self.base} {self.words[int(rng.integers(len(self.words)))]}")
 
-    def graphs(self, index):
+    def known(self, index):
         return ()
 
     def image(self, index, rng):
@@ -63,7 +63,7 @@ class Coloured(Numbers):
 class Photographed(Coloured):
     """What is known of each picture is that the dog may be blue and the cat green as well."""
 
-    def graphs(self, index):
+    def known(self, index):
         both = (Attribute("green"), Attribute("blue"))
         return (SceneGraph((SceneObject("dog", both), SceneObject("cat", both))),)
 

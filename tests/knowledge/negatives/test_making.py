@@ -199,7 +199,7 @@ def test_negatives_of_emoji_captions_are_false(emoji, kind: str) -> None:
     made = 0
     for number in range(len(source)):
         caption = source.caption(number, generator(1, "caption", number))
-        (scene,) = source.graphs(number)
+        (scene,) = source.known(number)
         for text, graph, _, why in make(
             caption, {kind: 1.0}, 2, number, vocabulary=vocabulary, known=[scene]
         ):
