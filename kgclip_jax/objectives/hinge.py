@@ -37,7 +37,7 @@ class _OfCaptions(NamedTuple):
 
     rival: Float[Array, " b"]  # the highest with another image
     total: Float[Array, " b"]
-    count: Float[Array, " b"]
+    number: Float[Array, " b"]  # of these
 
 
 def _block(
@@ -53,7 +53,7 @@ def _block(
         _OfCaptions(
             jnp.maximum(captions.rival, jnp.max(others, axis=0)),
             captions.total + jnp.sum(similarities, axis=0, where=present),
-            captions.count + jnp.sum(present, axis=0, dtype=jnp.float32),
+            captions.number + jnp.sum(present, axis=0, dtype=jnp.float32),
         ),
     )
 
@@ -100,7 +100,7 @@ def hardest_negative_hinge(
         (_OfImages(unknown, zeros), _OfCaptions(unknown, zeros, zeros)),
         chunk_size=chunk_size,
     )
-    rival = jnp.where(mild, captions.total / captions.count, captions.rival)
+    rival = jnp.where(mild, captions.total / captions.number, captions.rival)
     loss = jnp.mean(
         jax.nn.relu(margin + images.rival - pairs) + jax.nn.relu(margin + rival - pairs)
     )

@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ from kgclip_jax.objectives.pairs import Candidates, Queries
 
 Exchange = Literal["auto", "gather", "ring"]
 Shared = TypeVar("Shared")
-Seen = TypeVar("Seen", bound=tuple[Any, Any])
+Seen: TypeAlias = tuple[Any, Any]  # what is known of queries, and of captions
 
 # Of a device, (shared, queries, chunk, seen) -> seen; see `fold`.
 Body = Callable[[Shared, Queries, Candidates, Seen], Seen]
@@ -119,7 +119,7 @@ def mesh_at_hand() -> dict[str, int]:
 
 
 def fold(
-    body: Body[Shared, Seen],
+    body: Body[Shared],
     shared: Shared,
     queries: Queries,
     candidates: Candidates,
@@ -170,7 +170,7 @@ def _in_float32(array: Array) -> Array:
 
 
 def _over_chunks(
-    body: Body[Shared, Seen],
+    body: Body[Shared],
     axes: tuple[str, ...],
     chunk_size: int,
     shared: Shared,
@@ -216,7 +216,7 @@ def _over_chunks(
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _go_round(
-    body: Body[Shared, Seen],
+    body: Body[Shared],
     axes: tuple[str, ...],
     shared: Shared,
     queries: Queries,
@@ -232,7 +232,7 @@ def _go_round(
 
 
 def _forward(
-    body: Body[Shared, Seen],
+    body: Body[Shared],
     axes: tuple[str, ...],
     shared: Shared,
     queries: Queries,
@@ -250,7 +250,7 @@ def _forward(
 
 
 def _backward(
-    body: Body[Shared, Seen], axes: tuple[str, ...], saved: Any, gradient: Seen
+    body: Body[Shared], axes: tuple[str, ...], saved: Any, gradient: Seen
 ) -> tuple[Any, Queries, Candidates, Seen]:
     shared, queries, home, before = saved
 
@@ -273,7 +273,8 @@ def _backward(
     start = _pass_on(home, axes, -1), gradient, nothing, jnp.zeros_like(home.features)
     state, _ = jax.lax.scan(compare, start, before, reverse=True)
     _, of_seen, (of_shared, of_queries), of_chunk = state
-    return of_shared, Queries(of_queries, None), Candidates(of_chunk, None), of_seen
+    no_facts: Any = None
+    return of_shared, Queries(of_queries, no_facts), Candidates(of_chunk, no_facts), of_seen
 
 
 _go_round.defvjp(_forward, _backward)

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from kgclip_jax import config
 from kgclip_jax.data.streams.captions_config import CaptionsConfig
-from kgclip_jax.data.streams.stream import StreamOpening, StreamShape
+from kgclip_jax.data.streams.stream import StreamConfig, StreamOpening, StreamShape
 from kgclip_jax.frozen_teachers import open_teachers
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.teachers import Teacher
@@ -102,7 +102,8 @@ class Planner:
         unit = self._streams[name].unit
 
         def memory(rows: int) -> int:
-            changed = {**self._experiment.streams, name: replace(settings, rows=rows)}
+            changed: dict[str, StreamConfig] = {**self._experiment.streams}
+            changed[name] = replace(settings, rows=rows)
             experiment = replace(self._experiment, streams=changed)
             try:
                 step = self._compile(experiment, self._open_streams(experiment))

@@ -23,7 +23,8 @@ def hosts_of_units(stream: Stream, mesh: jax.sharding.Mesh) -> dict[int, set[int
     a unit is larger than a host's share.
     """
     hosts: dict[int, set[int]] = defaultdict(set)
-    for device, index in batch_sharding(mesh).devices_indices_map((stream.rows,)).items():
+    places: Mapping[Any, Index] = batch_sharding(mesh).devices_indices_map((stream.rows,))
+    for device, index in places.items():
         first, end = _bounds(index, stream.rows)
         for unit in range(first // stream.unit, -(-end // stream.unit)):
             hosts[unit].add(device.process_index)

@@ -77,19 +77,17 @@ def set_up(
         abstract_fixed: for devices that are not there: `fixed` has shapes and shardings alone.
 
     Raises:
-        ConfigError: when mesh, rows, schedule, parameter groups or tuning do not fit, when an
-            objective reads what is not there, or when nobody reads what costs much.
+        ConfigError: settings do not fit, or an objective reads what is not there, or none what costs.
     """
     mesh = sharding.make_mesh(experiment.mesh, devices)
-    execution = experiment.execution.on(mesh.devices.flat[0].platform)
+    model = Model(experiment.model, experiment.execution.on(mesh.devices.flat[0].platform))
     batch = {name: stream.abstract() for name, stream in streams.items()}
-    sharding.check_rows(batch, mesh, execution.microbatches)
-    model = Model(experiment.model, execution)
+    sharding.check_rows(batch, mesh, model.execution.microbatches)
     settings, adapters = experiment.optimizer, experiment.tuning.adapters
     fixed = (_abstract_fixed if abstract_fixed else _fixed)(streams, teachers, mesh)
-    abstract_params = _abstract_params(experiment, model)
-    loss = with_read_inputs(_loss(experiment, model, teachers), abstract_params, batch, fixed)
-    groups = param_groups(settings, experiment.tuning, abstract_params)
+    params = _abstract_params(experiment, model)
+    loss = with_read_inputs(_loss(experiment, model, teachers), params, batch, fixed)
+    groups = param_groups(settings, experiment.tuning, params)
     rate = learning_rate_schedule(settings.schedule, settings.learning_rate, experiment.total_steps)
     optimizer = make_optimizer(settings, groups, rate)
 
