@@ -77,7 +77,7 @@ def set_up(
         abstract_fixed: for devices that are not there: `fixed` has shapes and shardings alone.
 
     Raises:
-        ConfigError: settings do not fit, or an objective reads what is not there, or none what costs.
+        ConfigError: settings do not fit, or an objective reads what is not there.
     """
     mesh = sharding.make_mesh(experiment.mesh, devices)
     model = Model(experiment.model, experiment.execution.on(mesh.devices.flat[0].platform))

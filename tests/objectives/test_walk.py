@@ -104,9 +104,10 @@ def test_a_ring_takes_50_megabytes_of_a_device(ring):
 
 
 def test_a_ring_passes_chunks_on_and_gathers_nothing(ring):
-    """Each of a device's 32 chunks goes round eight devices forward and back, its gradient back; the
-    backward pass starts with one step back. Facts and what is known of captions are small beside
-    512 features.
+    """Each of a device's 32 chunks goes round eight devices forward and back, its gradient back.
+
+    The backward pass starts with one step back. Facts and what is known of captions are small
+    beside 512 features.
     """
     found = collectives(ring.as_text())
     assert found.keys() == {"collective-permute", "all-reduce"}
