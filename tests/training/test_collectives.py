@@ -84,8 +84,11 @@ def test_devices_talk_as_recorded(mesh):
     assert in_words(mesh, recorded(mesh)) in GOLDEN.read_text(), "see the top of this file"
 
 
-def test_joined_inputs_cost_no_more_of_any_kind_than_each_alone(monkeypatch):
-    """On a mesh of all axes; the record holds what they cost on the others."""
+def test_joined_inputs_cost_half_of_what_each_alone_does(monkeypatch):
+    """On a mesh of all axes; the record holds what they cost on the others.
+
+    No kind costs more, but for a few kilobytes that go from all to all where each alone is gathered.
+    """
     together = recorded("2,2,2")
     run = encode._run_by_shape
 
@@ -94,8 +97,11 @@ def test_joined_inputs_cost_no_more_of_any_kind_than_each_alone(monkeypatch):
 
     monkeypatch.setattr(encode, "_run_by_shape", each_alone)
     apart = step_collectives("2,2,2")
-    for kind, (_, size) in together.items():
-        assert size <= apart[kind][1], kind
+    for kind in together.keys() - {"all-to-all"}:
+        assert together[kind].bytes <= apart[kind].bytes, kind
+    assert sum(each.bytes for each in together.values()) < 0.5 * sum(
+        each.bytes for each in apart.values()
+    )
 
 
 if __name__ == "__main__":

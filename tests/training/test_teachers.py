@@ -26,7 +26,7 @@ from tests.store.runs import filled, save_run
 from tests.training.test_toys import ONE, READING, TINY, TOY, trainer
 
 TAUGHT = replace(TOY, objectives={"toy": toys.ToyObjective(teacher="clip")})
-EXECUTION = Execution("float32")
+EXECUTION = Execution("float32").on("cpu")
 
 
 @pytest.fixture
