@@ -87,7 +87,7 @@ def test_devices_talk_as_recorded(mesh):
 def test_joined_inputs_cost_half_of_what_each_alone_does(monkeypatch):
     """On a mesh of all axes; the record holds what they cost on the others.
 
-    No kind costs more, but for a few kilobytes that go from all to all where each alone is gathered.
+    No kind costs more, but for a few kilobytes that go from all to all, not gathered.
     """
     together = recorded("2,2,2")
     run = encode._run_by_shape
