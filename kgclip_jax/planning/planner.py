@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from kgclip_jax import config
 from kgclip_jax.data.streams.captions_config import CaptionsConfig
-from kgclip_jax.data.streams.stream import StreamConfig, StreamOpening, StreamShape
+from kgclip_jax.data.streams.stream import StreamOpening, StreamShape
 from kgclip_jax.frozen_teachers import open_teachers
 from kgclip_jax.model_inputs import preprocessing_for
 from kgclip_jax.models.teachers import Teacher
@@ -102,7 +103,7 @@ class Planner:
         unit = self._streams[name].unit
 
         def memory(rows: int) -> int:
-            changed: dict[str, StreamConfig] = {**self._experiment.streams}
+            changed: dict[str, Any] = {**self._experiment.streams}
             changed[name] = replace(settings, rows=rows)
             experiment = replace(self._experiment, streams=changed)
             try:
