@@ -79,10 +79,11 @@ class SelfAttention(nnx.Module):
         self.out = Linear(width, width, init=init.out, rngs=rngs)
         self.heads = heads
 
-    def __call__(self, x: Float[Array, "b n d"], visible: Visible) -> Float[Array, "b n d"]:
-        """Attend within each sequence."""
+    def __call__(self, x: Float[Array, "b n d"], visible: Visible) -> Float[Array, "rows d"]:
+        """Attend within each sequence; rows are the b n tokens of the batch, in order."""
         b, n, width = x.shape
-        qkv = checkpoint_name(self.qkv(x), QKV)
+        qkv = checkpoint_name(self.qkv(x.reshape(b * n, width)), QKV)
         qkv = qkv.reshape(b, n, self.heads, 3, width // self.heads)
         q, k, v = (part.squeeze(3) for part in jnp.split(qkv, 3, axis=3))
-        return self.out(attention(q, k, v, visible).reshape(b, n, width))
+        y = attention(q, k, v, visible)
+        return self.out(y.reshape(b * n, width))

@@ -167,10 +167,11 @@ class Fusion(nnx.Module):
 
     def _tokens(self, entity: Features) -> "_Element":
         """Map the tokens of a tower to the width of this one."""
+        b, n, d = entity.tokens.shape
         tower, modality, visible = self.text, 1, entity.visible
         if visible is None:
-            tower, modality, visible = self.image, 0, jnp.ones(entity.tokens.shape[:2], bool)
-        mapped = tower(entity.tokens)
+            tower, modality, visible = self.image, 0, jnp.ones((b, n), bool)
+        mapped = tower(entity.tokens.reshape(b * n, d)).reshape(b, n, -1)
         return _Element(mapped + self.modalities[...][modality].astype(mapped.dtype), visible)
 
     def _read(

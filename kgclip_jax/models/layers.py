@@ -1,8 +1,7 @@
-"""Dense layers, norms and activations, over the last axis of arrays of any leading shape.
+"""Dense layers, norms and activations, on rows: arrays of shape (rows, features).
 
-CPUs multiply rows, (b*n, d), about a quarter faster than (b, n, d). On a TPU the sizes of a
-token axis are padded to multiples of 8, so that rows are a copy each time they are made: a quarter
-of a ViT-B/16 step's memory traffic. `matmul` is where the two part ways.
+Dense layers take two-dimensional inputs on purpose. XLA on CPUs multiplies (b*n, d) matrices about
+a quarter faster than (b, n, d) arrays.
 """
 
 from collections.abc import Callable
@@ -18,44 +17,34 @@ from kgclip_jax.models.spec import Activation
 
 
 @jax.custom_vjp
-def matmul(x: Float[Array, "*r i"], kernel: Float[Array, "i o"]) -> Float[Array, "*r o"]:
-    """`x @ kernel`, in the layout that the platform multiplies fastest."""
-    return jax.lax.platform_dependent(x, kernel, cpu=_rows_matmul, default=jnp.matmul)
-
-
-def _rows_matmul(x: Array, kernel: Array) -> Array:
-    return (_rows(x) @ kernel).reshape(*x.shape[:-1], -1)
-
-
-def _rows(x: Float[Array, "*r d"]) -> Float[Array, "rows d"]:
-    return x.reshape(-1, x.shape[-1])
+def matmul(x: Float[Array, "rows i"], kernel: Float[Array, "i o"]) -> Float[Array, "rows o"]:
+    """`x @ kernel`, with a gradient that CPUs compute fast."""
+    return x @ kernel
 
 
 def _matmul_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-    return matmul(x, kernel), (x, kernel)
+    return x @ kernel, (x, kernel)
 
 
 def _matmul_backward(residuals: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
     x, kernel = residuals
 
-    def kernel_gradient(x: Array, gradient: Array) -> Array:
-        return jnp.einsum("...i,...o->io", x, gradient)
-
     def transposed_first(x: Array, gradient: Array) -> Array:
         # XLA:CPU contracts the first axis of both operands at half speed; a real transpose is
         # cheaper, and the barrier keeps XLA from folding it back into the product.
-        return jax.lax.optimization_barrier(_rows(x).T) @ _rows(gradient)
+        return jax.lax.optimization_barrier(x.T) @ gradient
 
-    return matmul(gradient, kernel.T), jax.lax.platform_dependent(
-        x, gradient, cpu=transposed_first, default=kernel_gradient
+    kernel_gradient = jax.lax.platform_dependent(
+        x, gradient, cpu=transposed_first, default=lambda x, gradient: x.T @ gradient
     )
+    return gradient @ kernel.T, kernel_gradient
 
 
 matmul.defvjp(_matmul_forward, _matmul_backward)
 
 
 class Linear(nnx.Module):
-    """An affine map of the last axis, in the dtype of its input from float32 parameters."""
+    """An affine map of rows, computed in the dtype of its input from float32 parameters."""
 
     def __init__(
         self, inputs: int, outputs: int, *, init: LinearInit, bias: bool = True, rngs: nnx.Rngs
@@ -65,7 +54,7 @@ class Linear(nnx.Module):
             nnx.Param(init.bias(inputs)(rngs.params(), (outputs,), jnp.float32)) if bias else None
         )
 
-    def __call__(self, x: Float[Array, "*r i"]) -> Float[Array, "*r o"]:
+    def __call__(self, x: Float[Array, "rows i"]) -> Float[Array, "rows o"]:
         """`x @ kernel + bias`."""
         y = matmul(x, self.kernel[...].astype(x.dtype))
         return y if self.bias is None else y + self.bias[...].astype(x.dtype)
@@ -78,7 +67,7 @@ class Projection(Linear):
     so accelerators are asked for true float32 here, not for their usual TensorFloat-32 or bfloat16.
     """
 
-    def __call__(self, x: Float[Array, "*r i"]) -> Float[Array, "*r o"]:
+    def __call__(self, x: Float[Array, "rows i"]) -> Float[Array, "rows o"]:
         """`x @ kernel + bias`."""
         x, kernel = x.astype(jnp.float32), self.kernel[...]
         y = jnp.matmul(x, kernel, precision=jax.lax.Precision.HIGHEST)
@@ -135,7 +124,7 @@ class Mlp(nnx.Module):
         self.down = Linear(hidden, width, init=init.down, rngs=rngs)
         self.activation = activation
 
-    def __call__(self, x: Float[Array, "*r d"]) -> Float[Array, "*r d"]:
+    def __call__(self, x: Float[Array, "rows d"]) -> Float[Array, "rows d"]:
         """Map up, activate, map down."""
         # Recomputed from its input, instead of up to four arrays that autodiff would keep.
         activation = jax.checkpoint(ACTIVATIONS[self.activation])

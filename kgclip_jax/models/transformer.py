@@ -81,9 +81,10 @@ class Block(nnx.Module):
         self, x: Float[Array, "b n d"], visible: Visible, kept: Kept = None
     ) -> Float[Array, "b n d"]:
         """Add both layers' contributions to the stream."""
-        x = x + _times(self.attention(self.norm1(x), visible), kept, 0)
-        x = checkpoint_name(x, STREAM)
-        return x + _times(self.mlp(self.norm2(x)), kept, 1)
+        attended = self.attention(self.norm1(x), visible).reshape(x.shape)
+        x = checkpoint_name(x + _times(attended, kept, 0), STREAM)
+        rows = self.norm2(x).reshape(-1, x.shape[-1])
+        return x + _times(self.mlp(rows).reshape(x.shape), kept, 1)
 
 
 def drop_path(seeds: UInt32[Array, "b 2"], rate: float, depth: int) -> Float[Array, "{depth} b 2"]:
@@ -104,8 +105,9 @@ class PostNormBlock(Block):
         self, x: Float[Array, "b n d"], visible: Visible, kept: Kept = None
     ) -> Float[Array, "b n d"]:
         """Add a layer's contribution and norm, twice."""
-        x = self.norm1(x + _times(self.attention(x, visible), kept, 0))
-        return self.norm2(x + _times(self.mlp(x), kept, 1))
+        x = self.norm1(x + _times(self.attention(x, visible).reshape(x.shape), kept, 0))
+        rows = x.reshape(-1, x.shape[-1])
+        return self.norm2(x + _times(self.mlp(rows).reshape(x.shape), kept, 1))
 
 
 def _times(update: Float[Array, "b n d"], kept: Kept, layer: int) -> Float[Array, "b n d"]:

@@ -103,7 +103,7 @@ class KnowledgeEncoder(nnx.Module):
                 return head + relation + tail
             case "linear":
                 texts, slots, _, width = elements.shape
-                return self.combination(elements.reshape(texts, slots, 3 * width))
+                return self.combination(elements.reshape(-1, 3 * width)).reshape(texts, slots, -1)
 
     def _read_out(
         self, y: Float[Array, "texts s d"], mask: Bool[Array, "texts s"]

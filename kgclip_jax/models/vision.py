@@ -68,7 +68,7 @@ class AttentionPooling(nnx.Module):
         query = jnp.broadcast_to(
             query.reshape(1, 1, self.heads, features), (b, 1, self.heads, features)
         )
-        kv = self.key_value(x).reshape(b, n, self.heads, 2, features)
+        kv = self.key_value(x.reshape(b * n, width)).reshape(b, n, self.heads, 2, features)
         y = attention(query, kv[..., 0, :], kv[..., 1, :], None)
         y = self.out(y.reshape(b, width))
         return y + self.mlp(self.norm(y))
@@ -143,7 +143,7 @@ class VisionTower(nnx.Module):
         b, grid, patch = images.shape[0], self.shape.grid, self.shape.patch_size
         x = x[:, : grid * patch, : grid * patch].astype(self.execution.dtype)
         x = x.reshape(b, grid, patch, grid, patch, 3).swapaxes(2, 3)
-        x = self.patch(x.reshape(b, grid * grid, -1))
+        x = self.patch(x.reshape(b * grid * grid, -1)).reshape(b, grid * grid, -1)
         if self.shape.class_token:
             token = self.class_token[...].astype(x.dtype)
             x = jnp.concatenate([jnp.broadcast_to(token, (b, 1, token.size)), x], axis=1)
