@@ -12,13 +12,7 @@ from PIL import Image
 from kgclip_jax.data.lazy_pictures import EvaluationTransform
 from kgclip_jax.data.streams import captions_config
 from kgclip_jax.data.text_slots import TextSlots
-from kgclip_jax.errors import (
-    CheckpointError,
-    ConfigError,
-    DataError,
-    DivergedError,
-    UserError,
-)
+from kgclip_jax.errors import CheckpointError, ConfigError, DataError, DivergedError, UserError
 from kgclip_jax.run_evaluation import evaluate_workdir
 from kgclip_jax.store.workdir import Workdir
 from kgclip_jax.training.step import checkpoint_items

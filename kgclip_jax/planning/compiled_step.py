@@ -14,7 +14,7 @@ from kgclip_jax.models.teachers import Teacher
 from kgclip_jax.planning.hlo_text import Collective, collectives
 from kgclip_jax.planning.targets import Target
 from kgclip_jax.training.setup import Setup, set_up
-from kgclip_jax.training.sharding import batch_sharding
+from kgclip_jax.training.sharding import batch_sharding, shapes_with
 
 # What libtpu says of a program that is too large: "Used 17.01G of 15.75G hbm".
 _TOO_LARGE = re.compile(r"Used (?P<used>[\d.]+)(?P<unit>[KMGT]?) of [\d.]+[KMGT]? hbm")
@@ -67,13 +67,7 @@ def compile_step(
     """
     setup = planned_setup(experiment, streams, target, teachers)
     rows = batch_sharding(setup.mesh)
-    batch = {
-        name: jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=rows),
-            stream.abstract(),
-        )
-        for name, stream in streams.items()
-    }
+    batch = {name: shapes_with(stream.abstract(), rows) for name, stream in streams.items()}
     try:
         step: Any = setup.step  # jitted
         compiled = step.lower(setup.abstract, batch, setup.fixed).compile()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import jax
 
@@ -84,7 +85,7 @@ def set_up(
     batch = {name: stream.abstract() for name, stream in streams.items()}
     sharding.check_rows(batch, mesh, model.execution.microbatches)
     settings, adapters = experiment.optimizer, experiment.tuning.adapters
-    fixed = (_abstract_fixed if abstract_fixed else _fixed)(streams, teachers, mesh)
+    fixed = _fixed(streams, teachers, mesh, abstract=abstract_fixed)
     params = _abstract_params(experiment, model)
     loss = with_read_inputs(_loss(experiment, model, teachers), params, batch, fixed)
     groups = param_groups(settings, experiment.tuning, params)
@@ -153,40 +154,25 @@ def _fixed(
     streams: Mapping[str, StreamShape],
     teachers: Mapping[str, Teacher],
     mesh: jax.sharding.Mesh,
+    *,
+    abstract: bool,
 ) -> Fixed:
     """Put what no step changes onto the devices: teachers cut like students, constants whole."""
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    return Fixed(
-        teachers={
-            name: sharding.shard_params(teacher.params, teacher.model.abstract(), mesh)
-            for name, teacher in teachers.items()
-        },
-        constants={
-            name: sharding.put_from_host(stream.constants(), everywhere)
-            for name, stream in streams.items()
-        },
-    )
 
+    def teach(teacher: Teacher) -> Params:
+        shapes = teacher.model.abstract()
+        if abstract:
+            return sharding.with_shardings(shapes, mesh)
+        return sharding.shard_params(teacher.params, shapes, mesh)
 
-def _abstract_fixed(
-    streams: Mapping[str, StreamShape],
-    teachers: Mapping[str, Teacher],
-    mesh: jax.sharding.Mesh,
-) -> Fixed:
-    """The shapes and shardings of `_fixed`."""
-    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    def share(stream: StreamShape) -> Any:
+        place = sharding.shapes_with if abstract else sharding.put_from_host
+        return place(stream.constants(), everywhere)
+
     return Fixed(
-        teachers={
-            name: sharding.with_shardings(teacher.model.abstract(), mesh)
-            for name, teacher in teachers.items()
-        },
-        constants={
-            name: jax.tree.map(
-                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
-                stream.constants(),
-            )
-            for name, stream in streams.items()
-        },
+        teachers={name: teach(teacher) for name, teacher in teachers.items()},
+        constants={name: share(stream) for name, stream in streams.items()},
     )
 
 

@@ -139,6 +139,13 @@ def put_from_host(tree: Any, sharding: NamedSharding) -> Any:
     return jax.tree.map(put, tree)
 
 
+def shapes_with(tree: Any, sharding: NamedSharding) -> Any:
+    """Return the shapes of arrays on devices that need not be there."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
+    )
+
+
 def batch_sharding(mesh: jax.sharding.Mesh) -> NamedSharding:
     """Rows of a batch are spread over every device that holds its own part of the batch."""
     return NamedSharding(mesh, PartitionSpec(ROW_AXES))
