@@ -12,6 +12,7 @@ from kgclip_jax.data.stored_pictures import Data
 from kgclip_jax.data.streams.stream import StreamOpening
 from kgclip_jax.errors import ConfigError
 from kgclip_jax.model_inputs import preprocessing_for
+from kgclip_jax.planning.compiled_step import CompiledStep, TooLargeError
 from kgclip_jax.planning.planned_streams import planned_streams
 from kgclip_jax.planning.planner import Planner
 from kgclip_jax.planning.targets import CHIPS, find_target
@@ -63,6 +64,20 @@ def test_the_least_time_is_that_of_what_takes_longest(plan):
     assert told["rows_per_second"]["captions"] == pytest.approx(64 / told["seconds"]["step"])
     assert told["chip_hours"] == pytest.approx(8 * told["hours"])
     assert any("chip-hours" in line for line in there.lines())
+
+
+def test_what_the_compiler_refuses_does_not_fit_however_near(monkeypatch):
+    """A chip's last bytes are not for programs: a step just below its memory is refused, too."""
+
+    def compile_step(self, settings, streams):
+        rows = settings.streams["captions"].rows
+        if rows > 512:
+            raise TooLargeError(CHIPS["v5e"].memory - 1)
+        return CompiledStep(rows * 2**24, 0, 0.0, 0.0, {})
+
+    monkeypatch.setattr(Planner, "_compile", compile_step)
+    planner = Planner(experiment(), replace(find_target("cpu:8"), chip=CHIPS["v5e"]))
+    assert planner._largest_rows() <= 512
 
 
 @pytest.mark.parametrize(
